@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "core/bus.h"
+#include "core/crypto.h"
+#include "core/fs.h"
+#include "core/loop.h"
+#include "core/work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct note {
+	struct loop *loop;
+	struct timer timer;
+	int n;
+	int64_t at_us;
+};
+
+static void count(void *arg)
+{
+	struct note *note = arg;
+
+	note->n++;
+	note->at_us = loop_now_us(note->loop);
+}
+
+TEST(simulated_loop_runs_hours_in_order)
+{
+	struct loop *l = loop_new_simulated(1795257605000);
+	struct note a = { .loop = l }, b = { .loop = l };
+	int64_t start_us = loop_now_us(l);
+
+	timer_init(&a.timer, l, count, &a);
+	timer_init(&b.timer, l, count, &b);
+	timer_start_every(&a.timer, 1000);
+	timer_start(&b.timer, 6 * 3600 * 1000);
+	loop_advance(l, 6 * 3600 * 1000 - 1);
+	CHECK_INT(b.n, 0);
+	loop_advance(l, 1);
+	CHECK_INT(a.n, 6 * 3600);
+	CHECK_INT(b.n, 1);
+	CHECK_INT(b.at_us - start_us, 6LL * 3600 * 1000000);
+	CHECK_INT(loop_wall_ms(l), 1795257605000 + 6LL * 3600 * 1000);
+	timer_stop(&a.timer);
+	loop_free(l);
+}
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+TEST(real_loop_runs_timers_and_posts)
+{
+	struct loop *l = loop_new();
+	struct note a = { .loop = l }, b = { .loop = l };
+	struct timer end;
+
+	timer_init(&a.timer, l, count, &a);
+	timer_init(&end, l, stop, l);
+	timer_start_every(&a.timer, 1);
+	timer_start(&end, 30);
+	loop_post(l, count, &b);
+	loop_run(l);
+	CHECK(a.n >= 2);
+	CHECK_INT(b.n, 1);
+	timer_stop(&a.timer);
+	loop_free(l);
+}
+
+struct sum {
+	struct loop *loop;
+	int to, total;
+	int *n_done;
+};
+
+static void add_up(void *arg)
+{
+	struct sum *s = arg;
+
+	for (int i = 1; i <= s->to; i++)
+		s->total += i;
+}
+
+static void sum_done(void *arg)
+{
+	struct sum *s = arg;
+
+	CHECK_INT(s->total, s->to * (s->to + 1) / 2);
+	if (++*s->n_done == 100)
+		loop_stop(s->loop);
+	free(s);
+}
+
+TEST(work_comes_back_to_the_loop)
+{
+	struct loop *l = loop_new();
+	struct work_pool *pool = work_pool_new(l, "test", 3);
+	int n_done = 0;
+
+	for (int i = 0; i < 100; i++) {
+		struct sum *s = MEM_NEW(struct sum);
+
+		*s = (struct sum){ .loop = l, .to = i, .n_done = &n_done };
+		work_submit(pool, add_up, sum_done, s);
+	}
+	loop_run(l);
+	CHECK_INT(n_done, 100);
+	for (int i = 0; i < 50; i++) {
+		struct sum *s = MEM_NEW(struct sum);
+
+		*s = (struct sum){ .loop = l, .to = i, .n_done = &n_done };
+		work_submit(pool, add_up, sum_done, s);
+	}
+	work_pool_free(pool);
+	CHECK_INT(n_done, 150);
+	loop_free(l);
+}
+
+struct heard {
+	struct bus *bus;
+	struct bus_listener listener;
+	struct bus_listener *other;
+	int n;
+	uint32_t last;
+};
+
+static void free_event(struct bus_event *e)
+{
+	free(e);
+}
+
+static void publish(struct bus *b, uint32_t type)
+{
+	struct bus_event *e = MEM_NEW(struct bus_event);
+
+	*e = (struct bus_event){ .type = type, .refs = 1, .free = free_event };
+	bus_publish(b, e);
+}
+
+static void hear(void *arg, const struct bus_event *e)
+{
+	struct heard *h = arg;
+
+	h->n++;
+	h->last = e->type;
+	if (e->type == 1)
+		publish(h->bus, 2);
+	if (h->other)
+		bus_unlisten(h->other);
+}
+
+TEST(bus_delivers_later_and_lets_listeners_leave)
+{
+	struct loop *l = loop_new_simulated(0);
+	struct bus *b = bus_new(l);
+	struct heard first = { .bus = b }, second = { .bus = b };
+
+	first.other = &second.listener;
+	bus_listen(b, &first.listener, hear, &first);
+	bus_listen(b, &second.listener, hear, &second);
+	publish(b, 1);
+	CHECK_INT(first.n, 0);
+	loop_advance(l, 0);
+	CHECK_INT(first.n, 2);
+	CHECK_INT(first.last, 2);
+	CHECK_INT(second.n, 0);
+	bus_free(b);
+	loop_free(l);
+}
+
+TEST(crc32c_has_the_published_check_value)
+{
+	/* RFC 3720 B.4: 32 bytes of zeros, and the usual "123456789". */
+	static const uint8_t zeros[32];
+
+	CHECK_INT(crypto_crc32c(0, "123456789", 9), 0xe3069283);
+	CHECK_INT(crypto_crc32c(0, zeros, sizeof(zeros)), 0x8a9136aa);
+	CHECK_INT(crypto_crc32c(crypto_crc32c(0, "1234", 4), "56789", 5), 0xe3069283);
+}
+
+TEST(ids_sort_by_time_and_are_checked)
+{
+	char a[ID_SIZE], b[ID_SIZE];
+
+	crypto_init();
+	CHECK(strcmp(id_new(a, 1000), id_new(b, 1001)) < 0);
+	CHECK(id_is_valid(a) && !id_is_valid("../../etc/passwd") && !id_is_valid(""));
+}
+
+TEST(passwords_verify)
+{
+	char hash[CRYPTO_PASSWORD_SIZE];
+
+	crypto_init();
+	crypto_password_hash(hash, "correct horse");
+	CHECK(crypto_password_verify(hash, "correct horse"));
+	CHECK(!crypto_password_verify(hash, "correct horsf"));
+}
+
+TEST(fs_confines_names)
+{
+	char path[64];
+
+	CHECK(fs_join_confined(path, sizeof(path), "/data", "a/b.mp4"));
+	CHECK_STR(path, "/data/a/b.mp4");
+	CHECK(!fs_join_confined(path, sizeof(path), "/data", "../x"));
+	CHECK(!fs_join_confined(path, sizeof(path), "/data", "a/.."));
+	CHECK(!fs_join_confined(path, sizeof(path), "/data", "/etc/passwd"));
+	CHECK(fs_join_confined(path, sizeof(path), "/data", "a..b"));
+}
+
+TEST(fs_writes_whole_files_and_reads_with_a_limit)
+{
+	char dir[128], path[160];
+	struct buf b;
+	struct err err = { 0 };
+
+	snprintf(dir, sizeof(dir), "%s/x/y", test_tmp_dir());
+	snprintf(path, sizeof(path), "%s/file", dir);
+	CHECK_INT(fs_make_dirs(dir, &err), 0);
+	CHECK_INT(fs_write_atomic(path, "hello", 5, 0600, &err), 0);
+	CHECK_INT(fs_read(path, 5, &b, &err), 0);
+	CHECK_STR(buf_peek(&b), "hello");
+	buf_fini(&b);
+	CHECK_INT(fs_read(path, 4, &b, &err), -EFBIG);
+	CHECK_INT(fs_remove(dir, &err), 0);
+	CHECK_INT(fs_read(path, 5, &b, &err), -ENOENT);
+}
+
+TEST(fs_lock_names_the_holder)
+{
+	char path[128];
+	int fd = -1, other = -1;
+	struct err err = { 0 };
+
+	snprintf(path, sizeof(path), "%s/lock", test_tmp_dir());
+	CHECK_INT(fs_lock(path, &fd, &err), 0);
+	CHECK_INT(fs_lock(path, &other, &err), -EBUSY);
+	CHECK(strstr(err.text, "holds"));
+	close(fd);
+}
