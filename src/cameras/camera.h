@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * camera: one upstream, many readers, capture first.
+ *
+ * The framework owns reconnecting with back-off, health by the progress of frames, statistics,
+ * the pre/post ring and the fan-out; a driver (cameras/driver.h) only knows its device. The
+ * upstream is open while somebody wants pictures (a watcher, a shot, a hold) or always, as
+ * configured. Watchers hold at most one frame each: a slow one loses frames, never delays anyone.
+ * Shots are served before watchers and are never skipped.
+ *
+ * Thread: loop. Frames may be handed to other threads.
+ */
+
+#pragma once
+
+#include "base/base.h"
+#include "model/camera.h"
+
+struct bus;
+struct camera;
+struct cameras;
+struct err;
+struct frame;
+struct loop;
+struct work_pool;
+
+struct cameras_env {
+	struct loop *loop;
+	struct bus *bus;
+	struct work_pool *pool; /* pictures are checked and encoded here */
+};
+
+/* All cameras of the program. `env` is copied. */
+struct cameras *cameras_new(const struct cameras_env *env);
+/* Closes all; watchers hear nothing more; frames given out stay valid. */
+void cameras_free(struct cameras *cs);
+
+/* Adds a camera; it starts when it is wanted. The configuration is copied. */
+int cameras_add(struct cameras *cs, const struct camera_config *config, struct camera **ret,
+                struct err *err) MUST_CHECK;
+void cameras_remove(struct cameras *cs, const char *id);
+struct camera *cameras_find(struct cameras *cs, const char *id);
+/* In order of adding; NULL after the last. */
+struct camera *cameras_at(struct cameras *cs, size_t i);
+
+const struct camera_config *camera_config(const struct camera *c);
+const struct camera_status *camera_status(const struct camera *c);
+
+/* A reader of the live picture. Embedded in its owner, zeroed before first use. */
+struct camera_watcher {
+	struct camera *camera;
+	/* A newer frame is there: take it with camera_watch_take() now or when the reader can.
+	 * `frame` is NULL when the camera's state changed (no signal, back again). */
+	void (*woken)(void *arg);
+	void *arg;
+	struct frame *newest; /* camera's; at most one */
+	bool is_capture;      /* served before others */
+	struct camera_watcher *prev, *next;
+};
+
+void camera_watch(struct camera *c, struct camera_watcher *w, void (*woken)(void *arg), void *arg);
+void camera_unwatch(struct camera_watcher *w);
+/* The newest frame not yet taken by this watcher, the caller's reference; NULL if none. */
+struct frame *camera_watch_take(struct camera_watcher *w);
+
+/* The newest frame whatever its age, a new reference; NULL if there never was one. */
+struct frame *camera_newest(struct camera *c);
+
+/* One picture for a trigger. */
+struct camera_shot {
+	struct camera *camera;
+	int64_t not_before_us; /* capture time at or after this (monotonic) */
+	struct timer *private_timer;
+	void (*done)(void *arg, struct frame *f,
+	             const struct err *err); /* f: the caller's, or NULL */
+	void *arg;
+	struct camera_shot *prev, *next;
+};
+
+/*
+ * Asks for the first frame captured at or after `not_before_us`; looks into the ring first. `done`
+ * is called exactly once, never from inside this call: with the frame, or NULL and the reason
+ * after `timeout_ms`. camera_shot_cancel() ends it without a call. `s` stays the caller's.
+ */
+void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us,
+                  int64_t timeout_ms,
+                  void (*done)(void *arg, struct frame *f, const struct err *err), void *arg);
+void camera_shot_cancel(struct camera_shot *s);
+
+/* Keeps the upstream open (recording); counted, one release for each hold. */
+void camera_hold(struct camera *c);
+void camera_release(struct camera *c);
+
+/* Frames of the ring captured within [from_us, to_us], oldest first, new references; at most
+ * `max`. Returns how many. */
+size_t camera_ring_get(struct camera *c, int64_t from_us, int64_t to_us, struct frame **ret,
+                       size_t max);
+
+/* CAME-8: opens if need be, takes `n` pictures, calls back with a sentence per result. */
+struct camera_test_result {
+	bool is_ok;
+	unsigned width, height, n_frames;
+	size_t size;      /* bytes of the last picture */
+	int64_t first_ms; /* from asking to the first picture */
+	double per_second;
+	char text[240];
+};
+void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,
+                 void (*done)(void *arg, const struct camera_test_result *r), void *arg);
