@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * cmd: the verbs of the command line: `bedside VERB …`.
+ *
+ * Each gets argv from its own verb on (argv[0] is the verb) and returns the exit status: 0 done,
+ * 1 failed (the reason is on standard error), 2 wrong usage.
+ */
+
+#pragma once
+
+int cmd_gcode(int argc, char **argv);

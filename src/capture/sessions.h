@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * sessions: when pictures are taken and kept: one session at a time for each printer.
+ *
+ * idle → armed → recording ⇄ paused → finalising → idle. Follows EVENT_JOB and EVENT_LAYER from
+ * the bus, takes pictures through cameras/, keeps them in a journal, publishes EVENT_SESSION and
+ * EVENT_FRAME. After a restart the session of a job that still runs is found again by the job's
+ * identity and goes on in the same journal.
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "base/base.h"
+#include "model/session.h"
+
+struct bus;
+struct cameras;
+struct err;
+struct loop;
+struct session_record;
+struct sessions;
+struct store;
+struct work_pool;
+
+struct sessions_env {
+	struct loop *loop;
+	struct bus *bus;
+	struct cameras *cameras;
+	struct store *store;    /* records; NULL in tests that need none */
+	struct work_pool *disk; /* one thread: the journals' queue */
+	const char *data_dir;   /* sessions/ stands below it */
+	uint64_t floor_bytes;   /* never less free space than this; default 500 MB */
+	uint64_t budget_bytes;  /* frames and films may take; 0: what the disk has */
+	int64_t flush_ms;       /* JOURNAL_FLUSH_MS */
+};
+
+/* Opens unfinished journals of earlier runs: each is armed again until its printer speaks. */
+struct sessions *sessions_new(const struct sessions_env *env);
+
+/* Flushes every journal; `done` on the loop. Sessions stay unfinished on disk and go on at the
+ * next start. */
+void sessions_free(struct sessions *ss, void (*done)(void *arg), void *arg);
+
+/* A printer that has sessions, and how; again to change the plan (from the next session on). */
+void sessions_set_plan(struct sessions *ss, const char *printer, const struct session_plan *plan);
+const struct session_plan *sessions_plan(const struct sessions *ss, const char *printer);
+void sessions_forget(struct sessions *ss, const char *printer);
+
+/* The session of a printer as it is now; state SESSION_IDLE when there is none. */
+const struct session *sessions_of(const struct sessions *ss, const char *printer);
+
+enum session_order {
+	SESSION_ORDER_START, /* arms, or records at once when a job runs (TIME-3) */
+	SESSION_ORDER_PAUSE,
+	SESSION_ORDER_RESUME,
+	SESSION_ORDER_STOP,    /* ends and makes the film */
+	SESSION_ORDER_DISCARD, /* ends without a film; frames are kept until retention */
+	SESSION_ORDER_SHOOT,   /* one picture now */
+};
+/* An order that does not fit the state is refused with the sentence in err. */
+int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
+                   struct err *err) MUST_CHECK;
+
+/* What the sessions need from the films' room above the bus: a session that finalises is over
+ * when its film is there (or failed, or is not wanted). */
+void sessions_film_done(struct sessions *ss, const char *session_id);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * films: a film for each session, growing while the print runs.
+ *
+ * For each recording session one worker process (bedside-av encode) follows the journal on disk
+ * and writes closed pieces; when the session finalises it joins them, makes the poster and the film
+ * plays; then it decodes the film to its last frame and counts (FILM_VERIFIED). Workers are niced,
+ * restarted when they die, and told of new lines by a byte on their standard input. Publishes
+ * EVENT_FILM. Further films of a session are made with films_render().
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "base/base.h"
+#include "model/film.h"
+
+struct bus;
+struct err;
+struct films;
+struct loop;
+struct store;
+
+struct films_env {
+	struct loop *loop;
+	struct bus *bus;
+	struct store *store;     /* records; NULL in tests that need none */
+	const char *data_dir;    /* sessions/ and films/ stand below it */
+	const char *worker_path; /* bedside-av */
+	unsigned max_workers;    /* at once for rendering; growing films always have theirs */
+};
+
+/* Takes up what an earlier run left: films growing, finishing, not yet verified. */
+struct films *films_new(const struct films_env *env);
+/* Workers are told to end and go on at the next start. `done` on the loop. */
+void films_free(struct films *fs, void (*done)(void *arg), void *arg);
+
+/* Another film of a stored session; the id of the coming film in ret_id. Progress by EVENT_FILM. */
+int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
+                 char ret_id[ID_SIZE], struct err *err) MUST_CHECK;
+int films_cancel(struct films *fs, const char *film_id, struct err *err) MUST_CHECK;
