@@ -49,6 +49,15 @@ struct session {
 	bool is_thinned;         /* pictures are left out to keep the disk budget */
 	unsigned keep_one_in;    /* 1: all */
 	char outcome[16];        /* job_outcome_name(), "" while running */
+
+	/* What was decided at its start: for the film, also after a restart. */
+	bool wants_film; /* false: no film, or discarded */
+	unsigned min_frames;
+	unsigned n_cameras;
+	char cameras[SESSION_MAX_CAMERAS][MODEL_ID_SIZE]; /* the first one's film is the main one */
+	struct film_plan film;
+
+	int64_t frames_deleted_wall_ms; /* by policy, after the film was verified; 0: they are there */
 };
 
 const char *session_state_name(enum session_state s); /* "idle" … */
