@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "gcode/flavour.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+static struct gcode_text skip(struct gcode_text t, size_t n)
+{
+	return (struct gcode_text){ t.at + n, t.size - n };
+}
+
+struct gcode_text gcode_text_trim(struct gcode_text t)
+{
+	while (t.size > 0 && (unsigned char)t.at[0] <= ' ')
+		t = skip(t, 1);
+	while (t.size > 0 && (unsigned char)t.at[t.size - 1] <= ' ')
+		t.size--;
+	return t;
+}
+
+bool gcode_text_is(struct gcode_text t, const char *s)
+{
+	return t.size == strlen(s) && memcmp(t.at, s, t.size) == 0;
+}
+
+bool gcode_text_starts(struct gcode_text t, const char *s)
+{
+	size_t n = strlen(s);
+
+	return t.size >= n && memcmp(t.at, s, n) == 0;
+}
+
+static bool has(struct gcode_text t, const char *s, struct gcode_text *ret_after)
+{
+	const char *hit = memmem(t.at, t.size, s, strlen(s));
+
+	if (!hit)
+		return false;
+	if (ret_after)
+		*ret_after = skip(t, (size_t)(hit - t.at) + strlen(s));
+	return true;
+}
+
+bool gcode_text_number(struct gcode_text t, double *ret, struct gcode_text *ret_rest)
+{
+	while (t.size > 0 && !isdigit((unsigned char)t.at[0]) &&
+	       !(t.size > 1 && (t.at[0] == '-' || t.at[0] == '.') &&
+	         isdigit((unsigned char)t.at[1])))
+		t = skip(t, 1);
+	if (t.size == 0)
+		return false;
+
+	bool is_negative = t.at[0] == '-';
+	double value = 0;
+	double place = 0;
+	unsigned digits = 0;
+
+	if (is_negative)
+		t = skip(t, 1);
+	for (; t.size > 0 && digits < 300; t = skip(t, 1)) {
+		if (t.at[0] == '.' && place == 0) {
+			place = 1;
+			continue;
+		}
+		if (!isdigit((unsigned char)t.at[0]))
+			break;
+		digits++;
+		value = value * 10 + (t.at[0] - '0');
+		place *= 10;
+	}
+	if (place > 1)
+		value /= place;
+	*ret = is_negative ? -value : value;
+	if (ret_rest)
+		*ret_rest = t;
+	return true;
+}
+
+bool gcode_text_duration(struct gcode_text t, double *ret_s)
+{
+	double sum = 0;
+	double value;
+	bool is_found = false;
+
+	while (gcode_text_number(t, &value, &t)) {
+		struct gcode_text unit = gcode_text_trim(t);
+		char c = unit.size > 0 ? (char)tolower((unsigned char)unit.at[0]) : 's';
+
+		is_found = true;
+		sum += value * (c == 'd' ? 86400 : c == 'h' ? 3600 : c == 'm' ? 60 : 1);
+		if (c != 'd' && c != 'h' && c != 'm')
+			break;
+	}
+	if (!is_found || !(sum >= 0 && sum < 1e9))
+		return false;
+	*ret_s = sum;
+	return true;
+}
+
+/* One form of comment. Prefixes are compared in this order, so that longer ones stand first. */
+struct rule {
+	const char *prefix;
+	enum gcode_note_kind kind;
+	bool (*read)(struct gcode_text rest, struct gcode_note *note); /* NULL: the kind is all */
+	int arg; /* enum gcode_marker, or enum gcode_slicer */
+};
+
+static bool read_exact(struct gcode_text rest, struct gcode_note *note)
+{
+	(void)note;
+	return rest.size == 0;
+}
+
+static bool read_value(struct gcode_text rest, struct gcode_note *note)
+{
+	return gcode_text_number(rest, &note->value, NULL);
+}
+
+static bool read_time(struct gcode_text rest, struct gcode_note *note)
+{
+	return gcode_text_duration(rest, &note->value);
+}
+
+/* "11m 15s; total estimated time: 18m 15s": the total is what the printer counts down. */
+static bool read_two_times(struct gcode_text rest, struct gcode_note *note)
+{
+	(void)has(rest, "total estimated time:", &rest);
+	return read_time(rest, note);
+}
+
+static bool read_layer_number(struct gcode_text rest, struct gcode_note *note)
+{
+	double n;
+
+	if (rest.size == 0 || !(isdigit((unsigned char)rest.at[0]) || rest.at[0] == '-') ||
+	    !gcode_text_number(rest, &n, NULL) || fabs(n) > GCODE_LAYERS_MAX)
+		return false;
+	note->number = (int)n;
+	return true;
+}
+
+/* "1, Z = 0.3000" */
+static bool read_layer_s3d(struct gcode_text rest, struct gcode_note *note)
+{
+	return read_layer_number(rest, note) && has(rest, ", Z = ", &rest) &&
+	       read_value(rest, note);
+}
+
+/* "0.278 z_thickness=0.278" */
+static bool read_layer_kiss(struct gcode_text rest, struct gcode_note *note)
+{
+	if (!read_value(rest, note))
+		return false;
+	if (has(rest, "z_thickness=", &rest))
+		(void)gcode_text_number(rest, &note->height, NULL);
+	return true;
+}
+
+/* "0 (0.250 @ 0.255) ---" */
+static bool read_layer_kiri(struct gcode_text rest, struct gcode_note *note)
+{
+	if (!read_layer_number(rest, note) || !has(rest, "(", &rest) ||
+	    !gcode_text_number(rest, &note->height, &rest) || !has(rest, "@", &rest))
+		return false;
+	return read_value(rest, note);
+}
+
+static bool read_name(struct gcode_text rest, struct gcode_note *note)
+{
+	note->text = gcode_text_trim(rest);
+	return note->text.size > 0;
+}
+
+/* "NONMESH" stands between Cura's objects. */
+static bool read_mesh(struct gcode_text rest, struct gcode_note *note)
+{
+	return read_name(rest, note) && !gcode_text_is(note->text, "NONMESH");
+}
+
+/* "cube_1.stl id:0 copy 0" */
+static bool read_object(struct gcode_text rest, struct gcode_note *note)
+{
+	if (gcode_text_starts(rest, ","))
+		return false;
+	return read_name(rest, note);
+}
+
+static bool is_any(struct gcode_text t, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (gcode_text_starts(t, names[i]))
+			return true;
+	return false;
+}
+
+static bool read_feature(struct gcode_text rest, struct gcode_note *note)
+{
+	static const char *const outer[] = {
+		"Outer wall",                               /* Bambu, Orca */
+		"Overhang wall",      "External perimeter", /* PrusaSlicer */
+		"Overhang perimeter", "WALL-OUTER",         /* Cura, ideaMaker */
+		"outer perimeter",    "Perimeter Path",     /* Simplify3D, KISSlicer */
+	};
+
+	rest = gcode_text_trim(rest);
+	note->feature = is_any(rest, outer, ARRAY_LEN(outer)) ? GCODE_FEATURE_OUTER_WALL
+	                                                      : GCODE_FEATURE_OTHER;
+	return rest.size > 0;
+}
+
+static bool read_list_mm(struct gcode_text rest, struct gcode_note *note)
+{
+	note->value = 1;
+	return read_name(rest, note);
+}
+
+static bool read_list_m(struct gcode_text rest, struct gcode_note *note)
+{
+	note->value = 1000;
+	return read_name(rest, note);
+}
+
+/* "0.27387m, 0m" of Cura, "270.5mm (0.7cm3)" of Slic3r. */
+static bool read_list_unit(struct gcode_text rest, struct gcode_note *note)
+{
+	const char *bracket = memchr(rest.at, '(', rest.size);
+
+	note->value = has(rest, "mm", NULL) ? 1 : 1000;
+	if (bracket)
+		rest.size = (size_t)(bracket - rest.at);
+	return read_name(rest, note);
+}
+
+/* "1 =   298.83 mm", "#1  =   305.09 mm"; also "#1 Used: 422.7" */
+static bool read_extruder(struct gcode_text rest, struct gcode_note *note)
+{
+	double tool;
+
+	if (!gcode_text_number(rest, &tool, &rest) || tool < 1 || tool > GCODE_TOOLS_MAX ||
+	    !gcode_text_number(rest, &note->value, NULL))
+		return false;
+	note->number = (int)tool - 1;
+	return true;
+}
+
+/* "2.3.1 on 2026-04-03 at 14:28:37": the version ends at the blank. */
+static bool read_slicer(struct gcode_text rest, struct gcode_note *note)
+{
+	size_t n = 0;
+
+	rest = gcode_text_trim(rest);
+	while (n < rest.size && (unsigned char)rest.at[n] > ' ' && rest.at[n] != ',')
+		n++;
+	note->more = (struct gcode_text){ rest.at, n };
+	return true;
+}
+
+/* "Sep  8 2021 17:53:41>" */
+static bool read_slicer_icesl(struct gcode_text rest, struct gcode_note *note)
+{
+	const char *end = memchr(rest.at, '>', rest.size);
+
+	note->more = (struct gcode_text){ rest.at, end ? (size_t)(end - rest.at) : rest.size };
+	return true;
+}
+
+/* Any "generated by NAME VERSION on DATE": a slicer that we do not know by name. */
+static bool read_slicer_other(struct gcode_text rest, struct gcode_note *note)
+{
+	size_t n = 0;
+
+	rest = gcode_text_trim(rest);
+	while (n < rest.size && (unsigned char)rest.at[n] > ' ')
+		n++;
+	note->text = (struct gcode_text){ rest.at, n };
+	return n > 0 && read_slicer(skip(rest, n), note);
+}
+
+static const struct rule rules[] = {
+	{ "CHANGE_LAYER", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_BAMBU },
+	{ "LAYER_CHANGE", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_PRUSA },
+	{ "LAYER:", GCODE_NOTE_LAYER, read_layer_number, GCODE_MARKER_CURA },
+	{ "layer ", GCODE_NOTE_LAYER, read_layer_s3d, GCODE_MARKER_S3D },
+	{ "BEGIN_LAYER_OBJECT z=", GCODE_NOTE_LAYER, read_layer_kiss, GCODE_MARKER_KISS },
+	{ "<layer>", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_ICESL },
+	{ "--- layer ", GCODE_NOTE_LAYER, read_layer_kiri, GCODE_MARKER_KIRI },
+	{ "Z_HEIGHT:", GCODE_NOTE_Z, read_value, 0 },
+	{ "Z:", GCODE_NOTE_Z, read_value, 0 },
+	{ "LAYER_HEIGHT:", GCODE_NOTE_HEIGHT, read_value, 0 },
+	{ "HEIGHT:", GCODE_NOTE_HEIGHT, read_value, 0 },
+	{ "FEATURE:", GCODE_NOTE_FEATURE, read_feature, 0 },
+	{ "TYPE:", GCODE_NOTE_FEATURE, read_feature, 0 },
+	{ "feature ", GCODE_NOTE_FEATURE, read_feature, 0 },
+	{ "'", GCODE_NOTE_FEATURE, read_feature, 0 },
+	{ "TIME_ELAPSED:", GCODE_NOTE_ELAPSED, read_value, 0 },
+	{ "PRINTING_TIME:", GCODE_NOTE_ELAPSED, read_value, 0 },
+	{ "REMAINING_TIME:", GCODE_NOTE_LEFT, read_value, 0 },
+	{ "TIME:", GCODE_NOTE_TIME, read_value, 0 },
+	{ "Print Time:", GCODE_NOTE_TIME, read_time, 0 },
+	{ "estimated printing time (normal mode) =", GCODE_NOTE_TIME, read_time, 0 },
+	{ "estimated printing time =", GCODE_NOTE_TIME, read_time, 0 },
+	{ "model printing time:", GCODE_NOTE_TIME, read_two_times, 0 },
+	{ "Build Time:", GCODE_NOTE_TIME, read_time, 0 },
+	{ "Estimated Build Time:", GCODE_NOTE_TIME, read_time, 0 },
+	{ "Calculated-during-export Build Time:", GCODE_NOTE_TIME, read_time, 0 },
+	{ "estimated_print_time_s", GCODE_NOTE_TIME, read_value, 0 },
+	{ "--- print time:", GCODE_NOTE_TIME, read_time, 0 },
+	{ "LAYER_COUNT:", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
+	{ "total layer number:", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
+	{ "total layers count =", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
+	{ "layer_count :", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
+	{ "total filament length [mm] :", GCODE_NOTE_FILAMENT_MM, read_list_mm, 0 },
+	{ "total filament weight [g] :", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
+	{ "filament used [mm] =", GCODE_NOTE_FILAMENT_MM, read_list_mm, 0 },
+	{ "filament used [g] =", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
+	{ "filament_length_m =", GCODE_NOTE_FILAMENT_MM, read_list_m, 0 },
+	{ "filament_mass_g =", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
+	{ "filament used =", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
+	{ "Filament used:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
+	{ "Material Length:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
+	{ "--- filament used:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
+	{ "Material Weight:", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
+	{ "Material#", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
+	{ "Ext ", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
+	{ "max_z_height:", GCODE_NOTE_MAX_Z, read_value, 0 },
+	{ "max_layer_z =", GCODE_NOTE_MAX_Z, read_value, 0 },
+	{ "printing object ", GCODE_NOTE_OBJECT, read_object, 0 },
+	{ "start printing object, unique label id:", GCODE_NOTE_OBJECT, read_name, 0 },
+	{ "OBJECT_ID:", GCODE_NOTE_OBJECT, read_name, 0 },
+	{ "MESH:", GCODE_NOTE_OBJECT, read_mesh, 0 },
+	{ "PRINTING:", GCODE_NOTE_OBJECT, read_mesh, 0 },
+	{ "thumbnail begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_PNG },
+	{ "thumbnail_PNG begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_PNG },
+	{ "thumbnail_JPG begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_JPEG },
+	{ "thumbnail_QOI begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_QOI },
+	{ "thumbnail end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
+	{ "thumbnail_PNG end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
+	{ "thumbnail_JPG end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
+	{ "thumbnail_QOI end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
+	{ "BambuStudio ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_BAMBU },
+	{ "generated by OrcaSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_ORCA },
+	{ "generated by PrusaSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_PRUSA },
+	{ "generated by SuperSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_SUPER },
+	{ "generated by Slic3r ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_SLIC3R },
+	{ "Generated with Cura_SteamEngine ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_CURA },
+	{ "G-Code generated by Simplify3D(R) Version ", GCODE_NOTE_SLICER, read_slicer,
+	  GCODE_SLICER_SIMPLIFY3D },
+	{ "Sliced by ideaMaker ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_IDEAMAKER },
+	{ "KISSlicer", GCODE_NOTE_SLICER, NULL, GCODE_SLICER_KISS },
+	{ "version ", GCODE_NOTE_VERSION, read_slicer, 0 },
+	{ "<IceSL ", GCODE_NOTE_SLICER, read_slicer_icesl, GCODE_SLICER_ICESL },
+	{ "Generated by Kiri:Moto ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_KIRI },
+	{ "generated by ", GCODE_NOTE_SLICER, read_slicer_other, GCODE_SLICER_UNKNOWN },
+	{ "Generated by ", GCODE_NOTE_SLICER, read_slicer_other, GCODE_SLICER_UNKNOWN },
+	{ "Postprocessed by [ArcWelder]", GCODE_NOTE_ARCWELDER, NULL, 0 },
+};
+
+/* Simplify3D 4 names its features without a word before them. */
+static bool read_bare_feature(struct gcode_text t, struct gcode_note *note)
+{
+	static const char *const names[] = {
+		"outer perimeter", "inner perimeter", "solid layer", "infill", "support",
+		"skirt",           "bridge",          "gap fill",    "raft",   "dense support",
+	};
+
+	if (!is_any(t, names, ARRAY_LEN(names)))
+		return false;
+	note->kind = GCODE_NOTE_FEATURE;
+	return read_feature(t, note);
+}
+
+/* "key = value" of the configuration blocks, "key,value" of Simplify3D's. */
+static bool read_setting(struct gcode_text t, struct gcode_note *note)
+{
+	size_t n = 0;
+
+	while (n < t.size && (isalnum((unsigned char)t.at[n]) || t.at[n] == '_'))
+		n++;
+
+	struct gcode_text rest = gcode_text_trim(skip(t, n));
+
+	if (n == 0 || rest.size == 0 || (rest.at[0] != '=' && rest.at[0] != ','))
+		return false;
+	note->kind = GCODE_NOTE_SETTING;
+	note->text = (struct gcode_text){ t.at, n };
+	note->more = gcode_text_trim(skip(rest, 1));
+	return true;
+}
+
+void gcode_flavour_read(struct gcode_text t, enum gcode_slicer slicer, struct gcode_note *ret)
+{
+	*ret = (struct gcode_note){ .number = -1, .value = NAN };
+	while (t.size > 0 && t.at[0] == ';')
+		t = skip(t, 1);
+	t = gcode_text_trim(t);
+	if (t.size == 0)
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		const struct rule *r = &rules[i];
+
+		if (r->prefix[0] != t.at[0] || !gcode_text_starts(t, r->prefix))
+			continue;
+		ret->kind = r->kind;
+		ret->marker = r->kind == GCODE_NOTE_LAYER ? (enum gcode_marker)r->arg : 0;
+		ret->slicer = r->kind == GCODE_NOTE_SLICER ? (enum gcode_slicer)r->arg : 0;
+		ret->height = 0;
+		if (r->kind == GCODE_NOTE_THUMBNAIL)
+			ret->number = r->arg;
+		if (!r->read || r->read(gcode_text_trim(skip(t, strlen(r->prefix))), ret))
+			return;
+		*ret = (struct gcode_note){ .number = -1, .value = NAN };
+	}
+	if (slicer == GCODE_SLICER_SIMPLIFY3D && read_bare_feature(t, ret))
+		return;
+	(void)read_setting(t, ret);
+}

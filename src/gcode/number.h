@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * number: decimal numbers of G-code, fast.
+ *
+ * Eight bytes are looked at in one go: where the digits end, where the point is, and their value
+ * by three multiplications (the method is Daniel Lemire's "quickly parsing eight digits"). So the
+ * caller owes GCODE_NUMBER_SLACK readable bytes after the text.
+ *
+ * Thread: any.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+#include <string.h>
+
+#define GCODE_NUMBER_SLACK 8
+
+/* A number too long for the quick way: up to 9 + 9 digits count, the rest is passed over. */
+static inline const char *gcode_number_slow(const char *p, double *ret)
+{
+	double whole = 0;
+	double part = 0;
+	double place = 1;
+
+	for (; (unsigned char)(*p - '0') <= 9; p++)
+		whole = whole < 1e12 ? whole * 10 + (*p - '0') : whole;
+	if (*p == '.') {
+		for (p++; (unsigned char)(*p - '0') <= 9; p++) {
+			if (place < 1e9) {
+				part = part * 10 + (*p - '0');
+				place *= 10;
+			}
+		}
+	}
+	*ret = whole + part / place;
+	return p;
+}
+
+/* The number at `p` without a sign, 0 if there are no digits. Returns what follows it. */
+static inline const char *gcode_number_plain(const char *p, double *ret)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	static const double scale[8] = { 1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7 };
+	const uint64_t low7 = 0x7f7f7f7f7f7f7f7f;
+	const uint64_t high = 0x8080808080808080;
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	w ^= 0x3030303030303030;
+
+	/* High bit set in each byte that is no digit. */
+	uint64_t other = (((w & low7) + 0x7676767676767676) | w) & high;
+
+	if (other != 0) {
+		unsigned n = (unsigned)__builtin_ctzll(other) & ~7U; /* bits before the point */
+		unsigned has_point = ((w >> n) & 0xff) == ('.' ^ '0');
+		uint64_t after = other & (other - has_point);
+
+		if (after != 0) {
+			unsigned end = (unsigned)__builtin_ctzll(after) & ~7U;
+			uint64_t before = w & ((1ULL << n) - 1);
+			/* Takes the point out: what follows moves down one byte. */
+			uint64_t joined = has_point ? before | ((w >> 8) & ~((1ULL << n) - 1)) : w;
+			unsigned bits = end - 8 * has_point;
+			uint64_t v = (joined << 1) << (63 - bits);
+
+			v = v * 10 + (v >> 8);
+			v = ((v & 0x000000ff000000ff) * 0x000f424000000064 +
+			     ((v >> 16) & 0x000000ff000000ff) * 0x0000271000000001) >>
+			    32;
+			*ret = (double)(uint32_t)v * scale[(end - n) / 8 - has_point];
+			return p + end / 8;
+		}
+	}
+#endif
+	return gcode_number_slow(p, ret);
+}
+
+static inline const char *gcode_number(const char *p, double *ret)
+{
+	bool is_negative = *p == '-';
+	double v;
+
+	p = gcode_number_plain(p + (is_negative || *p == '+'), &v);
+	*ret = is_negative ? -v : v;
+	return p;
+}

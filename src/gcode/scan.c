@@ -1,0 +1,642 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "gcode/scan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "gcode/number.h"
+#include "gcode/outline.h"
+
+#define Z_RISE_MM 0.005      /* a layer begins when extruding so much higher */
+#define Z_FALL_MM 0.5        /* the next of several objects begins */
+#define SPIRAL_HEIGHT_MM 0.2 /* of a turn, where nothing names it */
+#define COORD_MAX 1e5        /* mm; what is beyond is not a place but a mistake */
+#define ARC_STEP 0.2         /* radians between the points of an outline's arc */
+
+static const struct gcode_box box_empty = { HUGE_VALF, HUGE_VALF, -HUGE_VALF, -HUGE_VALF };
+
+struct gcode_scan *gcode_scan_new(const struct gcode_options *options)
+{
+	struct gcode_scan *s = MEM_NEW(struct gcode_scan);
+
+	s->ix = MEM_NEW(struct gcode_index);
+	s->ix->time_named_s = NAN;
+	s->ix->z_min = s->ix->z_max = s->ix->z_max_named = NAN;
+	s->ix->filament_g = NAN;
+	s->ix->box = box_empty;
+	for (size_t i = 0; i < GCODE_TOOLS_MAX; i++) {
+		s->ix->tools[i].mm_named = s->ix->tools[i].g_named = NAN;
+		s->ix->tools[i].diameter_mm = 1.75;
+	}
+	s->unit = 1;
+	s->feed_s = 60.0 / 1500;
+	s->last_z = s->layer_z = NAN;
+	s->box = box_empty;
+	s->last_minutes = -1;
+	buf_init(&s->carry, SCAN_LINE_MAX);
+	buf_init(&s->thumbnail, SCAN_THUMBNAIL_MAX);
+	if (options && options->outline_points > 0)
+		s->outliner = gcode_outliner_new(options->outline_points);
+	return s;
+}
+
+void gcode_scan_free(struct gcode_scan *s)
+{
+	if (!s)
+		return;
+	gcode_index_free(s->ix);
+	gcode_outliner_free(s->outliner);
+	buf_fini(&s->carry);
+	buf_fini(&s->thumbnail);
+	free(s->thumb.bytes);
+	free(s->anchors);
+	free(s);
+}
+
+static void box_add(struct gcode_box *b, double x, double y)
+{
+	float fx = (float)x;
+	float fy = (float)y;
+
+	b->min_x = b->min_x < fx ? b->min_x : fx;
+	b->max_x = b->max_x > fx ? b->max_x : fx;
+	b->min_y = b->min_y < fy ? b->min_y : fy;
+	b->max_y = b->max_y > fy ? b->max_y : fy;
+}
+
+/* Books what the tool fed since the layer or the tool began. */
+static void use_flush(struct gcode_scan *s)
+{
+	double mm = s->e_max - s->e_mark;
+
+	s->e_mark = s->e_max;
+	if (!(mm > 0))
+		return;
+	s->ix->tools[s->tool].mm_moves += mm;
+	if (s->tool >= s->ix->n_tools)
+		s->ix->n_tools = s->tool + 1;
+	if (!s->layer)
+		return;
+	s->layer->filament_mm += (float)mm;
+	if (s->ix->n_uses >= SCAN_USES_MAX || s->layer->n_uses == UINT16_MAX)
+		return;
+	if (s->ix->n_uses == s->cap_uses) {
+		s->cap_uses = s->cap_uses * 2 + 64;
+		s->ix->uses = mem_grow(s->ix->uses, s->cap_uses, sizeof(*s->ix->uses));
+	}
+	s->ix->uses[s->ix->n_uses++] =
+		(struct gcode_use){ .mm = (float)mm, .tool = (uint8_t)s->tool };
+	s->layer->n_uses++;
+}
+
+void scan_layer_end(struct gcode_scan *s)
+{
+	struct gcode_layer *l = s->layer;
+
+	use_flush(s);
+	if (!l)
+		return;
+	l->z_mm = (float)(isnan(s->layer_z) ? s->pos[AXIS_Z] : s->layer_z);
+	l->box = s->box;
+	if (s->outliner)
+		gcode_outliner_layer(s->outliner, l->z_mm);
+	s->layer = NULL;
+}
+
+void scan_layer_begin(struct gcode_scan *s, const char *at, double z, double height)
+{
+	struct gcode_index *ix = s->ix;
+
+	scan_layer_end(s);
+	if (s->outliner && ix->n_layers == 0)
+		gcode_outliner_reset(s->outliner);
+	if (ix->n_layers == GCODE_LAYERS_MAX) {
+		ix->is_cut = true;
+		return;
+	}
+	if (ix->n_layers == s->cap_layers) {
+		s->cap_layers = s->cap_layers * 2 + 64;
+		ix->layers = mem_grow(ix->layers, s->cap_layers, sizeof(*ix->layers));
+	}
+	s->layer = &ix->layers[ix->n_layers++];
+	*s->layer = (struct gcode_layer){
+		.byte = s->offset + (uint64_t)(at - s->piece),
+		.time_s = s->moves_s, /* becomes the job's time at the end */
+		.number = (uint32_t)ix->n_layers,
+		.reported = -1,
+		.height_mm = (float)height,
+		.first_use = (uint32_t)ix->n_uses,
+	};
+	s->layer_z = z;
+	s->has_mark_z = !isnan(z);
+	s->box = box_empty;
+	s->layer_extruding = s->n_extruding;
+}
+
+void scan_layers_restart(struct gcode_scan *s)
+{
+	scan_layer_end(s);
+	s->ix->n_layers = 0;
+	s->ix->n_uses = 0;
+	s->ix->is_spiral = false;
+	if (s->outliner)
+		gcode_outliner_reset(s->outliner);
+}
+
+/* No marks so far: does this extruding move from height z0 begin a layer? */
+static void layer_by_z(struct gcode_scan *s, double z0, const char *at)
+{
+	double z = s->pos[AXIS_Z];
+	double rise = z - s->last_z;
+
+	if (isnan(s->last_z)) {
+		scan_layer_begin(s, at, NAN, 0);
+	} else if (rise > Z_RISE_MM && z - z0 > 0 && z - z0 < SPIRAL_HEIGHT_MM / 2) {
+		/* Climbs while it extrudes: a spiral, one layer per turn's height. */
+		if (z - s->layer_z < SPIRAL_HEIGHT_MM)
+			return;
+		s->ix->is_spiral = true;
+		scan_layer_begin(s, at, NAN, SPIRAL_HEIGHT_MM);
+	} else if (rise > Z_RISE_MM || (z - z0 > 0 && z - s->layer_z >= SPIRAL_HEIGHT_MM)) {
+		scan_layer_begin(s, at, NAN, 0);
+	} else if (rise < -Z_FALL_MM) {
+		scan_layer_begin(s, at, NAN, 0);
+	} else if (rise >= -Z_RISE_MM) {
+		return;
+	}
+	s->layer_z = z;
+}
+
+/* The first extruding move, or one at another height than the last. */
+static void layer_height_changed(struct gcode_scan *s, double z0, const char *at)
+{
+	double z = s->pos[AXIS_Z];
+
+	s->has_gcode = true;
+	if (s->ix->marker == GCODE_MARKER_NONE) {
+		layer_by_z(s, z0, at);
+	} else if (s->layer && !s->has_mark_z && isnan(s->layer_z)) {
+		s->layer_z = z;
+	}
+	s->last_z = z;
+}
+
+/* The filament fed, in mm; books it. */
+static inline double move_e(struct gcode_scan *s, double value)
+{
+	double e = value * s->unit;
+	double fed = s->is_e_relative || s->is_relative ? e : e - s->pos[AXIS_E];
+
+	/* Absolute positions jump only by G92; a leap of metres is a torn file. */
+	if (!(fabs(fed) < COORD_MAX))
+		return 0;
+	s->pos[AXIS_E] = s->is_e_relative || s->is_relative ? s->pos[AXIS_E] : e;
+	s->e_sum += fed;
+	s->e_max = s->e_sum > s->e_max ? s->e_sum : s->e_max;
+	return fed;
+}
+
+struct words {
+	double v[8]; /* X Y Z E F I J R */
+	unsigned seen;
+};
+
+enum {
+	WORD_F = 4,
+	WORD_I,
+	WORD_J,
+	WORD_R
+};
+
+#define WORD(upper, lower, k) [upper] = (k) + 1, [lower] = (k) + 1
+#define WORDS_END 0xff
+
+/* Which word a letter begins, plus one; 0: read and forget; WORDS_END at comment and line end. */
+static const uint8_t word_of[256] = {
+	[0 ... 32] = WORDS_END, [';'] = WORDS_END,      ['('] = WORDS_END,
+	['*'] = WORDS_END,      WORD('X', 'x', AXIS_X), WORD('Y', 'y', AXIS_Y),
+	WORD('Z', 'z', AXIS_Z), WORD('E', 'e', AXIS_E), WORD('F', 'f', WORD_F),
+	WORD('I', 'i', WORD_I), WORD('J', 'j', WORD_J), WORD('R', 'r', WORD_R),
+};
+
+/* Reads the words of a line up to its comment or end, where it returns. */
+static inline const char *words_read(const char *p, struct words *w)
+{
+	double scrap; /* of letters that mean nothing here */
+
+	w->seen = 0;
+	for (;;) {
+		while (*p == ' ' || *p == '\t')
+			p++;
+
+		unsigned k = word_of[(uint8_t)*p];
+
+		if (k == WORDS_END)
+			return p;
+		if (k == 0) {
+			p = gcode_number(p + 1, &scrap);
+			continue;
+		}
+		p = gcode_number(p + 1, &w->v[k - 1]);
+		w->seen |= 1U << (k - 1);
+	}
+}
+
+/* Takes the target of X, Y and Z from the words into `to`. False if it is nowhere. */
+static inline bool move_target(const struct gcode_scan *s, const struct words *w, double to[3])
+{
+	for (unsigned i = 0; i < 3; i++) {
+		double v = w->v[i] * s->unit;
+
+		to[i] = s->pos[i];
+		if (w->seen & 1U << i)
+			to[i] = s->is_relative ? to[i] + v : v;
+		if (!(fabs(to[i]) < COORD_MAX))
+			return false;
+	}
+	return true;
+}
+
+static inline void move_feed(struct gcode_scan *s, const struct words *w)
+{
+	if ((w->seen & 1U << WORD_F) && w->v[WORD_F] > 0)
+		s->feed_s = 60.0 / (w->v[WORD_F] * s->unit);
+}
+
+/* Extrudes from `from` to where the head is now. */
+static inline void move_extruded(struct gcode_scan *s, const double from[3], const char *at,
+                                 const char *end)
+{
+	if (s->pos[AXIS_Z] != s->last_z)
+		layer_height_changed(s, from[2], at);
+	s->n_extruding++;
+	box_add(&s->box, from[0], from[1]);
+	box_add(&s->box, s->pos[0], s->pos[1]);
+	s->layer_end = s->offset + (uint64_t)(end - s->piece);
+	if (s->outliner)
+		gcode_outliner_add(s->outliner, from, s->pos,
+		                   s->feature == GCODE_FEATURE_OUTER_WALL);
+}
+
+/* G0 and G1. `at` is where the line begins. Returns the end of the words. */
+static inline const char *run_line(struct gcode_scan *s, const char *p, const char *at)
+{
+	struct words w;
+	double to[3];
+
+	p = words_read(p, &w);
+	move_feed(s, &w);
+	if (!move_target(s, &w, to))
+		return p;
+
+	const double from[3] = { s->pos[0], s->pos[1], s->pos[2] };
+	const double d[3] = { to[0] - from[0], to[1] - from[1], to[2] - from[2] };
+	double mm = sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+	double fed = w.seen & 1U << AXIS_E ? move_e(s, w.v[AXIS_E]) : 0;
+
+	memcpy(s->pos, to, sizeof(to));
+	s->n_moves++;
+	s->moves_s += (mm > 0 ? mm : fabs(fed)) * s->feed_s;
+	if (fed > 0 && (d[0] != 0 || d[1] != 0))
+		move_extruded(s, from, at, p);
+	return p;
+}
+
+struct arc {
+	double cx, cy, radius;
+	double start, sweep; /* radians; sweep is negative clockwise */
+};
+
+/* The centre from I and J, or from R as the shorter (R > 0) or the longer way round. */
+static bool arc_centre(const struct words *w, double unit, const double from[3], const double to[3],
+                       struct arc *a)
+{
+	if (w->seen & (1U << WORD_I | 1U << WORD_J)) {
+		a->cx = from[0] + (w->seen & 1U << WORD_I ? w->v[WORD_I] * unit : 0);
+		a->cy = from[1] + (w->seen & 1U << WORD_J ? w->v[WORD_J] * unit : 0);
+		a->radius = hypot(from[0] - a->cx, from[1] - a->cy);
+		return a->radius > 0 && a->radius < COORD_MAX;
+	}
+
+	double dx = to[0] - from[0];
+	double dy = to[1] - from[1];
+	double chord = hypot(dx, dy);
+	double r = w->seen & 1U << WORD_R ? w->v[WORD_R] * unit : 0;
+
+	if (!(chord > 0) || !(fabs(r) * 2 >= chord) || fabs(r) >= COORD_MAX)
+		return false;
+
+	double h = sqrt(MAX(r * r - chord * chord / 4, 0)) / chord * (r < 0 ? -1 : 1);
+
+	a->radius = fabs(r);
+	/* `sweep` holds the direction when we are called. */
+	a->cx = (from[0] + to[0]) / 2 - dy * h * a->sweep;
+	a->cy = (from[1] + to[1]) / 2 + dx * h * a->sweep;
+	return true;
+}
+
+/* Walks along an arc whose ends are known, in straight steps for box and outline. */
+static void arc_draw(struct gcode_scan *s, const struct arc *a, const double from[3],
+                     const double to[3])
+{
+	unsigned n = (unsigned)MIN(fabs(a->sweep) / ARC_STEP, 200) + 1;
+	double last[2] = { from[0], from[1] };
+
+	for (unsigned i = 1; i <= n; i++) {
+		double angle = a->start + a->sweep * i / n;
+		double next[2] = { a->cx + a->radius * cos(angle), a->cy + a->radius * sin(angle) };
+
+		if (i == n)
+			memcpy(next, to, sizeof(next));
+		box_add(&s->box, next[0], next[1]);
+		if (s->outliner)
+			gcode_outliner_add(s->outliner, last, next,
+			                   s->feature == GCODE_FEATURE_OUTER_WALL);
+		memcpy(last, next, sizeof(last));
+	}
+}
+
+/* G2 (direction -1) and G3 (+1). */
+static const char *run_arc(struct gcode_scan *s, const char *p, const char *at, int direction)
+{
+	struct words w;
+	double to[3];
+	struct arc a = { .sweep = direction };
+
+	p = words_read(p, &w);
+	move_feed(s, &w);
+	if (!move_target(s, &w, to))
+		return p;
+
+	const double from[3] = { s->pos[0], s->pos[1], s->pos[2] };
+	double fed = w.seen & 1U << AXIS_E ? move_e(s, w.v[AXIS_E]) : 0;
+	double mm = hypot(to[0] - from[0], to[1] - from[1]);
+	bool is_arc = arc_centre(&w, s->unit, from, to, &a);
+
+	if (is_arc) {
+		a.start = atan2(from[1] - a.cy, from[0] - a.cx);
+		a.sweep = atan2(to[1] - a.cy, to[0] - a.cx) - a.start;
+		if (direction > 0 && a.sweep <= 1e-9)
+			a.sweep += 2 * M_PI;
+		if (direction < 0 && a.sweep >= -1e-9)
+			a.sweep -= 2 * M_PI;
+		mm = fabs(a.sweep) * a.radius;
+	}
+	memcpy(s->pos, to, sizeof(to));
+	s->n_moves++;
+	s->moves_s += hypot(mm, to[2] - from[2]) * s->feed_s;
+	if (!(fed > 0) || !(mm > 0))
+		return p;
+	if (to[2] != s->last_z)
+		layer_height_changed(s, from[2], at);
+	s->n_extruding++;
+	box_add(&s->box, from[0], from[1]);
+	s->layer_end = s->offset + (uint64_t)(p - s->piece);
+	if (is_arc)
+		arc_draw(s, &a, from, to);
+	return p;
+}
+
+/* G92: the head does not move, its place gets another name. */
+static const char *run_set_position(struct gcode_scan *s, const char *p)
+{
+	struct words w;
+
+	p = words_read(p, &w);
+	for (unsigned i = 0; i < 4; i++)
+		if ((w.seen & 1U << i) && fabs(w.v[i] * s->unit) < COORD_MAX)
+			s->pos[i] = w.v[i] * s->unit;
+	return p;
+}
+
+/* G28: the named axes, or all, are at their stops. */
+static const char *run_home(struct gcode_scan *s, const char *p)
+{
+	struct words w;
+
+	p = words_read(p, &w);
+	for (unsigned i = 0; i < 3; i++)
+		if ((w.seen & 1U << i) || !(w.seen & 7))
+			s->pos[i] = 0;
+	return p;
+}
+
+/* "G1" and the like: the number with its part after the point, times ten; -1 if there is none.
+ * M73.2 is 732. */
+static inline const char *code_read(const char *p, int *ret)
+{
+	unsigned n = 0;
+
+	*ret = -1;
+	if ((unsigned char)(*p - '0') > 9)
+		return p;
+	for (; (unsigned char)(*p - '0') <= 9; p++)
+		n = n < 100000 ? n * 10 + (unsigned)(*p - '0') : n;
+	n *= 10;
+	if (*p == '.') {
+		p++;
+		if ((unsigned char)(*p - '0') <= 9)
+			n += (unsigned)(*p++ - '0');
+	}
+	*ret = (int)n;
+	return p;
+}
+
+static const char *run_g(struct gcode_scan *s, const char *p, const char *at, int code)
+{
+	switch (code) {
+	case 20:
+		return run_arc(s, p, at, -1);
+	case 30:
+		return run_arc(s, p, at, +1);
+	case 200:
+		s->unit = 25.4;
+		break;
+	case 210:
+		s->unit = 1;
+		break;
+	case 280:
+		return run_home(s, p);
+	case 900:
+		s->is_relative = false;
+		break;
+	case 910:
+		s->is_relative = true;
+		break;
+	case 920:
+		return run_set_position(s, p);
+	default:
+		break;
+	}
+	return p;
+}
+
+static void run_tool(struct gcode_scan *s, const char *p)
+{
+	int code;
+
+	(void)code_read(p, &code);
+	/* T255 unloads, T1000 and above are places of the vendor's own. */
+	if (code < 0 || code / 10 >= GCODE_TOOLS_MAX)
+		return;
+	use_flush(s);
+	s->tool = (unsigned)code / 10;
+}
+
+static void run_m(struct gcode_scan *s, const char *p, const char *end, int code)
+{
+	s->has_gcode |= code >= 0;
+	switch (code) {
+	case 820:
+		s->is_e_relative = false;
+		break;
+	case 830:
+		s->is_e_relative = true;
+		break;
+	case 730:
+		scan_progress(s, p, end);
+		break;
+	case 4860:
+		scan_m486(s, p, end);
+		break;
+	default:
+		break;
+	}
+}
+
+/* A line that is neither a move nor a comment: from its first letter to its end. */
+static void run_rare(struct gcode_scan *s, const char *p, const char *end)
+{
+	int code;
+
+	switch (*p) {
+	case 'M':
+	case 'm':
+		p = code_read(p + 1, &code);
+		run_m(s, p, end, code);
+		break;
+	case 'T':
+	case 't':
+		run_tool(s, p + 1);
+		break;
+	case 'E':
+		scan_exclude_object(s, p, end);
+		break;
+	default:
+		break;
+	}
+}
+
+/* One line, which a newline ends. Returns that newline. */
+static inline const char *run_text_line(struct gcode_scan *s, const char *p)
+{
+	const char *at = p;
+	int code;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if ((*p == 'N' || *p == 'n') && (unsigned char)(p[1] - '0') <= 9) {
+		p = code_read(p + 1, &code);
+		while (*p == ' ')
+			p++;
+	}
+	if (*p == 'G' || *p == 'g') {
+		p = code_read(p + 1, &code);
+		if (code == 10 || code == 0)
+			p = run_line(s, p, at);
+		else
+			p = run_g(s, p, at, code);
+		return *p == '\n' ? p : rawmemchr(p, '\n');
+	}
+
+	const char *end = rawmemchr(p, '\n');
+
+	if (*p == ';')
+		scan_comment(s, p + 1, end, at);
+	else
+		run_rare(s, p, end);
+	return end;
+}
+
+/* Whole lines from `p` to `stop`; GCODE_NUMBER_SLACK bytes behind them are readable. */
+static void run_lines(struct gcode_scan *s, const char *p, const char *stop)
+{
+	uint64_t n = 0;
+
+	for (; p < stop; n++)
+		p = run_text_line(s, p) + 1;
+	s->ix->n_lines += n;
+}
+
+/* The line put together in the carry. */
+static void run_carry(struct gcode_scan *s)
+{
+	static const char slack[GCODE_NUMBER_SLACK];
+	size_t n = s->carry.size;
+
+	buf_add(&s->carry, slack, sizeof(slack));
+	if (!s->carry.overflown) {
+		s->piece = s->carry.data;
+		run_lines(s, s->carry.data, s->carry.data + n);
+	}
+	s->offset += n;
+	buf_clear(&s->carry);
+	s->carry.overflown = false;
+}
+
+/* Completes the torn line with the beginning of `text`. Returns how much of it was taken. */
+static size_t carry_fill(struct gcode_scan *s, const char *text, size_t size)
+{
+	const char *end = memchr(text, '\n', size);
+	size_t n = end ? (size_t)(end - text) + 1 : size;
+
+	if (!s->is_skipping && s->carry.size + n + GCODE_NUMBER_SLACK > SCAN_LINE_MAX) {
+		s->is_skipping = true;
+		s->offset += s->carry.size;
+		buf_clear(&s->carry);
+	}
+	if (s->is_skipping) {
+		s->offset += n;
+		s->is_skipping = !end;
+		return n;
+	}
+	buf_add(&s->carry, text, n);
+	if (end)
+		run_carry(s);
+	return n;
+}
+
+void gcode_scan_feed(struct gcode_scan *s, const void *text, size_t size)
+{
+	const char *p = text;
+	const char *end = p + size;
+
+	s->ix->n_bytes += size;
+	if (s->carry.size > 0 || s->is_skipping)
+		p += carry_fill(s, p, size);
+	if (end - p > GCODE_NUMBER_SLACK) {
+		const char *last = memrchr(p, '\n', (size_t)(end - p) - GCODE_NUMBER_SLACK);
+
+		if (last) {
+			s->piece = p;
+			run_lines(s, p, last + 1);
+			s->offset += (uint64_t)(last + 1 - p);
+			p = last + 1;
+		}
+	}
+	while (p < end)
+		p += carry_fill(s, p, (size_t)(end - p));
+}
+
+void scan_text_end(struct gcode_scan *s)
+{
+	if (s->carry.size > 0)
+		(void)carry_fill(s, "\n", 1);
+	scan_layer_end(s);
+	s->ix->n_moves = s->n_moves;
+	s->ix->n_extruding = s->n_extruding;
+}
