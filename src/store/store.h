@@ -17,11 +17,17 @@ struct err;
 struct loop;
 struct store;
 
+#define STORE_FILE "bedside.db"
+
 /* Opens <data_dir>/bedside.db: integrity check, migrations (each in a transaction; the file is
  * copied first when one changes data), WAL. May wait for the disk. -EBUSY and who: another daemon
  * has it; a newer schema than ours is refused with a sentence. */
 int store_open(struct loop *l, const char *data_dir, struct store **ret,
                struct err *err) MUST_CHECK;
+/* The same for command-line tools, which may work beside a running daemon of the same version:
+ * without a daemon it is store_open(). */
+int store_open_tool(struct loop *l, const char *data_dir, struct store **ret,
+                    struct err *err) MUST_CHECK;
 /* Waits for what is queued. */
 void store_close(struct store *s);
 
@@ -41,3 +47,11 @@ int store_call(struct store *s, int (*run)(struct db *db, void *arg, struct err 
 /* A consistent copy while running (SQLite's backup), into a new file. */
 void store_backup(struct store *s, const char *dest_path,
                   void (*done)(void *arg, int rc, const struct err *err), void *arg);
+
+/* For tools, from any thread: a checked, consistent copy of a folder's database, whether a daemon
+ * runs or not. */
+int store_copy(const char *data_dir, const char *dest_path, struct err *err) MUST_CHECK;
+
+/* Renames a damaged database, so that the next start makes a new one; its new name in ret_path. Only
+ * by a person's word, never while a daemon runs. */
+int store_set_aside(const char *data_dir, char *ret_path, size_t size, struct err *err) MUST_CHECK;

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/migrate.h"
+
+#include "base/err.h"
+#include "base/text.h"
+#include "base/when.h"
+#include "core/fs.h"
+#include "store/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+struct migration {
+	const char *title;
+	bool changes_rows; /* the file is copied first */
+	const char *sql;
+};
+
+/* clang-format off */
+static const char first_sql[] =
+	"CREATE TABLE jobs ("
+	" id TEXT PRIMARY KEY, printer TEXT NOT NULL, name TEXT NOT NULL, file TEXT NOT NULL,"
+	" task_id TEXT NOT NULL, plate TEXT NOT NULL, started_ms BIGINT NOT NULL,"
+	" ended_ms BIGINT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,"
+	" layer INTEGER NOT NULL, layers INTEGER NOT NULL, estimate_s DOUBLE PRECISION,"
+	" filament_g DOUBLE PRECISION, gcode_path TEXT NOT NULL);"
+	"CREATE INDEX jobs_by_printer ON jobs (printer, id);"
+	"CREATE INDEX jobs_running ON jobs (outcome) WHERE outcome = 'running';"
+
+	"CREATE TABLE layers ("
+	" job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE, number INTEGER NOT NULL,"
+	" printer TEXT NOT NULL, layers INTEGER NOT NULL, z_mm DOUBLE PRECISION,"
+	" at_us BIGINT NOT NULL, at_ms BIGINT NOT NULL, confidence DOUBLE PRECISION NOT NULL,"
+	" reason TEXT NOT NULL, is_catching_up INTEGER NOT NULL, PRIMARY KEY (job, number));"
+
+	"CREATE TABLE sessions ("
+	" id TEXT PRIMARY KEY, printer TEXT NOT NULL, job TEXT NOT NULL, job_name TEXT NOT NULL,"
+	" job_file TEXT NOT NULL, task_id TEXT NOT NULL, state TEXT NOT NULL,"
+	" state_text TEXT NOT NULL, started_ms BIGINT NOT NULL, ended_ms BIGINT NOT NULL,"
+	" n_frames INTEGER NOT NULL, n_missed INTEGER NOT NULL, layer INTEGER NOT NULL,"
+	" layers INTEGER NOT NULL, bytes BIGINT NOT NULL, forecast_bytes BIGINT NOT NULL,"
+	" is_thinned INTEGER NOT NULL, keep_one_in INTEGER NOT NULL, outcome TEXT NOT NULL,"
+	" wants_film INTEGER NOT NULL, min_frames INTEGER NOT NULL, cameras TEXT NOT NULL,"
+	" plan_fps DOUBLE PRECISION NOT NULL, plan_duration_s DOUBLE PRECISION NOT NULL,"
+	" plan_hold_s DOUBLE PRECISION NOT NULL, plan_crf INTEGER NOT NULL,"
+	" plan_width INTEGER NOT NULL, plan_height INTEGER NOT NULL, plan_preset TEXT NOT NULL,"
+	" frames_deleted_ms BIGINT NOT NULL);"
+	"CREATE INDEX sessions_by_printer ON sessions (printer, id);"
+	"CREATE INDEX sessions_unfinished ON sessions (state) WHERE state <> 'done';"
+
+	"CREATE TABLE films ("
+	" id TEXT PRIMARY KEY, session TEXT NOT NULL, printer TEXT NOT NULL,"
+	" camera TEXT NOT NULL, job_name TEXT NOT NULL, file TEXT NOT NULL,"
+	" poster TEXT NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL,"
+	" made_ms BIGINT NOT NULL, duration_s DOUBLE PRECISION NOT NULL,"
+	" fps DOUBLE PRECISION NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,"
+	" n_frames INTEGER NOT NULL, n_skipped INTEGER NOT NULL, bytes BIGINT NOT NULL,"
+	" progress_percent INTEGER NOT NULL, plan_fps DOUBLE PRECISION NOT NULL,"
+	" plan_duration_s DOUBLE PRECISION NOT NULL, plan_hold_s DOUBLE PRECISION NOT NULL,"
+	" plan_crf INTEGER NOT NULL, plan_width INTEGER NOT NULL, plan_height INTEGER NOT NULL,"
+	" plan_preset TEXT NOT NULL);"
+	"CREATE INDEX films_by_session ON films (session);"
+	"CREATE INDEX films_by_printer ON films (printer, id);"
+
+	"CREATE TABLE notices ("
+	" id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL, level INTEGER NOT NULL,"
+	" topic TEXT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL);"
+
+	"CREATE TABLE users ("
+	" id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" password_hash TEXT NOT NULL, role TEXT NOT NULL, is_root INTEGER NOT NULL,"
+	" created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL,"
+	" last_seen_ms BIGINT NOT NULL);"
+
+	"CREATE TABLE logins ("
+	" token_hash TEXT PRIMARY KEY,"
+	" user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, csrf TEXT NOT NULL,"
+	" created_ms BIGINT NOT NULL, expires_ms BIGINT NOT NULL, address TEXT NOT NULL,"
+	" agent TEXT NOT NULL, is_remembered INTEGER NOT NULL);"
+	"CREATE INDEX logins_by_user ON logins (user_id);"
+
+	"CREATE TABLE api_keys ("
+	" id TEXT PRIMARY KEY,"
+	" user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE, name TEXT NOT NULL,"
+	" secret_hash TEXT NOT NULL, scopes TEXT NOT NULL, created_ms BIGINT NOT NULL,"
+	" expires_ms BIGINT NOT NULL, last_used_ms BIGINT NOT NULL,"
+	" revoked_ms BIGINT NOT NULL);"
+
+	/* `user` is a reserved word in PostgreSQL, hence user_name. */
+	"CREATE TABLE audit ("
+	" id INTEGER PRIMARY KEY, at_ms BIGINT NOT NULL, user_name TEXT NOT NULL,"
+	" address TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,"
+	" text TEXT NOT NULL);"
+
+	"CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);";
+/* clang-format on */
+
+/* Version N is the N-th line, counted from 1. */
+static const struct migration migrations[] = {
+	{ "the first schema", false, first_sql },
+};
+
+int migrate_newest(void)
+{
+	return (int)ARRAY_LEN(migrations);
+}
+
+static int keep_copy(struct db *db, const char *backups_dir, int version, struct err *err)
+{
+	char path[4096], at[WHEN_TEXT_SIZE];
+	int64_t now_ms = (int64_t)time(NULL) * 1000;
+	int rc = fs_make_dirs(backups_dir, err);
+
+	if (rc < 0)
+		return rc;
+	if (snprintf(path, sizeof(path), "%s/bedside-v%d-%s.db", backups_dir, version,
+	             when_file_name(at, now_ms)) >= (int)sizeof(path))
+		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", backups_dir);
+	return db_copy(db, path, err);
+}
+
+static int run_one(struct db *db, int version, struct err *err)
+{
+	const struct migration *m = &migrations[version - 1];
+	int rc = db_begin(db, err);
+
+	if (rc < 0)
+		return rc;
+	rc = db_script(db, m->sql, err);
+	if (rc == 0)
+		rc = db_set_version(db, version, err);
+	if (rc == 0)
+		rc = db_commit(db, err);
+	if (rc < 0) {
+		db_rollback(db);
+		return err_wrap(err, rc, "upgrading the database to version %d (%s)", version,
+		                m->title);
+	}
+	return 0;
+}
+
+int migrate_run(struct db *db, const char *backups_dir, struct err *err)
+{
+	bool is_copied = false;
+	int version;
+	int rc = db_version(db, &version, err);
+
+	if (rc < 0)
+		return rc;
+	if (version > migrate_newest())
+		return err_set(err, -ENOTSUP,
+		               "the database is of a newer Bedside (schema %d, this one knows %d): "
+		               "install that version again, or restore a backup made by this one",
+		               version, migrate_newest());
+	while (version < migrate_newest()) {
+		if (version > 0 && migrations[version].changes_rows && !is_copied) {
+			rc = keep_copy(db, backups_dir, version, err);
+			if (rc < 0)
+				return err_wrap(err, rc, "copying the database before its upgrade");
+			is_copied = true;
+		}
+		rc = run_one(db, ++version, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
