@@ -8,4 +8,5 @@
 
 #pragma once
 
+int cmd_check_config(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * config: bedside.yaml as structs, checked before anything starts.
+ *
+ * The file is the user's and is never written by the program. What is added on the page or by
+ * `bedside discover --add` goes into files of the data folder: printers.d/<id>.yaml (one printer
+ * each, same keys) and printers.d/<id>.pin (the certificate that a person confirmed).
+ *
+ * Secrets can come from files (`access_code_file`) and from the environment
+ * (BEDSIDE_ACCESS_CODE_<ID>, the id in capitals with '_' for '-').
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "base/base.h"
+#include "core/conf.h"
+#include "core/log.h"
+#include "model/camera.h"
+#include "model/printer.h"
+#include "model/session.h"
+
+#define CONFIG_MAX_PRINTERS 200
+#define CONFIG_MAX_CAMERAS 200
+#define CONFIG_MAX_PROXIES 16
+
+struct buf;
+struct err;
+
+enum web_tls {
+	WEB_TLS_OFF,
+	WEB_TLS_SELF_SIGNED,
+	WEB_TLS_FILES
+};
+
+struct web_config {
+	char listen[64]; /* address; "" all */
+	uint16_t port;
+	int tls;                         /* enum web_tls */
+	char certificate[256], key[256]; /* PEM files for WEB_TLS_FILES */
+	char base_path[128];             /* "/" or "/bedside/" */
+	unsigned n_proxies;
+	char proxies[CONFIG_MAX_PROXIES][64]; /* trusted to say where a request came from */
+};
+
+struct storage_config {
+	uint64_t floor_bytes;   /* kept free */
+	uint64_t budget_bytes;  /* frames and films may take; 0: what the disk has */
+	int64_t keep_frames_ms; /* after a verified film; 0: for ever */
+	int64_t keep_films_ms;  /* 0: for ever */
+	int64_t flush_ms;       /* of the journal */
+};
+
+struct printer_entry {
+	struct printer_config printer;
+	struct session_plan plan; /* cameras empty: the printer's own and those that name it */
+	bool is_added;            /* from printers.d, so the page may remove it */
+};
+
+struct config {
+	char path[1024]; /* "" when no file was found */
+	char data_dir[1024];
+	int log_level; /* enum log_level */
+	char ca_file[256];
+	struct web_config web;
+	struct storage_config storage;
+	size_t n_printers;
+	struct printer_entry *printers;
+	size_t n_cameras;
+	struct camera_config *cameras;
+};
+
+/* The file to read: `given`, else $BEDSIDE_CONFIG, else the first that exists of
+ * ~/.config/bedside/bedside.yaml and /etc/bedside/bedside.yaml. False if there is none. */
+bool config_find(const char *given, char *dst, size_t size);
+
+/*
+ * Reads `path` (NULL: no file, all defaults) and the data folder's printers.d. `data_dir` (may be
+ * NULL) wins over the file's. False with the faults in `errors`; nothing is half-applied.
+ * config_fini() it in either case.
+ */
+bool config_load(const char *path, const char *data_dir, struct config *ret,
+                 struct conf_errors *errors);
+void config_fini(struct config *c);
+/* The faults on standard error, one per line. Returns 1, the exit status. */
+int config_print_errors(const struct conf_errors *errors);
+
+/* The complete example file. */
+void config_example(struct buf *out);
+/* The body of bedside.yaml(5), mdoc. */
+void config_manual(struct buf *out);
+
+/* A printer in YAML, as it stands in printers.d; the access code included. */
+void config_write_printer(const struct printer_config *p, struct buf *out);
+/* Writes printers.d/<id>.yaml, mode 0600; -EEXIST if there is one. Sets p->id from its name. */
+int config_add_printer(const char *data_dir, struct printer_config *p, struct err *err) MUST_CHECK;
+/* Removes what the page added; -EPERM with the sentence if it stands in bedside.yaml. */
+int config_remove_printer(const struct config *c, const char *id, struct err *err) MUST_CHECK;
+/* Stores the confirmed certificate of a printer. */
+int config_pin_printer(const char *data_dir, const char *id, const uint8_t sha256[32],
+                       struct err *err) MUST_CHECK;

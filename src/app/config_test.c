@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/config.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/test.h"
+#include "base/text.h"
+#include "core/fs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct config config;
+static struct conf_errors errors;
+static char dir[128];
+
+static bool load(const char *yaml)
+{
+	char path[160];
+
+	TEXT_SET(dir, test_tmp_dir());
+	snprintf(path, sizeof(path), "%s/bedside.yaml", dir);
+	assert_int_equal(fs_write_atomic(path, yaml, strlen(yaml), 0600, NULL), 0);
+	return config_load(path, dir, &config, &errors);
+}
+
+TEST(a_printer_is_read_with_all_defaults)
+{
+	CHECK(load("printers:\n"
+	           "  - name: A1 (left) # by the window\n"
+	           "    address: 192.168.1.50\n"
+	           "    serial: 03900A400001111\n"
+	           "    access_code: \"12345678\"\n"
+	           "    tls: insecure\n"
+	           "    ports: {mqtt: 18883}\n"
+	           "    session: {every_n_layers: 2}\n"
+	           "film: {fps: 30, size: 1280x720, duration: 20s}\n"));
+	CHECK_INT(config.n_printers, 1);
+
+	const struct printer_entry *e = &config.printers[0];
+
+	CHECK_STR(e->printer.id, "a1-left");
+	CHECK(secret_equals(&e->printer.access_code, "12345678"));
+	CHECK(e->printer.trust.mode == TRUST_INSECURE && e->printer.ports.mqtt == 18883);
+	CHECK(e->printer.offline_after_ms == 60000 && e->printer.has_camera);
+	CHECK(e->plan.every_n_layers == 2 && e->plan.starts_itself);
+	CHECK(e->plan.film.fps == 30 && e->plan.film.width == 1280 &&
+	      e->plan.film.duration_s == 20);
+	CHECK_INT(config.web.port, 8484);
+	config_fini(&config);
+}
+
+TEST(faults_of_every_kind_are_all_named)
+{
+	CHECK(!load("web: {port: 70000, tls: files, base_path: x}\n"
+	            "printers:\n"
+	            "  - name: A1\n"
+	            "    address: a\n"
+	            "    serial: 0390\n"
+	            "    access_code_file: /nowhere/code\n"
+	            "  - name: a1\n"
+	            "    adress: b\n"
+	            "    serial: 03900A400001111\n"
+	            "    tls: yes\n"
+	            "cameras:\n"
+	            "  - {name: c, driver: fake, printer: nobody, size: 5x5}\n"
+	            "film: {fps: 0}\n"));
+	static const char *const expected[] = {
+		"bedside.yaml:1: web.port: '70000' must be a port",
+		"bedside.yaml:13: film.fps: '0' must be a number from 1 to 60",
+		"bedside.yaml:5: printers[0].serial: '0390' must be the serial number",
+		"printers[0].access_code_file: opening /nowhere/code",
+		"bedside.yaml:8: printers[1].adress: no such key; did you mean 'address'?",
+		"bedside.yaml:10: printers[1].tls: 'yes' must be ca, insecure",
+		"printers[1].address: is missing",
+		"printers[1].name: 'a1' is the name of another printer already",
+		"printers[1].access_code: is missing",
+		"cameras[0].size: '5x5' must be WIDTHxHEIGHT",
+		"web.base_path: 'x' must begin with /",
+		"web.tls: files needs web.certificate and web.key",
+		"cameras[0].printer: there is no printer 'nobody'",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		bool is_there = false;
+
+		for (unsigned k = 0; k < errors.n && k < CONF_MAX_ERRORS; k++)
+			is_there = is_there || strstr(errors.texts[k], expected[i]);
+		if (!is_there)
+			print_message("# not said: %s\n", expected[i]);
+		CHECK(is_there);
+	}
+	config_fini(&config);
+}
+
+TEST(an_access_code_can_come_from_a_file_or_the_environment)
+{
+	CHECK(!load("printers:\n  - {name: A1, address: a, serial: 03900A400001111}\n"));
+	config_fini(&config);
+	setenv("BEDSIDE_ACCESS_CODE_A1", "87654321", 1); /* NOLINT(concurrency-mt-unsafe) */
+	CHECK(load("printers:\n  - {name: A1, address: a, serial: 03900A400001111}\n"));
+	CHECK(secret_equals(&config.printers[0].printer.access_code, "87654321"));
+	unsetenv("BEDSIDE_ACCESS_CODE_A1"); /* NOLINT(concurrency-mt-unsafe) */
+	config_fini(&config);
+}
+
+TEST(a_printer_added_on_the_page_is_there_next_time_and_can_go)
+{
+	struct printer_config p = { .driver = "bambu", .address = "10.0.0.5" };
+	uint8_t pin[32] = { 1, 2, 3 };
+	struct err err = { 0 };
+
+	CHECK(load(""));
+	config_fini(&config);
+	TEXT_SET(p.name, "My \"X1\"");
+	TEXT_SET(p.serial, "00M00A400001111");
+	secret_set(&p.access_code, "pa\"ss");
+	CHECK_INT(config_add_printer(dir, &p, &err), 0);
+	CHECK_INT(config_add_printer(dir, &p, &err), -EEXIST);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_printers, 1);
+	CHECK_STR(config.printers[0].printer.name, "My \"X1\"");
+	CHECK(secret_equals(&config.printers[0].printer.access_code, "pa\"ss"));
+	CHECK(config.printers[0].printer.trust.mode == TRUST_CA && config.printers[0].is_added);
+	config_fini(&config);
+
+	CHECK_INT(config_pin_printer(dir, p.id, pin, &err), 0);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK(config.printers[0].printer.trust.mode == TRUST_PIN &&
+	      config.printers[0].printer.trust.pin[2] == 3);
+	CHECK_INT(config_remove_printer(&config, "nobody", &err), -EPERM);
+	CHECK_INT(config_remove_printer(&config, p.id, &err), 0);
+	config_fini(&config);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_printers, 0);
+	config_fini(&config);
+	printer_config_fini(&p);
+}
+
+TEST(the_example_file_is_a_valid_configuration)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	config_example(&b);
+
+	bool ok = load(buf_peek(&b));
+
+	for (unsigned i = 0; i < errors.n; i++)
+		print_message("# %s\n", errors.texts[i]);
+	CHECK(ok);
+	CHECK_INT(config.n_printers, 0);
+	config_fini(&config);
+	buf_fini(&b);
+}

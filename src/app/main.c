@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* main: finds the verb. */
+
+#include "app/cmd.h"
+#include "base/base.h"
+#include "core/crypto.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *usage; /* what follows the verb */
+	const char *help;
+};
+
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+/* In the order of `bedside help`. */
+static const struct verb verbs[] = {
+	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
+	  "check the configuration, or print a complete example" },
+	{ "version", cmd_version, "", "print the version" },
+	{ "help", cmd_help, "", "print this" },
+};
+
+static int cmd_version(int argc UNUSED, char **argv UNUSED)
+{
+	puts("bedside " BEDSIDE_VERSION);
+	return 0;
+}
+
+static void print_help(FILE *to)
+{
+	fputs("Bedside: the bedside monitor for 3D printers.\n\nusage:\n", to);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		fprintf(to, "  bedside %s %s\n      %s\n", verbs[i].name, verbs[i].usage,
+		        verbs[i].help);
+	fputs("\nSee bedside(1) and bedside.yaml(5).\n", to);
+}
+
+static int cmd_help(int argc UNUSED, char **argv UNUSED)
+{
+	print_help(stdout);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return 2;
+	}
+
+	const char *name = argv[1];
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		name = "help";
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		name = "version";
+	crypto_init();
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	}
+	fprintf(stderr, "bedside: there is no verb '%s'; 'bedside help' lists them\n", name);
+	return 2;
+}
