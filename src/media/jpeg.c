@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "media/jpeg.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "media/frame.h"
+#include "media/jpeg_scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <turbojpeg.h>
+
+static void cleanup_handle(const tjhandle *h)
+{
+	if (*h)
+		tjDestroy(*h);
+}
+#define auto_handle __attribute__((cleanup(cleanup_handle)))
+
+static int tj_failed(struct err *err, tjhandle h, const char *doing)
+{
+	return err_set(err, -EBADMSG, "%s: %s", doing, tjGetErrorStr2(h));
+}
+
+void jpeg_pixels_fini(struct jpeg_pixels *p)
+{
+	free(p->rgbx);
+	*p = (struct jpeg_pixels){ 0 };
+}
+
+/* Compresses into a buffer of the largest possible size, then gives what was not used back. */
+static uint8_t *take_buffer(unsigned width, unsigned height, unsigned long *ret_cap)
+{
+	*ret_cap = tjBufSize((int)width, (int)height, TJSAMP_420);
+	return mem_grow(NULL, *ret_cap, 1);
+}
+
+static struct frame *finish_frame(uint8_t *bytes, size_t size, unsigned width, unsigned height)
+{
+	struct frame *f = frame_adopt(FRAME_JPEG, mem_grow(bytes, size, 1), size);
+
+	f->width = width;
+	f->height = height;
+	return f;
+}
+
+static bool is_size_fine(unsigned width, unsigned height)
+{
+	return width > 0 && height > 0 && width <= JPEG_MAX_SIDE && height <= JPEG_MAX_SIDE &&
+	       (uint64_t)width * height <= JPEG_MAX_PIXELS;
+}
+
+int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, size_t stride,
+                     int quality, struct frame **ret, struct err *err)
+{
+	if (!is_size_fine(width, height))
+		return err_set(err, -EINVAL, "cannot make a picture of %u×%u", width, height);
+
+	auto_handle tjhandle h = tjInitCompress();
+	unsigned long size;
+	auto_free uint8_t *bytes = take_buffer(width, height, &size);
+
+	if (!h)
+		return err_set(err, -ENOMEM, "cannot start the JPEG encoder");
+	if (tjCompress2(h, rgbx, (int)width, (int)stride, (int)height, TJPF_RGBX, &bytes, &size,
+	                TJSAMP_420, quality, TJFLAG_NOREALLOC) != 0)
+		return tj_failed(err, h, "making a JPEG");
+	*ret = finish_frame(STEAL_PTR(bytes), size, width, height);
+	return 0;
+}
+
+struct planes {
+	const uint8_t *at[3];
+	int strides[3];
+	enum TJSAMP sampling;
+	size_t size; /* bytes needed */
+};
+
+/* U and V of NV12 and all of YUYV are interleaved: taken apart into `scratch`. */
+static void split_nv12(const struct frame *raw, uint8_t *scratch, struct planes *p)
+{
+	size_t cw = (raw->width + 1) / 2, ch = (raw->height + 1) / 2;
+	const uint8_t *uv = raw->data + (size_t)raw->width * raw->height;
+
+	for (size_t i = 0; i < cw * ch; i++) {
+		scratch[i] = uv[2 * i];
+		scratch[cw * ch + i] = uv[2 * i + 1];
+	}
+	*p = (struct planes){ .at = { raw->data, scratch, scratch + cw * ch },
+		              .strides = { (int)raw->width, (int)cw, (int)cw },
+		              .sampling = TJSAMP_420 };
+}
+
+static void split_yuyv(const struct frame *raw, uint8_t *scratch, struct planes *p)
+{
+	size_t n = (size_t)raw->width * raw->height;
+	uint8_t *y = scratch, *u = y + n, *v = u + n / 2;
+
+	for (size_t i = 0; i < n / 2; i++) {
+		y[2 * i] = raw->data[4 * i];
+		u[i] = raw->data[4 * i + 1];
+		y[2 * i + 1] = raw->data[4 * i + 2];
+		v[i] = raw->data[4 * i + 3];
+	}
+	*p = (struct planes){ .at = { y, u, v },
+		              .strides = { (int)raw->width, (int)raw->width / 2,
+		                           (int)raw->width / 2 },
+		              .sampling = TJSAMP_422 };
+}
+
+static size_t raw_size(const struct frame *raw)
+{
+	size_t n = (size_t)raw->width * raw->height;
+	size_t chroma = (size_t)((raw->width + 1) / 2) * ((raw->height + 1) / 2);
+
+	return raw->format == FRAME_YUYV ? 2 * n : n + 2 * chroma;
+}
+
+static int find_planes(const struct frame *raw, uint8_t *scratch, struct planes *p)
+{
+	size_t n = (size_t)raw->width * raw->height;
+	size_t cw = (raw->width + 1) / 2, ch = (raw->height + 1) / 2;
+
+	switch (raw->format) {
+	case FRAME_I420:
+		*p = (struct planes){ .at = { raw->data, raw->data + n, raw->data + n + cw * ch },
+			              .strides = { (int)raw->width, (int)cw, (int)cw },
+			              .sampling = TJSAMP_420 };
+		return 0;
+	case FRAME_NV12:
+		split_nv12(raw, scratch, p);
+		return 0;
+	case FRAME_YUYV:
+		split_yuyv(raw, scratch, p);
+		return 0;
+	case FRAME_JPEG:
+	case FRAME_H264:
+		break;
+	}
+	return -EINVAL;
+}
+
+int jpeg_encode_frame(const struct frame *raw, int quality, struct frame **ret, struct err *err)
+{
+	if (!is_size_fine(raw->width, raw->height) || raw->size < raw_size(raw) ||
+	    (raw->format == FRAME_YUYV && raw->width % 2 != 0))
+		return err_set(err, -EINVAL, "the camera's raw picture of %u×%u is too short",
+		               raw->width, raw->height);
+
+	auto_free uint8_t *scratch = mem_grow(NULL, raw_size(raw), 1);
+	auto_handle tjhandle h = tjInitCompress();
+	struct planes p;
+	unsigned long size = tjBufSize((int)raw->width, (int)raw->height, TJSAMP_422);
+	auto_free uint8_t *bytes = mem_grow(NULL, size, 1);
+
+	if (!h)
+		return err_set(err, -ENOMEM, "cannot start the JPEG encoder");
+	if (find_planes(raw, scratch, &p) < 0)
+		return err_set(err, -EINVAL, "this kind of frame cannot be made a JPEG");
+	if (tjCompressFromYUVPlanes(h, (const unsigned char **)p.at, (int)raw->width, p.strides,
+	                            (int)raw->height, p.sampling, &bytes, &size, quality,
+	                            TJFLAG_NOREALLOC) != 0)
+		return tj_failed(err, h, "making a JPEG");
+
+	struct frame *f = finish_frame(STEAL_PTR(bytes), size, raw->width, raw->height);
+
+	f->captured_us = raw->captured_us;
+	f->captured_wall_ms = raw->captured_wall_ms;
+	f->arrived_us = raw->arrived_us;
+	f->seq = raw->seq;
+	f->is_stamped = raw->is_stamped;
+	*ret = f;
+	return 0;
+}
+
+/* The smallest of the decoder's own scales that is at least `min_width` wide. */
+static tjscalingfactor choose_scale(unsigned width, unsigned min_width)
+{
+	int n;
+	const tjscalingfactor *all = tjGetScalingFactors(&n);
+	tjscalingfactor best = { 1, 1 };
+
+	for (int i = 0; min_width > 0 && all && i < n; i++) {
+		int w = TJSCALED((int)width, all[i]);
+
+		if (w >= (int)min_width && w < TJSCALED((int)width, best))
+			best = all[i];
+	}
+	return best;
+}
+
+int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jpeg_pixels *ret,
+                struct err *err)
+{
+	struct jpeg_info info;
+	int rc = jpeg_scan(bytes, size, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (!is_size_fine(info.width, info.height))
+		return err_set(err, -EFBIG, "the picture of %u×%u is too large", info.width,
+		               info.height);
+
+	auto_handle tjhandle h = tjInitDecompress();
+	tjscalingfactor scale = choose_scale(info.width, min_width);
+	unsigned width = (unsigned)TJSCALED((int)info.width, scale);
+	unsigned height = (unsigned)TJSCALED((int)info.height, scale);
+	auto_free uint8_t *rgbx = mem_grow(NULL, (size_t)width * height, 4);
+
+	if (!h)
+		return err_set(err, -ENOMEM, "cannot start the JPEG decoder");
+	if (tjDecompress2(h, bytes, size, rgbx, (int)width, (int)width * 4, (int)height, TJPF_RGBX,
+	                  TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0)
+		return tj_failed(err, h, "the picture is damaged");
+	*ret = (struct jpeg_pixels){ .rgbx = STEAL_PTR(rgbx), .width = width, .height = height };
+	return 0;
+}
+
+/* Averages boxes; for factors below two, which the decoder's scaling leaves. */
+static uint8_t *shrink_rgbx(const struct jpeg_pixels *src, unsigned width, unsigned height)
+{
+	uint8_t *dst = mem_grow(NULL, (size_t)width * height, 4);
+
+	for (unsigned y = 0; y < height; y++) {
+		unsigned y0 = (unsigned)((uint64_t)y * src->height / height);
+		unsigned y1 = MAX(y0 + 1, (unsigned)((uint64_t)(y + 1) * src->height / height));
+
+		for (unsigned x = 0; x < width; x++) {
+			unsigned x0 = (unsigned)((uint64_t)x * src->width / width);
+			unsigned x1 =
+				MAX(x0 + 1, (unsigned)((uint64_t)(x + 1) * src->width / width));
+			unsigned sum[3] = { 0 }, n = (x1 - x0) * (y1 - y0);
+
+			for (size_t i = 0; i < n; i++) {
+				size_t sx = x0 + i % (x1 - x0), sy = y0 + i / (x1 - x0);
+				const uint8_t *p = src->rgbx + 4 * (sy * src->width + sx);
+
+				sum[0] += p[0];
+				sum[1] += p[1];
+				sum[2] += p[2];
+			}
+
+			uint8_t *to = dst + 4 * ((size_t)y * width + x);
+
+			to[0] = (uint8_t)(sum[0] / n);
+			to[1] = (uint8_t)(sum[1] / n);
+			to[2] = (uint8_t)(sum[2] / n);
+			to[3] = 0xff;
+		}
+	}
+	return dst;
+}
+
+int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret, struct err *err)
+{
+	struct jpeg_info info;
+	int rc = jpeg_scan(f->data, f->size, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (info.width <= width || width == 0) {
+		*ret = frame_ref(f);
+		return 0;
+	}
+
+	struct jpeg_pixels src;
+
+	rc = jpeg_decode(f->data, f->size, width, &src, err);
+	if (rc < 0)
+		return rc;
+
+	unsigned height =
+		MAX(1U, (unsigned)(((uint64_t)info.height * width + info.width / 2) / info.width));
+	auto_free uint8_t *small = shrink_rgbx(&src, width, height);
+
+	jpeg_pixels_fini(&src);
+	rc = jpeg_encode_rgbx(small, width, height, (size_t)width * 4, quality, ret, err);
+	if (rc < 0)
+		return rc;
+	(*ret)->captured_us = f->captured_us;
+	(*ret)->captured_wall_ms = f->captured_wall_ms;
+	(*ret)->arrived_us = f->arrived_us;
+	(*ret)->seq = f->seq;
+	(*ret)->is_stamped = f->is_stamped;
+	return 0;
+}
