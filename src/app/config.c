@@ -386,7 +386,7 @@ static void read_code_from_environment(struct printer_config *p)
 	size_t n = strlen(name);
 
 	for (const char *c = p->id; *c && n + 1 < sizeof(name); c++)
-		name[n++] = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+		name[n++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
 	name[n] = '\0';
 
 	const char *code = getenv(name); /* NOLINT(concurrency-mt-unsafe) at start */

@@ -172,13 +172,21 @@ void text_clean(char *s)
 	}
 }
 
+/* tolower() is a macro, and knows locales. */
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
 void text_slug(char *dst, size_t size, const char *src)
 {
 	size_t n = 0;
 
 	for (; *src && n + 1 < size; src++) {
-		if (isalnum((unsigned char)*src) && (unsigned char)*src < 0x80)
-			dst[n++] = (char)tolower((unsigned char)*src);
+		char c = lower(*src);
+
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+			dst[n++] = c;
 		else if (n > 0 && dst[n - 1] != '-')
 			dst[n++] = '-';
 	}
