@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "base/test.h"
+#include "wire/http_server.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/crypto.h"
+#include "core/fs.h"
+#include "core/loop.h"
+#include "core/work.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define FILE_SIZE 3000000u
+
+/* A server on the test's thread and a client that may block on another one. */
+struct rig {
+	struct loop *loop;
+	struct work_pool *pool;
+	struct http_server *server;
+	struct timer later;
+	struct http_request *waiting;
+	struct http_channel *channel;
+	struct buf heard;
+	unsigned n_closed, n_asked;
+	int gone[2]; /* a pipe: a byte when the channel was closed */
+	size_t queued_max;
+	char file[300];
+	void (*talk)(struct rig *r);
+	pthread_t client;
+};
+
+static struct http_bytes *text_bytes(const char *s)
+{
+	return http_bytes_new(s, strlen(s));
+}
+
+static void answer_later(void *arg)
+{
+	struct rig *r = arg;
+	struct http_reply ok = { .status = 200, .type = "text/plain" };
+
+	http_reply_bytes(STEAL_PTR(r->waiting), &ok, text_bytes("late"));
+}
+
+static void channel_message(void *arg, const char *text, size_t size)
+{
+	struct rig *r = arg;
+	auto_free char *copy = mem_dup(text, size + 1);
+	struct http_bytes *rest = text_bytes(copy);
+
+	http_channel_send_text(r->channel, "echo ", 5, rest);
+	http_bytes_unref(rest);
+}
+
+static void channel_closed(void *arg)
+{
+	struct rig *r = arg;
+
+	r->channel = NULL;
+	r->n_closed++;
+	(void)!write(r->gone[1], "x", 1);
+}
+
+static void flood(struct rig *r)
+{
+	static const uint8_t block[100000];
+	struct http_bytes *b = http_bytes_wrap(block, sizeof(block), NULL, NULL);
+
+	/* As the live view does it: nothing new while the last is not gone. */
+	for (int i = 0; i < 1000 && r->channel; i++) {
+		if (http_channel_queued(r->channel) == 0)
+			http_channel_send(r->channel, &b, 1);
+		if (r->channel && http_channel_queued(r->channel) > r->queued_max)
+			r->queued_max = http_channel_queued(r->channel);
+	}
+	http_bytes_unref(b);
+}
+
+static void asked(void *arg, struct http_request *req)
+{
+	struct rig *r = arg;
+	const struct http_head *h = http_request_head(req);
+	struct http_reply ok = { .status = 200, .type = "text/plain" };
+	struct http_channel_events ev = { .message = channel_message,
+		                          .closed = channel_closed,
+		                          .arg = r };
+	size_t size;
+	const char *body = http_request_body(req, &size);
+
+	r->n_asked++;
+	if (strcmp(h->path, "/late") == 0) {
+		r->waiting = req;
+		timer_start(&r->later, 20);
+	} else if (strcmp(h->path, "/file") == 0) {
+		http_reply_file(req, &ok, r->file, "{}");
+	} else if (strcmp(h->path, "/missing") == 0) {
+		http_reply_file(req, &ok, "/nowhere/at/all", "{\"gone\":1}");
+	} else if (strcmp(h->path, "/stream") == 0) {
+		r->channel = http_reply_stream(req, &ok, &ev);
+		if (r->channel)
+			flood(r);
+	} else if (strcmp(h->path, "/ws") == 0 && h->wants_websocket) {
+		r->channel = http_reply_websocket(req, &ev);
+	} else {
+		http_reply_bytes(req, &ok, http_bytes_new(body, size));
+	}
+}
+
+static size_t body_limit(void *arg, const struct http_request *req)
+{
+	(void)arg;
+	(void)req;
+	return 1000;
+}
+
+static void *client_main(void *arg)
+{
+	struct rig *r = arg;
+
+	r->talk(r);
+	loop_stop(r->loop);
+	return NULL;
+}
+
+static void write_file(struct rig *r)
+{
+	auto_free uint8_t *bytes = mem_new(FILE_SIZE);
+
+	for (size_t i = 0; i < FILE_SIZE; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	snprintf(r->file, sizeof(r->file), "%s/film.mp4", test_tmp_dir());
+	CHECK_INT(fs_write_atomic(r->file, bytes, FILE_SIZE, 0600, NULL), 0);
+}
+
+static void run(void (*talk)(struct rig *r), struct rig *r)
+{
+	struct http_server_config config = {
+		.address = "127.0.0.1",
+		.headers = "X-Content-Type-Options: nosniff\r\n",
+		.body_limit = body_limit,
+		.asked = asked,
+		.arg = r,
+		.head_timeout_ms = 300,
+		.stall_timeout_ms = 300,
+	};
+	struct err err = { 0 };
+
+	memset(r, 0, sizeof(*r));
+	r->talk = talk;
+	CHECK_INT(pipe(r->gone), 0);
+	r->loop = loop_new();
+	r->pool = work_pool_new(r->loop, "test", 1);
+	config.pool = r->pool;
+	timer_init(&r->later, r->loop, answer_later, r);
+	write_file(r);
+	CHECK_INT(http_server_new(r->loop, &config, &r->server, &err), 0);
+	pthread_create(&r->client, NULL, client_main, r);
+	loop_run(r->loop);
+	pthread_join(r->client, NULL);
+	timer_stop(&r->later);
+	http_server_free(r->server);
+	work_pool_free(r->pool);
+	loop_free(r->loop);
+	buf_fini(&r->heard);
+	(void)close(r->gone[0]);
+	(void)close(r->gone[1]);
+}
+
+static int dial(struct rig *r)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET,
+		                  .sin_port = htons(http_server_port(r->server)),
+		                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK_INT(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* Sends, then reads to the end of the connection. */
+static const char *talk_raw(struct rig *r, const char *bytes, size_t size)
+{
+	int fd = dial(r);
+	ssize_t n;
+	char piece[8192];
+
+	(void)!send(fd, bytes, size, MSG_NOSIGNAL);
+	buf_clear(&r->heard);
+	while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
+		buf_add(&r->heard, piece, (size_t)n);
+	(void)close(fd);
+	return buf_peek(&r->heard);
+}
+
+static const char *say(struct rig *r, const char *text)
+{
+	return talk_raw(r, text, strlen(text));
+}
+
+static void talk_plainly(struct rig *r)
+{
+	const char *got = say(r, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+
+	CHECK(text_starts(got, "HTTP/1.1 200 OK\r\n"));
+	CHECK(strstr(got, "X-Content-Type-Options: nosniff\r\n"));
+	CHECK(strstr(got, "Content-Length: 0\r\n"));
+	got = say(r, "GET /late HTTP/1.0\r\n\r\n");
+	CHECK(text_ends(got, "\r\n\r\nlate"));
+	got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"
+	             "hello");
+	CHECK(text_ends(got, "\r\n\r\nhello"));
+	got = say(r, "GET /missing HTTP/1.0\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 404 "));
+	CHECK(text_ends(got, "{\"gone\":1}"));
+}
+
+TEST(http_server_answers_now_and_later)
+{
+	struct rig r;
+
+	run(talk_plainly, &r);
+}
+
+static void talk_in_a_row(struct rig *r)
+{
+	const char *got =
+		say(r, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /late HTTP/1.1\r\nHost: a\r\n"
+	               "\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
+	               "Connection: close\r\n\r\nend");
+	const char *late = strstr(got, "late");
+
+	CHECK(late);
+	CHECK(strstr(late, "end"));
+	CHECK_INT(r->n_asked, 3);
+}
+
+TEST(http_server_answers_requests_sent_in_a_row_in_order)
+{
+	struct rig r;
+
+	run(talk_in_a_row, &r);
+}
+
+static void talk_nonsense(struct rig *r)
+{
+	static char big[HTTP_MAX_HEAD + 100];
+
+	CHECK(text_starts(say(r, "nonsense\r\n\r\n"), "HTTP/1.1 400 "));
+	CHECK(text_starts(say(r, "GET / HTTP/1.1\r\n\r\n"), "HTTP/1.1 400 "));
+	CHECK(text_starts(say(r, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n"),
+	                  "HTTP/1.1 413 "));
+	memset(big, 'a', sizeof(big));
+	CHECK(text_starts(talk_raw(r, big, sizeof(big)), "HTTP/1.1 431 "));
+	/* Half a head, then silence: closed without an answer. */
+	CHECK_STR(say(r, "GET / HTTP/1.1\r\nHo"), "");
+	CHECK_INT(r->n_asked, 0);
+}
+
+TEST(http_server_refuses_nonsense_and_closes_the_silent)
+{
+	struct rig r;
+
+	run(talk_nonsense, &r);
+}
+
+static const char *get_range(struct rig *r, const char *range, const char *more)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text),
+	         "GET /file HTTP/1.1\r\nHost: a\r\nRange: %s\r\n%sConnection: "
+	         "close\r\n\r\n",
+	         range, more);
+	return say(r, text);
+}
+
+static void talk_files(struct rig *r)
+{
+	const char *got = say(r, "GET /file HTTP/1.0\r\n\r\n");
+	const char *body = strstr(got, "\r\n\r\n") + 4;
+	char tag[80] = "", with[200];
+
+	CHECK_INT(r->heard.size - (size_t)(body - got), FILE_SIZE);
+	CHECK_INT((uint8_t)body[2999999], (uint8_t)(2999999u * 7 + 2999999u / 251));
+	TEXT_SET(tag, strstr(got, "ETag: ") + 6);
+	*strchr(tag, '\r') = '\0';
+
+	got = get_range(r, "bytes=1000-1999", "");
+	CHECK(text_starts(got, "HTTP/1.1 206 "));
+	CHECK(strstr(got, "Content-Range: bytes 1000-1999/3000000\r\n"));
+	body = strstr(got, "\r\n\r\n") + 4;
+	CHECK_INT(r->heard.size - (size_t)(body - got), 1000);
+	CHECK_INT((uint8_t)body[0], (uint8_t)(1000 * 7 + 1000 / 251));
+	CHECK(text_starts(get_range(r, "bytes=3000000-", ""), "HTTP/1.1 416 "));
+	CHECK(strstr(buf_peek(&r->heard), "Content-Range: bytes */3000000\r\n"));
+	snprintf(with, sizeof(with), "If-Range: %s\r\n", tag);
+	CHECK(text_starts(get_range(r, "bytes=0-9", with), "HTTP/1.1 206 "));
+	CHECK(text_starts(get_range(r, "bytes=0-9", "If-Range: \"old\"\r\n"), "HTTP/1.1 200 "));
+	snprintf(with, sizeof(with), "If-None-Match: %s\r\n", tag);
+	CHECK(text_starts(get_range(r, "bytes=0-9", with), "HTTP/1.1 304 "));
+	got = say(r, "HEAD /file HTTP/1.0\r\n\r\n");
+	CHECK(strstr(got, "Content-Length: 3000000\r\n"));
+	CHECK(text_ends(got, "\r\n\r\n"));
+}
+
+TEST(http_server_sends_files_and_parts_of_files)
+{
+	struct rig r;
+
+	run(talk_files, &r);
+}
+
+static void read_all(int fd, char *dst, size_t size)
+{
+	for (size_t got = 0; got < size;) {
+		ssize_t n = recv(fd, dst + got, size - got, 0);
+
+		CHECK(n > 0);
+		got += (size_t)n;
+	}
+}
+
+static void talk_websocket(struct rig *r)
+{
+	static const char ask[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+				  "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+				  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	/* "Hello" in two pieces, a ping between them, then close. */
+	static const uint8_t frames[] = { 0x01, 0x82, 0,   0,   0,    0,    'H',  'e', 0x89, 0x81,
+		                          0,    0,    0,   0,   'p',  0x80, 0x83, 0,   0,    0,
+		                          0,    'l',  'l', 'o', 0x88, 0x80, 0,    0,   0,    0 };
+	static const uint8_t answers[] = { 0x8a, 0x01, 'p', 0x81, 0x0a, 'e', 'c',  'h', 'o',
+		                           ' ',  'H',  'e', 'l',  'l',  'o', 0x88, 0x00 };
+	int fd = dial(r);
+	char got[sizeof(answers)];
+	char head[129] = "";
+
+	(void)!send(fd, ask, sizeof(ask) - 1, 0);
+	read_all(fd, head, 129 - 0 - 0);
+	/* RFC 6455 §1.3 has this key and its answer. */
+	CHECK(memmem(head, 129, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", 54));
+	(void)!send(fd, frames, sizeof(frames), 0);
+	read_all(fd, got, sizeof(got));
+	CHECK(memcmp(got, answers, sizeof(got)) == 0);
+	CHECK_INT(recv(fd, got, 1, 0), 0);
+	(void)close(fd);
+}
+
+TEST(http_server_speaks_websocket)
+{
+	struct rig r;
+
+	run(talk_websocket, &r);
+	CHECK_INT(r.n_closed, 1);
+}
+
+static void talk_stalled(struct rig *r)
+{
+	int fd = dial(r);
+	static char piece[100000];
+	size_t total = 0;
+	ssize_t n;
+
+	(void)!send(fd, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", 33, 0);
+	CHECK_INT(read(r->gone[0], piece, 1), 1); /* reads nothing until it was given up */
+	while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
+		total += (size_t)n;
+	CHECK(total > 100000);
+	(void)close(fd);
+}
+
+TEST(http_server_bounds_and_closes_a_stalled_viewer)
+{
+	struct rig r;
+
+	run(talk_stalled, &r);
+	CHECK_INT(r.n_closed, 1);
+	CHECK(r.queued_max <= 200000);
+}
