@@ -24,12 +24,15 @@ struct stream_events {
 	void (*received)(void *arg, const uint8_t *bytes, size_t size);
 	/* What was queued is gone into the socket. Optional. */
 	void (*drained)(void *arg);
-	/* It is over: err->code 0 when the other side closed in order. Called once. */
+	/* It is over: err->code 0 when the other side closed in order. Called once; the stream
+	 * itself stays the owner's to stream_free(), here or later. */
 	void (*closed)(void *arg, const struct err *err);
 	void *arg;
 };
 
-/* Set before or inside `opened`; copied. */
+#define STREAM_MAX_QUEUED ((size_t)8 << 20) /* unless stream.max_queued says otherwise */
+
+/* Set before or inside `opened`; copied. May be called again to hand the stream on. */
 void stream_listen(struct stream *s, const struct stream_events *events);
 
 /* Queues a copy. */
@@ -63,5 +66,6 @@ struct stream_ops {
 struct stream {
 	const struct stream_ops *ops;
 	struct stream_events events;
+	size_t max_queued; /* 0: STREAM_MAX_QUEUED */
 	char peer[80];
 };

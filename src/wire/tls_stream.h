@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * tls_stream: TLS over any other stream, with the trust that printers need.
+ *
+ * The decision about the certificate falls inside the handshake: nothing of ours is sent to a peer
+ * that is not trusted, and `opened` means trusted. Host names are not checked; a printer's leaf
+ * has none (bambu.md 2.1: CN = serial, no SAN, X.509 v1).
+ *
+ * A peer that never answers close_notify, or closes without one, is taken as closed in order:
+ * printers do both.
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "wire/stream.h"
+
+enum tls_trust {
+	TLS_TRUST_CA,       /* chains to `ca_pem`/`ca_file`; CN is `expected_cn` unless NULL */
+	TLS_TRUST_PIN,      /* SHA-256 of the leaf (DER) is `pin` */
+	TLS_TRUST_INSECURE, /* anything */
+};
+
+struct tls_client {
+	enum tls_trust trust;
+	const char *ca_pem;      /* certificates one after the other, in memory; NULL none */
+	const char *ca_file;     /* the same in a file; NULL none. Both may be given */
+	const char *expected_cn; /* compared byte by byte; NULL: any */
+	uint8_t pin[32];
+	const char *sni;    /* NULL: none sent */
+	int max_version;    /* 12 or 13; 0: 13 */
+	void *session;      /* SSL_SESSION to resume, from tls_stream_session(); NULL: none */
+	int64_t timeout_ms; /* name, connecting, handshake each; 0: 10 s */
+};
+
+/* Connects by TCP, then as tls_stream_over(). Everything in `c` is copied. Fails by `closed`. */
+struct stream *tls_stream_connect(struct loop *l, const char *host, uint16_t port,
+                                  const struct tls_client *c);
+
+/* The client's side over `lower`, which it takes: open already or yet to be. */
+struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struct tls_client *c);
+
+/* What certificate the other side showed, trusted or not; for messages, for pinning after a
+ * confirmation, for finding a serial (bambu.md 6.3). */
+struct tls_leaf {
+	uint8_t sha256[32];
+	char subject_cn[128]; /* cleaned */
+	char issuer[256];
+	int64_t not_before_ms, not_after_ms; /* wall time */
+	bool is_trusted;
+	char reason[400]; /* why not; "" */
+};
+/* False before it came. Of a stream of this kind only; others give false. */
+bool tls_stream_peer_leaf(const struct stream *s, struct tls_leaf *ret);
+
+/* This connection resumed an earlier session: what FTPS servers ask of data connections. */
+bool tls_stream_was_resumed(const struct stream *s);
+/* A reference to the session, for `tls_client.session`; tls_session_free() it. NULL: none yet. */
+void *tls_stream_session(const struct stream *s);
+void tls_session_free(void *session);
+/* "TLSv1.2", "" before the handshake is done. */
+const char *tls_stream_version(const struct stream *s);
+
+/* The server's side. */
+
+struct tls_server_config {
+	const char *certificate_file; /* PEM, the leaf first, then its chain */
+	const char *key_file;         /* PEM */
+	bool sends_only_leaf;         /* as newer printers do */
+	int max_version;              /* 12 or 13; 0: 13 */
+};
+
+struct tls_server;
+
+int tls_server_new(const struct tls_server_config *c, struct tls_server **ret,
+                   struct err *err) MUST_CHECK;
+/* Streams made from it live on. */
+void tls_server_free(struct tls_server *t);
+
+/* TLS over an accepted stream, which it takes; the handshake starts at once. A peer that does not
+ * finish it within 10 s is closed. */
+struct stream *tls_server_accept(struct tls_server *t, struct loop *l, struct stream *lower);
+
+/* Both kinds: fails if certificate or key cannot be read or do not belong together. */
+int tls_certificate_check(const char *certificate_file, const char *key_file,
+                          struct err *err) MUST_CHECK;
