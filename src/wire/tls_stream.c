@@ -3,6 +3,7 @@
 #include "wire/tls_stream.h"
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -641,6 +642,7 @@ static void ctx_set_up(SSL_CTX *ctx, int max_version)
 struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struct tls_client *c)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	auto_free char *sni = mem_str(c->sni); /* OpenSSL's macro wants it writable, and copies */
 
 	ctx_set_up(ctx, c->max_version);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -659,8 +661,8 @@ struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struc
 	memcpy(t->pin, c->pin, sizeof(t->pin));
 	t->timeout_ms = c->timeout_ms > 0 ? c->timeout_ms : HANDSHAKE_TIMEOUT_MS;
 	SSL_set_connect_state(t->ssl);
-	if (c->sni)
-		SSL_set_tlsext_host_name(t->ssl, c->sni);
+	if (sni)
+		SSL_set_tlsext_host_name(t->ssl, sni);
 	if (c->session)
 		SSL_set_session(t->ssl, c->session);
 	return &t->s;
