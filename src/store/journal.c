@@ -282,7 +282,10 @@ void journal_save_session(struct journal *j, const struct session *s)
 
 static void close_now(void *arg)
 {
-	go_on(arg);
+	struct journal *j = arg;
+
+	j->n_saving--;
+	go_on(j);
 }
 
 void journal_close(struct journal *j, void (*done)(void *arg), void *arg)
@@ -297,10 +300,9 @@ void journal_close(struct journal *j, void (*done)(void *arg), void *arg)
 	j->closed = done;
 	j->closed_arg = arg;
 	timer_stop(&j->flush);
-	/* One job at least, so that `done` never comes from inside this call and only once. */
+	/* Counts as work until it ran: `done` never comes from inside this call. */
 	j->n_saving++;
 	loop_post(j->env.loop, close_now, j);
-	j->n_saving--;
 }
 
 uint32_t journal_n_frames(const struct journal *j)

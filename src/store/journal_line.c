@@ -131,8 +131,7 @@ static bool read_entry(const json_t *o, struct journal_entry *e)
 	char trigger[16];
 	int64_t number, size, layer_number = -1;
 
-	if (!get_int(o, "n", 1, UINT32_MAX, &number) ||
-	    !get_int(o, "size", 0, INT64_MAX, &size) ||
+	if (!get_int(o, "n", 1, UINT32_MAX, &number) || !get_int(o, "size", 0, INT64_MAX, &size) ||
 	    !get_int(o, "at_ms", INT64_MIN, INT64_MAX, &e->at_wall_ms) ||
 	    !get_int(o, "at_us", INT64_MIN, INT64_MAX, &e->at_us))
 		return false;

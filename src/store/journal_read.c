@@ -276,12 +276,16 @@ static int append_deleted(const char *session_dir, const char *why, int64_t wall
 
 	snprintf(path, sizeof(path), "%s/" JOURNAL_MANIFEST, session_dir);
 
-	auto_fd int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	auto_fd int fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+	struct stat st;
+	char last = '\n';
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "opening %s", path);
-	/* Ends a torn line, if there is one. */
-	buf_add_char(&line, '\n');
+	if (st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
+		return err_sys(err, "reading %s", path);
+	if (last != '\n') /* a torn line */
+		buf_add_char(&line, '\n');
 	journal_format_event(&line, JOURNAL_DELETED, why, wall_ms);
 
 	ssize_t n = write(fd, line.data, line.size);
