@@ -223,6 +223,8 @@ struct fill {
 	size_t n_active;
 	float *crossings;
 	float *cover; /* width + 2 differences */
+	uint32_t color;
+	const struct draw_hatch *hatch; /* NULL: plain */
 };
 
 static void insert_sorted(float *all, size_t n, float x)
@@ -257,19 +259,28 @@ static bool fill_subrow(struct fill *f, float y)
 	return n > 0;
 }
 
-static void fill_row(struct fill *f, unsigned y, uint32_t source)
+static uint32_t hatch_at(const struct draw_hatch *h, unsigned x, unsigned y)
+{
+	float phase = (float)x * h->dx + (float)y * h->dy;
+	float wave = fabsf(phase - floorf(phase) - 0.5F) * 2;
+
+	return mix(h->a, h->b, (uint32_t)(wave * 256.0F));
+}
+
+static void fill_row(struct fill *f, unsigned y)
 {
 	uint32_t *row = f->canvas->pixels + (size_t)y * f->canvas->width;
 	float sum = 0;
 
 	for (unsigned x = 0; x < f->canvas->width; x++) {
 		sum += f->cover[x];
-		if (sum > 0.003F)
-			blend_covered(row + x, source, sum);
+		if (sum <= 0.003F)
+			continue;
+		blend_covered(row + x, f->hatch ? hatch_at(f->hatch, x, y) : f->color, sum);
 	}
 }
 
-static void fill_rows(struct fill *f, uint32_t color)
+static void fill_rows(struct fill *f)
 {
 	float bottom = 0;
 
@@ -278,7 +289,6 @@ static void fill_rows(struct fill *f, uint32_t color)
 
 	unsigned first = f->edges[0].top > 0 ? (unsigned)f->edges[0].top : 0;
 	unsigned end = (unsigned)MIN(bottom + 1.0F, (float)f->canvas->height);
-	uint32_t source = premultiply(color);
 
 	for (unsigned y = first; y < end; y++) {
 		bool any = false;
@@ -287,13 +297,14 @@ static void fill_rows(struct fill *f, uint32_t color)
 		for (int s = 0; s < SUBROWS; s++)
 			any |= fill_subrow(f, (float)y + ((float)s + 0.5F) / SUBROWS);
 		if (any)
-			fill_row(f, y, source);
+			fill_row(f, y);
 	}
 }
 
-void draw_fill(struct draw_canvas *c, const struct draw_path *p, uint32_t color)
+static void fill_path(struct draw_canvas *c, const struct draw_path *p, uint32_t color,
+                      const struct draw_hatch *hatch)
 {
-	if (p->n < 3 || (color & 0xff) == 0)
+	if (p->n < 3)
 		return;
 
 	auto_free struct edge *edges = mem_new_array(p->n, sizeof(*edges));
@@ -304,11 +315,27 @@ void draw_fill(struct draw_canvas *c, const struct draw_path *p, uint32_t color)
 		          .edges = edges,
 		          .active = active,
 		          .crossings = crossings,
-		          .cover = cover };
+		          .cover = cover,
+		          .color = premultiply(color),
+		          .hatch = hatch };
 
 	f.n_edges = find_edges(p, edges);
 	if (f.n_edges > 0 && edges[0].top < (float)c->height)
-		fill_rows(&f, color);
+		fill_rows(&f);
+}
+
+void draw_fill(struct draw_canvas *c, const struct draw_path *p, uint32_t color)
+{
+	fill_path(c, p, color, NULL);
+}
+
+void draw_fill_hatched(struct draw_canvas *c, const struct draw_path *p,
+                       const struct draw_hatch *hatch)
+{
+	struct draw_hatch h = { premultiply(hatch->a | 0xff), premultiply(hatch->b | 0xff),
+		                hatch->dx, hatch->dy };
+
+	fill_path(c, p, 0, &h);
 }
 
 void draw_polygon(struct draw_canvas *c, const struct draw_point *points, size_t n, uint32_t color)

@@ -54,6 +54,14 @@ void draw_path_move(struct draw_path *p, float x, float y);
 void draw_path_line(struct draw_path *p, float x, float y);
 
 void draw_fill(struct draw_canvas *c, const struct draw_path *p, uint32_t color);
+/* Lines of two opaque colours running into each other: across them the pattern repeats once for
+ * each whole of x · `dx` + y · `dy`. */
+struct draw_hatch {
+	uint32_t a, b;
+	float dx, dy;
+};
+void draw_fill_hatched(struct draw_canvas *c, const struct draw_path *p,
+                       const struct draw_hatch *hatch);
 /* A shape of `n` corners. */
 void draw_polygon(struct draw_canvas *c, const struct draw_point *points, size_t n, uint32_t color);
 struct draw_rect {
