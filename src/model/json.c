@@ -265,6 +265,15 @@ json_t *json_camera(const struct camera_config *c, const struct camera_status *s
 	return o;
 }
 
+static json_t *session_cameras(const struct session *s)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; i < MIN(s->n_cameras, (unsigned)SESSION_MAX_CAMERAS); i++)
+		json_array_append_new(a, json_text(s->cameras[i]));
+	return a;
+}
+
 json_t *json_session(const struct session *s)
 {
 	json_t *o = json_object();
@@ -288,6 +297,11 @@ json_t *json_session(const struct session *s)
 	put_bool(o, "is_thinned", s->is_thinned);
 	put_int(o, "keep_one_in", s->keep_one_in);
 	put_text(o, "outcome", s->outcome);
+	put_bool(o, "wants_film", s->wants_film);
+	put_int(o, "min_frames", s->min_frames);
+	put(o, "cameras", session_cameras(s));
+	put(o, "film_plan", json_film_plan(&s->film));
+	put(o, "frames_deleted_at", json_time(s->frames_deleted_wall_ms));
 	return o;
 }
 
@@ -460,6 +474,13 @@ bool json_to_film_plan(struct film_plan *p, const json_t *j)
 	return !r.is_wrong;
 }
 
+static void read_session_cameras(struct session *s, const json_t *a)
+{
+	for (size_t i = 0; i < MIN(json_array_size(a), (size_t)SESSION_MAX_CAMERAS); i++)
+		TEXT_SET(s->cameras[s->n_cameras++], json_string_value(json_array_get(a, i)));
+}
+
+/* What belongs to its film may be missing: files written by hand or by a test. */
 bool json_to_session(struct session *s, const json_t *j)
 {
 	struct reading r = { .from = j, .is_wrong = !json_is_object(j) };
@@ -485,6 +506,13 @@ bool json_to_session(struct session *s, const json_t *j)
 	s->is_thinned = json_is_true(member(&r, "is_thinned"));
 	s->keep_one_in = get_unsigned(&r, "keep_one_in");
 	GET_TEXT(&r, "outcome", s->outcome);
+	s->wants_film = !json_is_false(json_object_get(j, "wants_film"));
+	s->min_frames = (unsigned)json_integer_value(json_object_get(j, "min_frames"));
+	read_session_cameras(s, json_object_get(j, "cameras"));
+	if (!json_to_film_plan(&s->film, json_object_get(j, "film_plan")))
+		film_plan_init(&s->film);
+	if (json_is_string(json_object_get(j, "frames_deleted_at")))
+		s->frames_deleted_wall_ms = get_time(&r, "frames_deleted_at");
 	return !r.is_wrong && id_is_valid(s->id) && session_state_from_name(state, &s->state);
 }
 
@@ -504,8 +532,8 @@ bool json_to_film(struct film *f, const json_t *j)
 	GET_TEXT(&r, "state", state);
 	GET_TEXT(&r, "text", f->text);
 	f->made_wall_ms = get_time(&r, "made_at");
-	f->duration_s = get_real(&r, "duration_s", NAN);
-	f->fps = get_real(&r, "fps", NAN);
+	f->duration_s = get_real(&r, "duration_s", (double)NAN);
+	f->fps = get_real(&r, "fps", (double)NAN);
 	f->width = get_unsigned(&r, "width");
 	f->height = get_unsigned(&r, "height");
 	f->n_frames = get_unsigned(&r, "n_frames");

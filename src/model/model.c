@@ -73,7 +73,7 @@ void printer_config_copy(struct printer_config *dst, const struct printer_config
 	secret_set(&dst->access_code, secret_peek(&src->access_code));
 }
 
-static const struct printer_heat no_heat = { NAN, NAN };
+static const struct printer_heat no_heat = { (double)NAN, (double)NAN };
 
 void printer_state_init(struct printer_state *s)
 {
@@ -83,8 +83,9 @@ void printer_state_init(struct printer_state *s)
 		.layer = -1, .layers = -1, .percent = -1, .remaining_min = -1, .prepare_percent = -1
 	};
 	for (size_t i = 0; i < PRINTER_MAX_NOZZLES; i++)
-		s->nozzles[i] =
-			(struct printer_nozzle){ .heat = no_heat, .diameter_mm = NAN, .tray = -1 };
+		s->nozzles[i] = (struct printer_nozzle){ .heat = no_heat,
+			                                 .diameter_mm = (double)NAN,
+			                                 .tray = -1 };
 	s->bed = s->chamber = no_heat;
 	s->fan_part = s->fan_aux = s->fan_chamber = s->fan_heatbreak = -1;
 	s->speed_level = s->speed_percent = -1;

@@ -41,7 +41,11 @@ TEST(session_survives_json)
 		             .layers = -1,
 		             .bytes = 5000000000,
 		             .keep_one_in = 2,
-		             .is_thinned = true };
+		             .is_thinned = true,
+		             .wants_film = true,
+		             .n_cameras = 2,
+		             .cameras = { "a1", "usb-2" },
+		             .film = { .fps = 30, .hold_s = 1.5, .crf = 20, .preset = "fast" } };
 	struct session b;
 
 	id_new(a.id, a.started_wall_ms);
@@ -54,6 +58,8 @@ TEST(session_survives_json)
 	CHECK_STR(b.job_name, "va?se");
 	CHECK_STR(b.id, a.id);
 	CHECK(b.state == SESSION_RECORDING && b.layers == -1 && b.layer == 7);
+	CHECK(b.n_cameras == 2 && b.wants_film && memcmp(b.cameras, a.cameras, 96) == 0);
+	CHECK(b.film.hold_s == 1.5 && b.film.fps == 30 && b.frames_deleted_wall_ms == 0);
 	CHECK(b.bytes == 5000000000 && b.started_wall_ms == a.started_wall_ms && b.is_thinned);
 	json_object_set_new(j, "n_frames", json_string("twelve"));
 	CHECK(!json_to_session(&b, j));
