@@ -46,6 +46,8 @@ enum journal_trigger {
 	TRIGGER_LAST
 };
 
+const char *journal_trigger_name(enum journal_trigger t); /* "layer" … */
+
 /* One line of the manifest. */
 struct journal_entry {
 	uint32_t number; /* from 1, without gaps over all cameras of the session */
@@ -75,7 +77,8 @@ int journal_open(const struct journal_env *env, const char *sessions_dir, const 
 /* Flushes; `done` on the loop when everything is on disk. The journal is freed after it. */
 void journal_close(struct journal *j, void (*done)(void *arg), void *arg);
 
-/* The frame is written with the next flush; takes a reference. `stored` is called on the loop when
+/* The frame is written with the next flush; takes a reference of its own. Of `e` the journal fills
+ * in number, file, size, crc32c and, if it is "", boot. `stored` is called on the loop when
  * frame and line are on disk (or with an error: full disk). */
 void journal_add(struct journal *j, struct frame *f, const struct journal_entry *e,
                  void (*stored)(void *arg, const struct journal_entry *e, const struct err *err),
@@ -116,3 +119,8 @@ struct journal_check {
 	bool has_torn_tail, has_ended;
 };
 int journal_check(const char *session_dir, struct journal_check *ret, struct err *err) MUST_CHECK;
+
+/* Retention: says so in the manifest ("deleted"), then deletes all pictures of a session that nobody
+ * records any more. What a crash left over goes with the next call. Bytes freed in ret_bytes. */
+int journal_delete_pictures(const char *session_dir, const char *why, int64_t wall_ms,
+                            uint64_t *ret_bytes, struct err *err) MUST_CHECK;
