@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "base/test.h"
+#include "model/film.h"
+#include "model/pick.h"
+
+#include <math.h>
+
+static uint32_t count(const struct film_pick *p, uint32_t n)
+{
+	uint32_t taken = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		taken += film_pick_takes(p, i);
+	return taken;
+}
+
+static struct film_plan wanting(double duration_s, double hold_s)
+{
+	struct film_plan plan;
+
+	film_plan_init(&plan);
+	plan.duration_s = duration_s;
+	plan.hold_s = hold_s;
+	return plan;
+}
+
+TEST(pick_of_a_fixed_rate_takes_all)
+{
+	struct film_plan plan = wanting(0, 2);
+	struct film_pick p;
+
+	film_pick_plan(&p, &plan, 5000);
+	CHECK_INT(count(&p, 5000), 5000);
+	CHECK(p.fps == plan.fps);
+	CHECK(fabs(film_pick_duration(&plan, 5000) - 202) < 1e-9);
+	CHECK(!film_pick_is_off(&plan, 5000, 3));
+}
+
+TEST(pick_of_a_duration_takes_all_while_the_rate_allows)
+{
+	struct film_plan plan = wanting(12, 2);
+	struct film_pick p;
+
+	film_pick_plan(&p, &plan, 300);
+	CHECK_INT(count(&p, 300), 300);
+	CHECK(fabs(p.fps - 30) < 1e-9);
+	CHECK(fabs(film_pick_duration(&plan, 300) - 12) < 1e-9);
+}
+
+TEST(pick_of_a_duration_thins_out_evenly)
+{
+	struct film_plan plan = wanting(12, 2);
+	struct film_pick p;
+
+	film_pick_plan(&p, &plan, 5000);
+	CHECK_INT(count(&p, 5000), 600);
+	CHECK(p.fps == 60);
+	CHECK(film_pick_takes(&p, 4999));
+
+	uint32_t gap = 0, longest = 0, shortest = 5000, taken = 0;
+
+	for (uint32_t i = 0; i < 5000; i++) {
+		gap++;
+		if (!film_pick_takes(&p, i))
+			continue;
+		if (taken++ > 0) {
+			longest = MAX(longest, gap);
+			shortest = MIN(shortest, gap);
+		}
+		gap = 0;
+	}
+	CHECK(longest - shortest <= 1);
+}
+
+TEST(pick_of_few_frames_shows_one_a_second)
+{
+	struct film_plan plan = wanting(30, 0);
+
+	CHECK(film_pick_fps(&plan, 10) == 1);
+	CHECK(fabs(film_pick_duration(&plan, 10) - 10) < 1e-9);
+	CHECK(film_pick_duration(&plan, 0) == 0);
+}
+
+TEST(pick_notices_a_guess_that_was_off)
+{
+	struct film_plan plan = wanting(10, 0);
+
+	CHECK(!film_pick_is_off(&plan, 1200, 600)); /* right */
+	CHECK(!film_pick_is_off(&plan, 150, 150));  /* fewer, but all: the rate mends it */
+	CHECK(film_pick_is_off(&plan, 600, 300));   /* every second left out for nothing */
+	CHECK(film_pick_is_off(&plan, 1000, 1000)); /* more than 60 a second */
+	CHECK(!film_pick_is_off(&plan, 640, 640));  /* within a tenth */
+}
+
+TEST(pick_leaves_half_of_a_short_film_to_what_moves)
+{
+	struct film_plan plan = wanting(2, 10);
+
+	CHECK(film_pick_fps(&plan, 30) == 30);
+}
