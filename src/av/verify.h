@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * verify: is the film what it should be? Decodes it to its last frame and counts.
+ *
+ * Thread: the process's one.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+/* Says {"type":"verified","frames":N} or failed. Returns the exit status. */
+int verify_run(const char *path, uint32_t n_frames);
+
+/* Says {"type":"film","codec":…,"profile":…,"pix_fmt":…,"width":…,"height":…,"fps":…,"frames":…,
+ * "duration_s":…,"bytes":…} by what the head says, without decoding. */
+int verify_probe(const char *path);
