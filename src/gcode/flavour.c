@@ -324,6 +324,7 @@ static const struct rule rules[] = {
 	{ "Material Weight:", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
 	{ "Material#", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
 	{ "Ext ", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
+	{ "filament:", GCODE_NOTE_FILAMENT_USED, read_name, 0 },
 	{ "max_z_height:", GCODE_NOTE_MAX_Z, read_value, 0 },
 	{ "max_layer_z =", GCODE_NOTE_MAX_Z, read_value, 0 },
 	{ "printing object ", GCODE_NOTE_OBJECT, read_object, 0 },

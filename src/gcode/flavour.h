@@ -23,23 +23,24 @@ enum gcode_feature {
 
 enum gcode_note_kind {
 	GCODE_NOTE_NONE,
-	GCODE_NOTE_SLICER,      /* slicer, name = text, version = more */
-	GCODE_NOTE_VERSION,     /* text */
-	GCODE_NOTE_ARCWELDER,   /* post-processed into arcs */
-	GCODE_NOTE_LAYER,       /* marker; value = Z or NAN, height or 0, number or -1 */
-	GCODE_NOTE_Z,           /* value */
-	GCODE_NOTE_HEIGHT,      /* value */
-	GCODE_NOTE_FEATURE,     /* feature */
-	GCODE_NOTE_ELAPSED,     /* value: seconds of the job gone by at this place */
-	GCODE_NOTE_LEFT,        /* value: seconds of the job left at this place */
-	GCODE_NOTE_TIME,        /* value: seconds of the job */
-	GCODE_NOTE_LAYER_COUNT, /* value */
-	GCODE_NOTE_FILAMENT_MM, /* text: a list per tool; value: factor into mm */
-	GCODE_NOTE_FILAMENT_G,  /* the same in grams */
-	GCODE_NOTE_EXTRUDER_MM, /* number: tool; value */
-	GCODE_NOTE_MAX_Z,       /* value */
-	GCODE_NOTE_OBJECT,      /* text: a label */
-	GCODE_NOTE_THUMBNAIL,   /* begins: text is what follows "thumbnail begin" or the like */
+	GCODE_NOTE_SLICER,        /* slicer, name = text, version = more */
+	GCODE_NOTE_VERSION,       /* text */
+	GCODE_NOTE_ARCWELDER,     /* post-processed into arcs */
+	GCODE_NOTE_LAYER,         /* marker; value = Z or NAN, height or 0, number or -1 */
+	GCODE_NOTE_Z,             /* value */
+	GCODE_NOTE_HEIGHT,        /* value */
+	GCODE_NOTE_FEATURE,       /* feature */
+	GCODE_NOTE_ELAPSED,       /* value: seconds of the job gone by at this place */
+	GCODE_NOTE_LEFT,          /* value: seconds of the job left at this place */
+	GCODE_NOTE_TIME,          /* value: seconds of the job */
+	GCODE_NOTE_LAYER_COUNT,   /* value */
+	GCODE_NOTE_FILAMENT_MM,   /* text: a list per tool; value: factor into mm */
+	GCODE_NOTE_FILAMENT_G,    /* the same in grams */
+	GCODE_NOTE_FILAMENT_USED, /* text: which tools, 1-based, the lists above are about */
+	GCODE_NOTE_EXTRUDER_MM,   /* number: tool; value */
+	GCODE_NOTE_MAX_Z,         /* value */
+	GCODE_NOTE_OBJECT,        /* text: a label */
+	GCODE_NOTE_THUMBNAIL,     /* begins: text is what follows "thumbnail begin" or the like */
 	GCODE_NOTE_THUMBNAIL_END,
 	GCODE_NOTE_SETTING, /* text = key, more = value */
 };

@@ -18,12 +18,8 @@ static void set_text(char *dst, size_t size, struct gcode_text t)
 	text_clean(dst);
 }
 
-static void object_add(struct gcode_scan *s, struct gcode_text name)
+void gcode_index_object_add(struct gcode_index *ix, const char *label)
 {
-	struct gcode_index *ix = s->ix;
-	char label[128];
-
-	set_text(label, sizeof(label), gcode_text_trim(name));
 	if (!label[0] || ix->n_objects == GCODE_OBJECTS_MAX)
 		return;
 	/* From the end: what is printed now was mostly named just before. */
@@ -33,6 +29,14 @@ static void object_add(struct gcode_scan *s, struct gcode_text name)
 	if (!ix->objects)
 		ix->objects = mem_new_array(GCODE_OBJECTS_MAX, sizeof(*ix->objects));
 	ix->objects[ix->n_objects++] = mem_str(label);
+}
+
+static void object_add(struct gcode_scan *s, struct gcode_text name)
+{
+	char label[128];
+
+	set_text(label, sizeof(label), gcode_text_trim(name));
+	gcode_index_object_add(s->ix, label);
 }
 
 void scan_m486(struct gcode_scan *s, const char *p, const char *end)
@@ -183,6 +187,32 @@ static void note_filament(struct gcode_scan *s, const struct gcode_note *n)
 	}
 }
 
+/* Bambu Studio lists only the filaments in use and names their numbers on a line of its own: moves
+ * the figures to their tools, the last one first. */
+static void note_used(struct gcode_scan *s, struct gcode_text list)
+{
+	unsigned to[GCODE_TOOLS_MAX];
+	unsigned n = 0;
+	double v;
+
+	while (n < GCODE_TOOLS_MAX && gcode_text_number(list, &v, &list)) {
+		if (v < n + 1 || v > GCODE_TOOLS_MAX || (n > 0 && v <= to[n - 1] + 1))
+			return;
+		to[n++] = (unsigned)v - 1;
+	}
+	for (unsigned i = n; i-- > 0;) {
+		struct gcode_tool *from = &s->ix->tools[i];
+		struct gcode_tool *tool = &s->ix->tools[to[i]];
+
+		if (tool == from)
+			continue;
+		tool->mm_named = from->mm_named;
+		tool->g_named = from->g_named;
+		from->mm_named = from->g_named = NAN;
+		s->ix->n_tools = MAX(s->ix->n_tools, to[i] + 1);
+	}
+}
+
 static void note_extruder(struct gcode_scan *s, const struct gcode_note *n)
 {
 	s->ix->tools[n->number].mm_named = n->value;
@@ -279,6 +309,23 @@ enum gcode_picture gcode_picture_sniff(const uint8_t *b, size_t size)
 	if (size >= 14 && memcmp(b, "qoif", 4) == 0)
 		return GCODE_PICTURE_QOI;
 	return GCODE_PICTURE_NONE;
+}
+
+static unsigned big_endian(const uint8_t *b)
+{
+	return (unsigned)b[0] << 24 | (unsigned)b[1] << 16 | (unsigned)b[2] << 8 | b[3];
+}
+
+void gcode_thumbnail_measure(struct gcode_thumbnail *t)
+{
+	t->format = gcode_picture_sniff(t->bytes, t->size);
+	if (t->format == GCODE_PICTURE_PNG && t->size >= 24) {
+		t->width = big_endian(t->bytes + 16);
+		t->height = big_endian(t->bytes + 20);
+	} else if (t->format == GCODE_PICTURE_QOI) {
+		t->width = big_endian(t->bytes + 4);
+		t->height = big_endian(t->bytes + 8);
+	}
 }
 
 static bool thumbnail_is_better(const struct gcode_thumbnail *a, const struct gcode_thumbnail *b)
@@ -391,6 +438,9 @@ static void note_take(struct gcode_scan *s, const struct gcode_note *n, const ch
 	case GCODE_NOTE_FILAMENT_MM:
 	case GCODE_NOTE_FILAMENT_G:
 		note_filament(s, n);
+		break;
+	case GCODE_NOTE_FILAMENT_USED:
+		note_used(s, n->text);
 		break;
 	case GCODE_NOTE_EXTRUDER_MM:
 		note_extruder(s, n);

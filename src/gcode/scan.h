@@ -91,6 +91,10 @@ void scan_times(struct gcode_scan *s);
 
 /* What the bytes of a picture are. */
 enum gcode_picture gcode_picture_sniff(const uint8_t *b, size_t size);
+/* Format, and the size where the picture says it in its head (PNG, QOI). */
+void gcode_thumbnail_measure(struct gcode_thumbnail *t);
+/* A label, unless it is there already. */
+void gcode_index_object_add(struct gcode_index *ix, const char *label);
 /* Takes `t` over: it replaces `best` if it is better, else it is freed. `t` is empty after. */
 void gcode_thumbnail_offer(struct gcode_thumbnail *best, struct gcode_thumbnail *t);
 

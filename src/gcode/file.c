@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "gcode/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "gcode/bgcode.h"
+#include "gcode/threemf.h"
+
+#define PIECE ((size_t)4 << 20) /* fed at a time, so that pages can go again */
+
+enum gcode_kind gcode_kind_of(const void *bytes, size_t size)
+{
+	if (gcode_is_binary(bytes, size))
+		return GCODE_KIND_BINARY;
+	if (size >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0))
+		return GCODE_KIND_3MF;
+	return GCODE_KIND_TEXT;
+}
+
+const char *gcode_kind_name(enum gcode_kind kind)
+{
+	switch (kind) {
+	case GCODE_KIND_TEXT:
+		return "gcode";
+	case GCODE_KIND_3MF:
+		return "3mf";
+	case GCODE_KIND_BINARY:
+		return "bgcode";
+	}
+	return "unknown";
+}
+
+static int index_threemf(const void *bytes, size_t size, unsigned plate,
+                         const struct gcode_options *options, struct gcode_index **ret,
+                         struct err *err)
+{
+	struct gcode_threemf *t;
+	int rc = gcode_threemf_open(bytes, size, &t, err);
+
+	if (rc < 0)
+		return rc;
+	rc = gcode_threemf_index(t, plate, options, ret, err);
+	gcode_threemf_close(t);
+	return rc;
+}
+
+int gcode_bytes_index(const void *bytes, size_t size, unsigned plate,
+                      const struct gcode_options *options, struct gcode_index **ret,
+                      struct err *err)
+{
+	switch (gcode_kind_of(bytes, size)) {
+	case GCODE_KIND_3MF:
+		return index_threemf(bytes, size, plate, options, ret, err);
+	case GCODE_KIND_BINARY:
+		return gcode_bgcode_index(bytes, size, options, ret, err);
+	case GCODE_KIND_TEXT:
+		break;
+	}
+
+	struct gcode_scan *s = gcode_scan_new(options);
+
+	for (size_t at = 0; at < size; at += PIECE)
+		gcode_scan_feed(s, (const char *)bytes + at, MIN(PIECE, size - at));
+	return gcode_scan_end(s, ret, err);
+}
+
+int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,
+                     struct gcode_index **ret, struct err *err)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "opening %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, -EINVAL, "%s is no file", path);
+	if (st.st_size == 0)
+		return err_set(err, -EINVAL, "%s is empty", path);
+
+	size_t size = (size_t)st.st_size;
+	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (bytes == MAP_FAILED)
+		return err_sys(err, "reading %s", path);
+	(void)madvise(bytes, size, MADV_SEQUENTIAL);
+
+	int rc = gcode_bytes_index(bytes, size, plate, options, ret, err);
+
+	(void)munmap(bytes, size);
+	return rc < 0 ? err_wrap(err, rc, "%s", path) : 0;
+}
