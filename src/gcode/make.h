@@ -47,6 +47,3 @@ void gcode_make_text(const struct gcode_make *m, struct buf *ret);
 
 /* The .gcode.3mf around it into `ret` (initialised here; buf_fini it). */
 int gcode_make_threemf(const struct gcode_make *m, struct buf *ret, struct err *err) MUST_CHECK;
-
-/* Any G-code as a .gcode.3mf with nothing but the text, its MD5 and a slice_info: for tests. */
-int gcode_make_wrap(const struct buf *text, struct buf *ret, struct err *err) MUST_CHECK;
