@@ -27,10 +27,13 @@ struct work_pool;
 struct cameras_env {
 	struct loop *loop;
 	struct bus *bus;
-	struct work_pool *pool; /* pictures are checked and encoded here */
+	struct work_pool *pool; /* pictures are drawn and encoded here */
+	const char
+		*ca_pem; /* PEM of the printer makers' CAs, for trust by CA; NULL: none built in */
+	const char *data_dir; /* jobs' paths are below it; NULL: as they are */
 };
 
-/* All cameras of the program. `env` is copied. */
+/* All cameras of the program. `env` is copied, its texts are borrowed. */
 struct cameras *cameras_new(const struct cameras_env *env);
 /* Closes all; watchers hear nothing more; frames given out stay valid. */
 void cameras_free(struct cameras *cs);
@@ -38,6 +41,7 @@ void cameras_free(struct cameras *cs);
 /* Adds a camera; it starts when it is wanted. The configuration is copied. */
 int cameras_add(struct cameras *cs, const struct camera_config *config, struct camera **ret,
                 struct err *err) MUST_CHECK;
+/* Shots and tests end with an error, watchers are let go; the camera's pointer is dead then. */
 void cameras_remove(struct cameras *cs, const char *id);
 struct camera *cameras_find(struct cameras *cs, const char *id);
 /* In order of adding; NULL after the last. */
@@ -49,15 +53,18 @@ const struct camera_status *camera_status(const struct camera *c);
 /* A reader of the live picture. Embedded in its owner, zeroed before first use. */
 struct camera_watcher {
 	struct camera *camera;
-	/* A newer frame is there: take it with camera_watch_take() now or when the reader can.
-	 * `frame` is NULL when the camera's state changed (no signal, back again). */
+	/* A newer frame is there: take it with camera_watch_take() now or when the reader can. Also
+	 * called when the camera's state changed (no signal, back again) or the camera was removed
+	 * (`camera` is NULL then); take() may give NULL. Never called from inside camera_watch();
+	 * unwatching, shooting and removing are allowed inside. */
 	void (*woken)(void *arg);
 	void *arg;
 	struct frame *newest; /* camera's; at most one */
-	bool is_capture;      /* served before others */
+	bool is_capture;      /* served before others; set before camera_watch() */
 	struct camera_watcher *prev, *next;
 };
 
+/* A live camera's newest frame can be taken at once. */
 void camera_watch(struct camera *c, struct camera_watcher *w, void (*woken)(void *arg), void *arg);
 void camera_unwatch(struct camera_watcher *w);
 /* The newest frame not yet taken by this watcher, the caller's reference; NULL if none. */
@@ -71,6 +78,7 @@ struct camera_shot {
 	struct camera *camera;
 	int64_t not_before_us; /* capture time at or after this (monotonic) */
 	struct timer *private_timer;
+	struct frame *private_found;
 	void (*done)(void *arg, struct frame *f,
 	             const struct err *err); /* f: the caller's, or NULL */
 	void *arg;
@@ -80,7 +88,8 @@ struct camera_shot {
 /*
  * Asks for the first frame captured at or after `not_before_us`; looks into the ring first. `done`
  * is called exactly once, never from inside this call: with the frame, or NULL and the reason
- * after `timeout_ms`. camera_shot_cancel() ends it without a call. `s` stays the caller's.
+ * after `timeout_ms`, or when the camera is removed. camera_shot_cancel() ends it without a call;
+ * it is fine for one that was never asked for. `s` stays the caller's, zeroed before first use.
  */
 void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us,
                   int64_t timeout_ms,
@@ -103,7 +112,11 @@ struct camera_test_result {
 	size_t size;      /* bytes of the last picture */
 	int64_t first_ms; /* from asking to the first picture */
 	double per_second;
-	char text[240];
+	char text[320];
 };
 void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,
                  void (*done)(void *arg, const struct camera_test_result *r), void *arg);
+
+/* A picture that says in words why there is none, as large as the camera's last one: for live
+ * viewers. Milliseconds of CPU. NULL only if the encoder fails. */
+struct frame *camera_no_signal(const struct camera *c);

@@ -2,8 +2,8 @@
 /*
  * cameras/driver: what a camera driver must be able to do. Drivers see this and lower floors only.
  *
- * A driver is one const table; the framework allocates its private data (zeroed), opens it, closes
- * it and does the retries. A driver lives on the loop; one that blocks (V4L2) gets a thread by
+ * A driver is one const table; the framework allocates its private data (zeroed when the camera is
+ * added), opens it, closes it and does the retries. A driver lives on the loop; one that blocks (V4L2) gets a thread by
  * cameras/thread.h, which turns a blocking driver into one of these.
  *
  * Thread: loop.
@@ -31,11 +31,19 @@ struct camera_driver {
 	/* Required. After it nothing more may come. Frames given out stay valid. */
 	void (*close)(void *priv);
 
+	/* Optional. The camera was added to the program, is about to be removed from it: for what
+	 * must be known while it is closed. `src` is good between them. */
+	void (*added)(void *priv, struct camera_source *src);
+	void (*removed)(void *priv);
+
+	/* Optional. What a person should know when the device is open but sends nothing. */
+	const char *silence;
+
 	/* Optional: settings were changed while open; absent means close and open. */
 	void (*changed)(void *priv, const struct camera_config *config);
 };
 
-/* What a driver calls. `src` is good until close() has returned. */
+/* What a driver calls, between open() and close() only. None of them calls back into the driver. */
 const struct camera_config *camera_source_config(const struct camera_source *src);
 const struct cameras_env *camera_source_env(const struct camera_source *src);
 /* Takes the caller's reference. A frame that is no whole JPEG is refused and counted by the

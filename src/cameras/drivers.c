@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "cameras/driver.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct camera_driver *const drivers[] = {
+	&camera_driver_bambu,
+	&camera_driver_fake,
+};
+
+const struct camera_driver *camera_driver_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+		assert(drivers[i]->open && drivers[i]->close);
+		if (strcmp(drivers[i]->name, name) == 0)
+			return drivers[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* probe: tries a camera and says in one sentence how it went (CAME-8). */
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cameras/private.h"
+#include "media/frame.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+struct camera_probe {
+	struct camera *camera;
+	struct camera_watcher watcher;
+	struct timer deadline;
+	struct timer over; /* tells outside of the camera's own calls */
+	unsigned wanted;
+	int64_t asked_us, first_us, last_us;
+	struct camera_test_result result;
+	void (*done)(void *arg, const struct camera_test_result *r);
+	void *arg;
+	struct camera_probe *prev, *next; /* camera.probes */
+};
+
+static void probe_free(struct camera_probe *p)
+{
+	timer_stop(&p->deadline);
+	timer_stop(&p->over);
+	DL_DELETE(p->camera->probes, p);
+	camera_unwatch(&p->watcher);
+	free(p);
+}
+
+static void say_result(struct camera_probe *p)
+{
+	struct camera_test_result *r = &p->result;
+	const struct camera_status *s = &p->camera->status;
+	char size[32];
+
+	r->per_second = r->n_frames > 1 && p->last_us > p->first_us
+	                        ? (r->n_frames - 1) * 1e6 / (double)(p->last_us - p->first_us)
+	                        : 0;
+	r->is_ok = r->n_frames >= p->wanted;
+	text_size(size, sizeof(size), r->size);
+	if (r->n_frames == 0)
+		(void)snprintf(r->text, sizeof(r->text), "no picture: %s",
+		               s->text[0] ? s->text : "the camera did not answer in time");
+	else if (!r->is_ok)
+		(void)snprintf(r->text, sizeof(r->text),
+		               "%u of %u pictures of %u×%u, then none: %s", r->n_frames, p->wanted,
+		               r->width, r->height, s->text[0] ? s->text : "the time was up");
+	else if (r->n_frames == 1)
+		(void)snprintf(r->text, sizeof(r->text), "%u×%u, %s, after %.1f s", r->width,
+		               r->height, size, (double)r->first_ms / 1000);
+	else
+		(void)snprintf(r->text, sizeof(r->text),
+		               "%u×%u, %s a picture, the first after %.1f s, then %.1f a second",
+		               r->width, r->height, size, (double)r->first_ms / 1000,
+		               r->per_second);
+}
+
+static void on_over(void *arg)
+{
+	struct camera_probe *p = arg;
+	struct camera_test_result result;
+	void (*done)(void *arg, const struct camera_test_result *r) = p->done;
+	void *done_arg = p->arg;
+
+	say_result(p);
+	result = p->result;
+	probe_free(p);
+	done(done_arg, &result);
+}
+
+static void on_woken(void *arg)
+{
+	struct camera_probe *p = arg;
+	struct frame *f = camera_watch_take(&p->watcher);
+
+	/* What was captured before the question answers nothing. */
+	if (f && f->captured_us >= p->asked_us && p->result.n_frames < p->wanted) {
+		p->last_us = f->arrived_us;
+		if (p->result.n_frames++ == 0) {
+			p->first_us = f->arrived_us;
+			p->result.first_ms = (f->arrived_us - p->asked_us) / 1000;
+		}
+		p->result.width = f->width;
+		p->result.height = f->height;
+		p->result.size = f->size;
+		if (p->result.n_frames == p->wanted)
+			timer_start(&p->over, 0);
+	}
+	frame_unref(f);
+}
+
+void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,
+                 void (*done)(void *arg, const struct camera_test_result *r), void *arg)
+{
+	struct camera_probe *p = MEM_NEW(struct camera_probe);
+	struct loop *l = c->all->env.loop;
+
+	p->camera = c;
+	p->wanted = MAX(n, 1U);
+	p->asked_us = loop_now_us(l);
+	p->done = done;
+	p->arg = arg;
+	timer_init(&p->deadline, l, on_over, p);
+	timer_init(&p->over, l, on_over, p);
+	timer_start(&p->deadline, timeout_ms);
+	DL_APPEND(c->probes, p);
+	camera_watch(c, &p->watcher, on_woken, p);
+}
+
+void probes_end(struct camera *c, const struct err *err)
+{
+	while (c->probes) {
+		struct camera_probe *p = c->probes;
+		struct camera_test_result result = p->result;
+		void (*done)(void *arg, const struct camera_test_result *r) = p->done;
+		void *arg = p->arg;
+
+		probe_free(p);
+		if (!err)
+			continue;
+		result.is_ok = false;
+		TEXT_SET(result.text, err->text);
+		done(arg, &result);
+	}
+}
