@@ -22,6 +22,8 @@ static int cmd_help(int argc, char **argv);
 static const struct verb verbs[] = {
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
 	  "check the configuration, or print a complete example" },
+	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
+	  "be a Bambu printer, for trying things out (simulate --help)" },
 	{ "version", cmd_version, "", "print the version" },
 	{ "help", cmd_help, "", "print this" },
 };

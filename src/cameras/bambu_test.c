@@ -19,7 +19,6 @@
 #include "wire/tls_stream.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -249,7 +248,6 @@ static void on_woken(void *arg)
 
 static void setup(struct rig *r)
 {
-	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
 	*r = (struct rig){ .loop = loop_new() };
 	r->bus = bus_new(r->loop);
 	make_certificates(r);

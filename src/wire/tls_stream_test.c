@@ -421,6 +421,7 @@ static void on_accepted(void *arg, struct stream *s)
 {
 	struct host *h = arg;
 
+	stream_free(h->d.s);
 	attach(&h->d, tls_server_accept(h->server, h->loop, s));
 }
 

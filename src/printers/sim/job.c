@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/sim/job.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/fs.h"
+#include "gcode/index.h"
+#include "gcode/threemf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_FILE ((size_t)1 << 30)
+#define OUTLINE_POINTS 240
+#define BUILT_IN_LAYERS 50
+#define BUILT_IN_LAYER_S 24.0
+#define LAST_LAYER_S 30.0 /* when the file does not tell how long it takes */
+
+static void name_set(struct sim_job *j, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	TEXT_SET(j->file, slash ? slash + 1 : path);
+	TEXT_SET(j->name, j->file);
+	static const char *const suffixes[] = { ".gcode.3mf", ".3mf", ".gcode" };
+
+	for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+		if (!text_ends(j->name, suffixes[i]))
+			continue;
+		j->name[strlen(j->name) - strlen(suffixes[i])] = '\0';
+		return;
+	}
+}
+
+struct sim_job *sim_job_built_in(const char *name)
+{
+	struct sim_job *j = MEM_NEW(struct sim_job);
+
+	j->refs = 1;
+	name_set(j, name);
+	j->plate = 1;
+	j->color = 0xf7d959ff;
+	j->n_layers = BUILT_IN_LAYERS;
+	j->layers = mem_new_array(BUILT_IN_LAYERS + 1, sizeof(*j->layers));
+	for (size_t i = 0; i <= BUILT_IN_LAYERS; i++) {
+		j->layers[i].at_s = (double)i * BUILT_IN_LAYER_S;
+		j->layers[i].z_mm = 0.2F * (float)(i + 1);
+	}
+	return j;
+}
+
+/* The tool that takes the most of a layer's filament. */
+static int layer_tool(const struct gcode_index *ix, const struct gcode_layer *l, int before)
+{
+	float most = 0;
+
+	for (unsigned i = 0; i < l->n_uses; i++) {
+		const struct gcode_use *u = &ix->uses[l->first_use + i];
+
+		if (u->mm > most) {
+			most = u->mm;
+			before = u->tool;
+		}
+	}
+	return before;
+}
+
+static uint32_t color_of(const char *text)
+{
+	uint64_t rgb;
+
+	return text[0] == '#' && text_to_u64(text + 1, 16, &rgb) && rgb <= 0xffffff
+	               ? (uint32_t)rgb << 8 | 0xff
+	               : 0x8f8f8fff;
+}
+
+static void fill(struct sim_job *j, struct gcode_index *ix)
+{
+	double base_s = ix->layers[0].time_s, last_s = 0;
+	int tool = 0;
+
+	j->index = ix;
+	j->n_layers = ix->n_layers;
+	j->layers = mem_new_array(j->n_layers + 1, sizeof(*j->layers));
+	for (size_t i = 0; i < j->n_layers; i++) {
+		const struct gcode_layer *l = &ix->layers[i];
+
+		tool = layer_tool(ix, l, tool);
+		last_s = MAX(last_s, l->time_s - base_s);
+		j->layers[i] = (struct sim_layer){ last_s, l->z_mm, tool };
+	}
+	j->layers[j->n_layers] = j->layers[j->n_layers - 1];
+	j->layers[j->n_layers].at_s =
+		ix->time_s - base_s > last_s ? ix->time_s - base_s : last_s + LAST_LAYER_S;
+	j->color = color_of(ix->tools[j->layers[0].tool].colour);
+}
+
+static int load_3mf(const struct buf *bytes, unsigned plate, const struct gcode_options *o,
+                    struct sim_job *j, struct gcode_index **ret, struct err *err)
+{
+	struct gcode_threemf *t;
+	int rc = gcode_threemf_open(bytes->data, bytes->size, &t, err);
+
+	if (rc < 0)
+		return rc;
+
+	const struct gcode_plate *p = gcode_threemf_plate(t, plate);
+
+	if (!p)
+		rc = err_set(err, -ENOENT, "%s has no plate %u with G-code", j->file, plate);
+	else
+		rc = gcode_threemf_index(t, p->number, o, ret, err);
+	if (rc == 0)
+		j->plate = p->number;
+	gcode_threemf_close(t);
+	return rc;
+}
+
+int sim_job_load(const char *path, unsigned plate, struct sim_job **ret, struct err *err)
+{
+	const struct gcode_options o = { .outline_points = OUTLINE_POINTS };
+	struct gcode_index *ix = NULL;
+	auto_buf struct buf bytes;
+	int rc = fs_read(path, MAX_FILE, &bytes, err);
+
+	if (rc < 0)
+		return rc;
+
+	struct sim_job *j = MEM_NEW(struct sim_job);
+
+	j->refs = 1;
+	j->plate = 1;
+	name_set(j, path);
+	if (text_ends(path, ".3mf"))
+		rc = load_3mf(&bytes, plate, &o, j, &ix, err);
+	else
+		rc = gcode_index_text(buf_peek(&bytes), bytes.size, &o, &ix, err);
+	if (rc == 0 && ix->n_layers == 0) {
+		gcode_index_free(ix);
+		rc = err_set(err, -EINVAL, "%s has no layers", path);
+	}
+	if (rc < 0) {
+		sim_job_unref(j);
+		return rc;
+	}
+	fill(j, ix);
+	*ret = j;
+	return 0;
+}
+
+struct sim_job *sim_job_ref(struct sim_job *j)
+{
+	j->refs++;
+	return j;
+}
+
+void sim_job_unref(struct sim_job *j)
+{
+	if (!j || --j->refs > 0)
+		return;
+	gcode_index_free(j->index);
+	free(j->layers);
+	free(j);
+}
