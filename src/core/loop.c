@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 #include <uv.h>
@@ -204,6 +205,8 @@ struct loop *loop_new(void)
 	int rc = uv_loop_init(&l->uv);
 
 	assert(rc == 0);
+	/* libuv writes to sockets that may be gone: that is an error of theirs, not our end. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&l->uv, &l->wake);
 	l->wake.data = l;
 	rc = uv_async_init(&l->uv, &l->posted, on_posted);

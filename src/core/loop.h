@@ -25,6 +25,7 @@ struct timer {
 	uint64_t order;
 };
 
+/* A real one. SIGPIPE is ignored from here on. */
 struct loop *loop_new(void);
 
 /* A loop for tests: monotonic time starts at 1 s, wall time at `wall_ms`. No sockets. */

@@ -28,7 +28,7 @@ struct chain {
 	uint8_t sha256[32];
 };
 
-static void chain_make(struct chain *c, const char *cn)
+static void chain_fresh(struct chain *c, const char *cn)
 {
 	struct err err = { 0 };
 	struct tls_make m = { .cn = "Test Root",
@@ -61,14 +61,14 @@ static void chain_make(struct chain *c, const char *cn)
 	CHECK_INT(fs_write_atomic(c->key, c->leaf_key, strlen(c->leaf_key), 0600, &err), 0);
 }
 
-static void chain_fini(struct chain *c)
+/* Finding keys takes long: two chains serve all tests of this file. */
+static const struct chain *chain_get(unsigned which)
 {
-	free(c->root);
-	free(c->root_key);
-	free(c->middle);
-	free(c->middle_key);
-	free(c->leaf);
-	free(c->leaf_key);
+	static struct chain chains[2];
+
+	if (!chains[which].leaf)
+		chain_fresh(&chains[which], SERIAL);
+	return &chains[which];
 }
 
 struct end {
@@ -163,11 +163,10 @@ static void pair_fini(struct pair *p)
 
 TEST(a_chain_of_the_printers_shape_is_trusted_and_talks)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { .c.says = "hello", .d.is_echo = true };
 
-	chain_make(&k, SERIAL);
-	pair_start(&p, &k, &(struct tls_client){ .ca_pem = k.root, .expected_cn = SERIAL }, NULL);
+	pair_start(&p, k, &(struct tls_client){ .ca_pem = k->root, .expected_cn = SERIAL }, NULL);
 	CHECK_INT(p.c.n_opened, 1);
 	CHECK_INT(p.d.n_opened, 1);
 	CHECK_STR(buf_peek(&p.c.got), "hello");
@@ -179,26 +178,23 @@ TEST(a_chain_of_the_printers_shape_is_trusted_and_talks)
 	CHECK_INT(p.c.code, 0);
 	CHECK_INT(p.d.code, 0);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 TEST(a_leaf_alone_is_trusted_when_its_intermediate_is_known)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { 0 }, q = { 0 };
 	const struct tls_server_config bare = { .sends_only_leaf = true, .max_version = 12 };
 
-	chain_make(&k, SERIAL);
-	pair_start(&p, &k, &(struct tls_client){ .ca_pem = k.middle, .expected_cn = SERIAL },
+	pair_start(&p, k, &(struct tls_client){ .ca_pem = k->middle, .expected_cn = SERIAL },
 	           &bare);
 	CHECK_INT(p.c.n_opened, 1);
 	CHECK_STR(tls_stream_version(p.c.s), "TLSv1.2");
-	pair_start(&q, &k, &(struct tls_client){ .ca_pem = k.root, .expected_cn = SERIAL }, &bare);
+	pair_start(&q, k, &(struct tls_client){ .ca_pem = k->root, .expected_cn = SERIAL }, &bare);
 	CHECK_INT(q.c.n_opened, 0);
 	CHECK_INT(q.c.code, -EACCES);
 	pair_fini(&p);
 	pair_fini(&q);
-	chain_fini(&k);
 }
 
 /* Refused: nothing reached the server, the reason names what is to be done. */
@@ -224,75 +220,66 @@ static void check_refused(const struct chain *k, const struct tls_client *c, int
 
 TEST(who_is_not_trusted_gets_nothing_and_the_reason_is_said)
 {
-	struct chain k = { 0 }, other = { 0 };
+	const struct chain *k = chain_get(0), *other = chain_get(1);
 
-	chain_make(&k, SERIAL);
-	chain_make(&other, SERIAL);
 	/* the chain of another CA */
-	check_refused(&other, &(struct tls_client){ .ca_pem = k.root, .expected_cn = SERIAL },
+	check_refused(other, &(struct tls_client){ .ca_pem = k->root, .expected_cn = SERIAL },
 	              NOW_MS, "does not chain");
-	check_refused(&k, &(struct tls_client){ .expected_cn = SERIAL }, NOW_MS, "does not chain");
+	check_refused(k, &(struct tls_client){ .expected_cn = SERIAL }, NOW_MS, "does not chain");
 	/* another serial, the right one in small letters, a prefix */
-	check_refused(&k,
-	              &(struct tls_client){ .ca_pem = k.root, .expected_cn = "01S00A000000002" },
+	check_refused(k,
+	              &(struct tls_client){ .ca_pem = k->root, .expected_cn = "01S00A000000002" },
 	              NOW_MS, "not to serial '01S00A000000002'");
-	check_refused(&k,
-	              &(struct tls_client){ .ca_pem = k.root, .expected_cn = "01s00a000000001" },
+	check_refused(k,
+	              &(struct tls_client){ .ca_pem = k->root, .expected_cn = "01s00a000000001" },
 	              NOW_MS, "capital letters");
-	check_refused(&k, &(struct tls_client){ .ca_pem = k.root, .expected_cn = "01S00A00000000" },
+	check_refused(k, &(struct tls_client){ .ca_pem = k->root, .expected_cn = "01S00A00000000" },
 	              NOW_MS, "another printer");
 	/* the clock of this computer, before and after */
-	check_refused(&k, &(struct tls_client){ .ca_pem = k.root, .expected_cn = SERIAL },
+	check_refused(k, &(struct tls_client){ .ca_pem = k->root, .expected_cn = SERIAL },
 	              NOW_MS - 30 * YEAR_MS, "set the clock");
-	check_refused(&k, &(struct tls_client){ .ca_pem = k.root, .expected_cn = SERIAL },
+	check_refused(k, &(struct tls_client){ .ca_pem = k->root, .expected_cn = SERIAL },
 	              NOW_MS + 6 * YEAR_MS, "ran out");
 	/* a pin that is another's */
-	check_refused(&k, &(struct tls_client){ .trust = TLS_TRUST_PIN }, NOW_MS, "pinned");
-	chain_fini(&k);
-	chain_fini(&other);
+	check_refused(k, &(struct tls_client){ .trust = TLS_TRUST_PIN }, NOW_MS, "pinned");
 }
 
 TEST(a_pin_trusts_one_certificate_whatever_its_chain_and_the_clock)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { .loop = loop_new_simulated(NOW_MS + 20 * YEAR_MS) };
 	struct tls_client c = { .trust = TLS_TRUST_PIN };
 	struct tls_leaf leaf;
 
-	chain_make(&k, SERIAL);
-	memcpy(c.pin, k.sha256, 32);
-	pair_start(&p, &k, &c, NULL);
+	memcpy(c.pin, k->sha256, 32);
+	pair_start(&p, k, &c, NULL);
 	CHECK_INT(p.c.n_opened, 1);
 	CHECK(tls_stream_peer_leaf(p.c.s, &leaf) && leaf.is_trusted);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 TEST(insecure_takes_anything_and_still_shows_the_leaf)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { 0 };
 	struct tls_leaf leaf;
 
-	chain_make(&k, SERIAL);
-	pair_start(&p, &k, &(struct tls_client){ .trust = TLS_TRUST_INSECURE }, NULL);
+	pair_start(&p, k, &(struct tls_client){ .trust = TLS_TRUST_INSECURE }, NULL);
 	CHECK_INT(p.c.n_opened, 1);
 	CHECK(tls_stream_peer_leaf(p.c.s, &leaf));
 	CHECK_STR(leaf.subject_cn, SERIAL);
 	CHECK(leaf.not_after_ms > NOW_MS);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 TEST(a_session_is_resumed_only_by_the_printer_it_belongs_to)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { 0 };
 	struct tls_client c = { .expected_cn = SERIAL, .max_version = 12 };
 
-	chain_make(&k, SERIAL);
-	c.ca_pem = k.root;
-	pair_start(&p, &k, &c, NULL);
+	c.ca_pem = k->root;
+	pair_start(&p, k, &c, NULL);
 	CHECK_INT(p.c.n_opened, 1);
 	CHECK(!p.c.is_resumed);
 	c.session = tls_stream_session(p.c.s);
@@ -301,21 +288,20 @@ TEST(a_session_is_resumed_only_by_the_printer_it_belongs_to)
 	struct end c1 = p.c, d1 = p.d;
 
 	p.c = p.d = (struct end){ 0 };
-	pair_start(&p, &k, &c, NULL);
+	pair_start(&p, k, &c, NULL);
 	CHECK(p.c.is_resumed);
 	CHECK(p.d.is_resumed);
 	stream_free(p.c.s);
 	stream_free(p.d.s);
 	p.c = p.d = (struct end){ .says = "secret" };
 	c.expected_cn = "01S00A000000009";
-	pair_start(&p, &k, &c, NULL);
+	pair_start(&p, k, &c, NULL);
 	CHECK_INT(p.c.n_opened, 0);
 	CHECK_INT(p.d.got.size, 0);
 	tls_session_free(c.session);
 	stream_free(c1.s);
 	stream_free(d1.s);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 TEST(a_peer_that_is_no_tls_server_is_named)
@@ -371,29 +357,26 @@ TEST(a_peer_that_says_nothing_or_vanishes_in_the_handshake_is_given_up)
 
 TEST(a_close_without_close_notify_is_a_close)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { .c.says = "x" };
 
-	chain_make(&k, SERIAL);
-	pair_start(&p, &k, &(struct tls_client){ .ca_pem = k.root }, NULL);
+	pair_start(&p, k, &(struct tls_client){ .ca_pem = k->root }, NULL);
 	stream_free(p.d.s); /* goes without a word */
 	p.d.s = NULL;
 	loop_advance(p.loop, 100);
 	CHECK_INT(p.c.n_closed, 1);
 	CHECK_INT(p.c.code, 0);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 TEST(a_pause_holds_bytes_back_and_loses_none)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct pair p = { 0 };
 	static char block[50000];
 
 	memset(block, 'b', sizeof(block));
-	chain_make(&k, SERIAL);
-	pair_start(&p, &k, &(struct tls_client){ .ca_pem = k.root }, NULL);
+	pair_start(&p, k, &(struct tls_client){ .ca_pem = k->root }, NULL);
 	stream_pause_reading(p.c.s, true);
 	stream_write(p.d.s, block, sizeof(block));
 	stream_end(p.d.s);
@@ -405,7 +388,6 @@ TEST(a_pause_holds_bytes_back_and_loses_none)
 	CHECK_INT(p.c.got.size, sizeof(block));
 	CHECK_INT(p.c.n_closed, 1);
 	pair_fini(&p);
-	chain_fini(&k);
 }
 
 /* Over real sockets. */
@@ -440,13 +422,12 @@ static void talk_much(void *arg)
 
 TEST(much_and_little_go_through_real_sockets)
 {
-	struct chain k = { 0 };
+	const struct chain *k = chain_get(0);
 	struct host h = { .loop = loop_new() };
 	struct end c = { .loop = h.loop };
 	struct err err = { 0 };
 
-	chain_make(&k, SERIAL);
-	CHECK_INT(tls_server_new(&(struct tls_server_config){ k.certificate, k.key, false, 0 },
+	CHECK_INT(tls_server_new(&(struct tls_server_config){ k->certificate, k->key, false, 0 },
 	                         &h.server, &err),
 	          0);
 	CHECK_INT(tcp_listener_open(h.loop, "127.0.0.1", 0, on_accepted, &h, &h.listener, &err), 0);
@@ -457,7 +438,7 @@ TEST(much_and_little_go_through_real_sockets)
 	stream_free(c.s); /* given up at once: nothing is called */
 	struct tls_client config = { .trust = TLS_TRUST_PIN, .sni = SERIAL };
 
-	memcpy(config.pin, k.sha256, 32);
+	memcpy(config.pin, k->sha256, 32);
 	c.s = tls_stream_connect(h.loop, "127.0.0.1", tcp_listener_port(h.listener), &config);
 	stream_listen(c.s,
 	              &(struct stream_events){ talk_much, on_received, on_drained, on_closed, &c });
@@ -471,20 +452,15 @@ TEST(much_and_little_go_through_real_sockets)
 	tcp_listener_close(h.listener);
 	tls_server_free(h.server);
 	loop_free(h.loop);
-	chain_fini(&k);
 }
 
 TEST(a_key_that_does_not_fit_its_certificate_is_refused)
 {
-	struct chain k = { 0 }, other = { 0 };
+	const struct chain *k = chain_get(0), *other = chain_get(1);
 	struct err err = { 0 };
 
-	chain_make(&k, SERIAL);
-	chain_make(&other, SERIAL);
-	CHECK_INT(tls_certificate_check(k.certificate, k.key, &err), 0);
-	CHECK(tls_certificate_check(k.certificate, other.key, &err) < 0);
-	CHECK(tls_certificate_check("/nonexistent", k.key, &err) < 0);
+	CHECK_INT(tls_certificate_check(k->certificate, k->key, &err), 0);
+	CHECK(tls_certificate_check(k->certificate, other->key, &err) < 0);
+	CHECK(tls_certificate_check("/nonexistent", k->key, &err) < 0);
 	CHECK(strstr(err.text, "/nonexistent") != NULL);
-	chain_fini(&k);
-	chain_fini(&other);
 }
