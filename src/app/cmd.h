@@ -8,6 +8,7 @@
 
 #pragma once
 
+int cmd_camera(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);

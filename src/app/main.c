@@ -20,6 +20,8 @@ static int cmd_help(int argc, char **argv);
 
 /* In the order of `bedside help`. */
 static const struct verb verbs[] = {
+	{ "camera", cmd_camera, "test CAMERA | test --bambu ADDRESS --serial S --code C",
+	  "take pictures with one camera and say how it went" },
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
 	  "check the configuration, or print a complete example" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",

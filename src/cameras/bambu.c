@@ -131,20 +131,12 @@ static int check_config(const struct camera_config *c, const struct cameras_env 
 	return 0;
 }
 
-static void bambu_open(void *priv, struct camera_source *src)
+static struct stream *connect_printer(const struct camera_config *c, const struct cameras_env *env)
 {
-	struct bambu *b = priv;
-	const struct camera_config *c = camera_source_config(src);
-	const struct cameras_env *env = camera_source_env(src);
 	struct tls_client tls = { .expected_cn = c->serial };
-	struct stream_events mine = events;
-	struct err err;
 
-	*b = (struct bambu){ .source = src };
-	if (check_config(c, env, &err) < 0) {
-		fail(b, &err);
-		return;
-	}
+	if (env->connect)
+		return env->connect(env->connect_arg, c);
 	switch (c->trust.mode) {
 	case TRUST_CA:
 		tls.trust = TLS_TRUST_CA;
@@ -159,9 +151,24 @@ static void bambu_open(void *priv, struct camera_source *src)
 		tls.trust = TLS_TRUST_INSECURE;
 		break;
 	}
+	return tls_stream_connect(env->loop, c->address, c->port ? c->port : DEFAULT_PORT, &tls);
+}
+
+static void bambu_open(void *priv, struct camera_source *src)
+{
+	struct bambu *b = priv;
+	const struct camera_config *c = camera_source_config(src);
+	const struct cameras_env *env = camera_source_env(src);
+	struct stream_events mine = events;
+	struct err err;
+
+	*b = (struct bambu){ .source = src };
+	if (check_config(c, env, &err) < 0) {
+		fail(b, &err);
+		return;
+	}
 	mine.arg = b;
-	b->stream =
-		tls_stream_connect(env->loop, c->address, c->port ? c->port : DEFAULT_PORT, &tls);
+	b->stream = connect_printer(c, env);
 	stream_listen(b->stream, &mine);
 }
 

@@ -22,6 +22,7 @@ struct cameras;
 struct err;
 struct frame;
 struct loop;
+struct stream;
 struct work_pool;
 
 struct cameras_env {
@@ -31,6 +32,9 @@ struct cameras_env {
 	const char
 		*ca_pem; /* PEM of the printer makers' CAs, for trust by CA; NULL: none built in */
 	const char *data_dir; /* jobs' paths are below it; NULL: as they are */
+	/* Instead of TLS over TCP, for tests on simulated time: an open stream or one that fails. */
+	struct stream *(*connect)(void *arg, const struct camera_config *c);
+	void *connect_arg;
 };
 
 /* All cameras of the program. `env` is copied, its texts are borrowed. */

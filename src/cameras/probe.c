@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define GIVE_UP_MS 4000
+
 struct camera_probe {
 	struct camera *camera;
 	struct camera_watcher watcher;
@@ -74,11 +76,22 @@ static void on_over(void *arg)
 	done(done_arg, &result);
 }
 
+/* Nobody waits half a minute to read that the cable is out; but two more attempts are fair. */
+static void watch_failure(struct camera_probe *p, bool has_frame)
+{
+	if (has_frame)
+		timer_stop(&p->over);
+	else if (p->camera->status.state == CAMERA_NO_SIGNAL && !timer_is_running(&p->over))
+		timer_start(&p->over, GIVE_UP_MS);
+}
+
 static void on_woken(void *arg)
 {
 	struct camera_probe *p = arg;
 	struct frame *f = camera_watch_take(&p->watcher);
 
+	if (p->result.n_frames < p->wanted)
+		watch_failure(p, f != NULL);
 	/* What was captured before the question answers nothing. */
 	if (f && f->captured_us >= p->asked_us && p->result.n_frames < p->wanted) {
 		p->last_us = f->arrived_us;
