@@ -17,6 +17,9 @@ struct buf;
 struct encoder;
 struct err;
 
+/* What is set beside the preset, for whoever compares. */
+#define ENCODER_X264 "open-gop=0:sliced-threads=0:sync-lookahead=0:rc-lookahead=2:bframes=1"
+
 struct encoder_settings {
 	unsigned width, height;
 	double fps; /* x264 weighs quality by it; the film's times are the track's affair */

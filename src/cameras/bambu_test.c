@@ -19,6 +19,7 @@
 #include "wire/tls_stream.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,6 +252,7 @@ static void on_woken(void *arg)
 
 static void setup(struct rig *r)
 {
+	(void)signal(SIGPIPE, SIG_IGN); /* as the program does */
 	*r = (struct rig){ .loop = loop_new() };
 	r->bus = bus_new(r->loop);
 	make_certificates(r);

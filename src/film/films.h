@@ -31,12 +31,29 @@ struct films_env {
 	unsigned max_workers;    /* at once for rendering; growing films always have theirs */
 };
 
-/* Takes up what an earlier run left: films growing, finishing, not yet verified. */
+/*
+ * Takes up what an earlier run left: films growing, finishing, not yet verified. May wait for the
+ * store. From then on follows EVENT_SESSION: a film for each camera of a session that records and
+ * wants one; SESSION_FINALISING, published when the last frame is in the journal, finishes it.
+ * `env` and its strings are copied.
+ */
 struct films *films_new(const struct films_env *env);
 /* Workers are told to end and go on at the next start. `done` on the loop. */
 void films_free(struct films *fs, void (*done)(void *arg), void *arg);
 
-/* Another film of a stored session; the id of the coming film in ret_id. Progress by EVENT_FILM. */
+/* A film of this session is not ready yet and not failed either. On an EVENT_FILM for which this is
+ * false the session is over: sessions_film_done(). */
+bool films_is_making(const struct films *fs, const char *session_id);
+
+/* Another film of a stored session, of its first camera; the id of the coming film in ret_id. Progress by EVENT_FILM. */
 int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
                  char ret_id[ID_SIZE], struct err *err) MUST_CHECK;
 int films_cancel(struct films *fs, const char *film_id, struct err *err) MUST_CHECK;
+
+/* Ends one in work, then removes its files and its record. Ready ones need only their record's
+ * content. Not while its session records: -EBUSY. */
+int films_delete(struct films *fs, const struct film *f, struct err *err) MUST_CHECK;
+
+/* A name below films/ for a film of a session that began at `wall_ms`, without its ending: "films/
+ * 2026-11-21_10-40-05_benchy". `camera` may be NULL. Pure. */
+void films_name(char *dst, size_t size, int64_t wall_ms, const char *job_name, const char *camera);

@@ -133,6 +133,9 @@ struct gcode_index {
 	double time_s; /* of the whole job, heating and homing included where the slicer knows */
 	enum gcode_time_source time_source;
 	double time_named_s; /* the slicer's figure; NAN if it names none */
+	/* The layer in which the text makes the printer report so many percent (M73 P); 0 before the
+	 * first layer, UINT32_MAX where that number is never reported. */
+	uint32_t percent_layer[101];
 	double z_min, z_max; /* of the layers; NAN without any */
 	double z_max_named;  /* NAN if not named */
 	double layer_height_mm, first_layer_height_mm; /* settings; 0 if not named */

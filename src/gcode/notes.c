@@ -101,6 +101,9 @@ void scan_progress(struct gcode_scan *s, const char *p, const char *end)
 		p = gcode_number(p, &v);
 		if (letter == 'R')
 			minutes_left(s, v);
+		if (letter == 'P' && v >= 0 && v <= 100 &&
+		    s->ix->percent_layer[(int)v] == UINT32_MAX)
+			s->ix->percent_layer[(int)v] = (uint32_t)s->ix->n_layers;
 		if (letter != 'L' || !(v >= 0 && v <= GCODE_LAYERS_MAX))
 			continue;
 		s->ix->markers_seen |= 1U << GCODE_MARKER_PROGRESS;

@@ -32,6 +32,7 @@ struct gcode_scan *gcode_scan_new(const struct gcode_options *options)
 		s->ix->tools[i].mm_named = s->ix->tools[i].g_named = NAN;
 		s->ix->tools[i].diameter_mm = 1.75;
 	}
+	memset(s->ix->percent_layer, 0xff, sizeof(s->ix->percent_layer));
 	s->unit = 1;
 	s->feed_s = 60.0 / 1500;
 	s->last_z = s->layer_z = NAN;
@@ -143,6 +144,9 @@ void scan_layers_restart(struct gcode_scan *s)
 	s->ix->n_layers = 0;
 	s->ix->n_uses = 0;
 	s->ix->is_spiral = false;
+	for (size_t i = 0; i < ARRAY_LEN(s->ix->percent_layer); i++)
+		if (s->ix->percent_layer[i] != UINT32_MAX)
+			s->ix->percent_layer[i] = 0;
 	if (s->outliner)
 		gcode_outliner_reset(s->outliner);
 }

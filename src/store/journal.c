@@ -27,6 +27,8 @@
 
 struct batch {
 	struct journal *journal;
+	uint32_t n_frames; /* of the journal, after it */
+	uint64_t bytes;
 	size_t n;
 	struct journal_item items[JOURNAL_MAX_BATCH];
 };
@@ -48,7 +50,7 @@ struct journal {
 	size_t n_pending, cap_pending;
 	uint64_t pending_bytes; /* also of the batch on its way */
 	struct batch *flushing; /* on the queue, or NULL */
-	unsigned n_saving;
+	unsigned n_working;     /* openings and savings on their way */
 	uint32_t n_frames;
 	uint64_t bytes;
 	bool is_closing, is_calling;
@@ -67,25 +69,84 @@ static void read_boot_id(char *dst, size_t size)
 
 static void start_flush(void *arg);
 
+static struct journal *make(const struct journal_env *env, const char *sessions_dir,
+                            const struct session *s)
+{
+	struct journal *j = MEM_NEW(struct journal);
+
+	journal_disk_init(&j->disk, sessions_dir, s);
+	j->env = *env;
+	TEXT_SET(j->dir, j->disk.dir);
+	read_boot_id(j->boot, sizeof(j->boot));
+	timer_init(&j->flush, env->loop, start_flush, j);
+	return j;
+}
+
 int journal_open(const struct journal_env *env, const char *sessions_dir, const struct session *s,
                  struct journal **ret, struct err *err)
 {
-	struct journal *j = MEM_NEW(struct journal);
-	int rc = journal_disk_open(&j->disk, sessions_dir, s, err);
+	struct journal *j = make(env, sessions_dir, s);
+	int rc = journal_disk_open(&j->disk, err);
 
 	if (rc < 0) {
 		free(j);
 		return err_wrap(err, rc, "opening the journal of a session");
 	}
-	j->env = *env;
 	j->n_frames = j->disk.n_frames;
 	j->bytes = j->disk.bytes;
-	TEXT_SET(j->dir, j->disk.dir);
-	read_boot_id(j->boot, sizeof(j->boot));
-	timer_init(&j->flush, env->loop, start_flush, j);
 	journal_save_session(j, s);
 	*ret = j;
 	return 0;
+}
+
+struct opening {
+	struct journal *journal;
+	void (*opened)(void *arg, const struct err *err);
+	void *arg;
+	int rc;
+	struct err err;
+	uint32_t n_frames;
+	uint64_t bytes;
+};
+
+static void run_opening(void *arg)
+{
+	struct opening *o = arg;
+	struct journal_disk *d = &o->journal->disk;
+
+	o->rc = journal_disk_open(d, &o->err);
+	o->n_frames = d->n_frames;
+	o->bytes = d->bytes;
+}
+
+static void go_on(struct journal *j);
+
+static void opened(void *arg)
+{
+	struct opening *o = arg;
+	struct journal *j = o->journal;
+
+	j->n_frames = o->n_frames;
+	j->bytes = o->bytes;
+	if (o->opened)
+		o->opened(o->arg, o->rc < 0 ? &o->err : NULL);
+	free(o);
+	j->n_working--;
+	go_on(j);
+}
+
+struct journal *journal_start(const struct journal_env *env, const char *sessions_dir,
+                              const struct session *s,
+                              void (*done)(void *arg, const struct err *err), void *arg)
+{
+	struct journal *j = make(env, sessions_dir, s);
+	struct opening *o = MEM_NEW(struct opening);
+
+	*o = (struct opening){ .journal = j, .opened = done, .arg = arg };
+	j->n_working++;
+	work_submit(env->queue, run_opening, opened, o);
+	journal_save_session(j, s);
+	return j;
 }
 
 static void finish_close(void *arg)
@@ -112,7 +173,7 @@ static void go_on(struct journal *j)
 			timer_start(&j->flush, j->env.flush_ms);
 		return;
 	}
-	if (j->is_closing && j->n_saving == 0)
+	if (j->is_closing && j->n_working == 0)
 		finish_close(j);
 }
 
@@ -120,7 +181,11 @@ static void run_flush(void *arg)
 {
 	struct batch *b = arg;
 
-	journal_disk_flush(&b->journal->disk, b->items, b->n);
+	struct journal_disk *d = &b->journal->disk;
+
+	journal_disk_flush(d, b->items, b->n);
+	b->n_frames = d->n_frames;
+	b->bytes = d->bytes;
 }
 
 static void flushed(void *arg)
@@ -129,6 +194,8 @@ static void flushed(void *arg)
 	struct journal *j = b->journal;
 
 	j->flushing = NULL;
+	j->n_frames = b->n_frames;
+	j->bytes = b->bytes;
 	j->is_calling = true;
 	for (size_t i = 0; i < b->n; i++) {
 		struct journal_item *it = &b->items[i];
@@ -136,10 +203,6 @@ static void flushed(void *arg)
 		if (!it->frame)
 			continue;
 		j->pending_bytes -= it->frame->size;
-		if (it->rc == 0) {
-			j->n_frames++;
-			j->bytes += it->entry.size;
-		}
 		if (it->stored)
 			it->stored(it->arg, &it->entry, it->rc < 0 ? &it->err : NULL);
 		frame_unref(it->frame);
@@ -245,7 +308,7 @@ void journal_note(struct journal *j, const char *kind, const char *text, int64_t
 	go_on(j);
 }
 
-static void run_saving(void *arg)
+static void run_working(void *arg)
 {
 	struct saving *s = arg;
 
@@ -262,7 +325,7 @@ static void saved(void *arg)
 	free(s->text);
 	free(s->path);
 	free(s);
-	j->n_saving--;
+	j->n_working--;
 	go_on(j);
 }
 
@@ -276,15 +339,15 @@ void journal_save_session(struct journal *j, const struct session *s)
 	sv->text = json_dumps(o, JSON_INDENT(2));
 	sv->path = mem_printf("%s/session.json", j->dir);
 	json_decref(o);
-	j->n_saving++;
-	work_submit(j->env.queue, run_saving, saved, sv);
+	j->n_working++;
+	work_submit(j->env.queue, run_working, saved, sv);
 }
 
 static void close_now(void *arg)
 {
 	struct journal *j = arg;
 
-	j->n_saving--;
+	j->n_working--;
 	go_on(j);
 }
 
@@ -301,7 +364,7 @@ void journal_close(struct journal *j, void (*done)(void *arg), void *arg)
 	j->closed_arg = arg;
 	timer_stop(&j->flush);
 	/* Counts as work until it ran: `done` never comes from inside this call. */
-	j->n_saving++;
+	j->n_working++;
 	loop_post(j->env.loop, close_now, j);
 }
 

@@ -127,18 +127,26 @@ static int open_manifest(struct journal_disk *d, struct err *err)
 	return rc;
 }
 
-int journal_disk_open(struct journal_disk *d, const char *sessions_dir, const struct session *s,
-                      struct err *err)
+void journal_disk_init(struct journal_disk *d, const char *sessions_dir, const struct session *s)
+{
+	*d = (struct journal_disk){ .dir_fd = -1, .manifest_fd = -1 };
+	assert(id_is_valid(s->id));
+	if (!TEXT_SET(d->sessions_dir, sessions_dir) ||
+	    snprintf(d->dir, sizeof(d->dir), "%s/%s", sessions_dir, s->id) >= (int)sizeof(d->dir))
+		d->dir[0] = '\0';
+}
+
+int journal_disk_open(struct journal_disk *d, struct err *err)
 {
 	int rc;
 
-	*d = (struct journal_disk){ .dir_fd = -1, .manifest_fd = -1 };
-	assert(id_is_valid(s->id));
-	if (snprintf(d->dir, sizeof(d->dir), "%s/%s", sessions_dir, s->id) >= (int)sizeof(d->dir))
-		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", sessions_dir);
+	if (d->manifest_fd >= 0)
+		return 0;
+	if (d->dir[0] == '\0')
+		return err_set(err, -ENAMETOOLONG, "the data folder's path is too long");
 	rc = fs_make_dirs(d->dir, err);
 	if (rc == 0)
-		rc = fs_sync_dir(sessions_dir, err);
+		rc = fs_sync_dir(d->sessions_dir, err);
 	if (rc < 0)
 		return rc;
 	d->dir_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -338,12 +346,13 @@ static void count_stored(struct journal_disk *d, const struct journal_item *item
 
 void journal_disk_flush(struct journal_disk *d, struct journal_item *items, size_t n)
 {
-	int rc = 0;
+	int rc;
 
 	assert(n <= JOURNAL_MAX_BATCH);
 	for (size_t i = 0; i < n; i++)
 		items[i].fd = -1;
-	if (d->must_cut)
+	rc = journal_disk_open(d, NULL);
+	if (rc == 0 && d->must_cut)
 		rc = cut(d, NULL);
 	if (rc < 0) {
 		refuse_from(items, 0, n, rc);

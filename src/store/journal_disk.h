@@ -32,19 +32,20 @@ struct journal_item {
 };
 
 struct journal_disk {
-	char dir[1024];
-	int dir_fd, manifest_fd;
-	int64_t good_size; /* of the manifest: what stands behind is ours to overwrite */
-	bool must_cut;     /* a write failed: cut back to good_size before anything else */
+	char dir[1024], sessions_dir[1024];
+	int dir_fd, manifest_fd; /* -1 until it is open */
+	int64_t good_size;       /* of the manifest: what stands behind is ours to overwrite */
+	bool must_cut;           /* a write failed: cut back to good_size before anything else */
 	uint32_t last_number, n_frames;
 	uint64_t bytes;
 	unsigned n_cameras; /* folders known to be there */
 	char cameras[SESSION_MAX_CAMERAS * 2][MODEL_ID_SIZE];
 };
 
-/* Makes the folder or repairs what a crash left. */
-int journal_disk_open(struct journal_disk *d, const char *sessions_dir, const struct session *s,
-                      struct err *err) MUST_CHECK;
+/* Touches no disk. */
+void journal_disk_init(struct journal_disk *d, const char *sessions_dir, const struct session *s);
+/* Makes the folder or repairs what a crash left; 0 if it is open already. A flush tries it again. */
+int journal_disk_open(struct journal_disk *d, struct err *err) MUST_CHECK;
 void journal_disk_close(struct journal_disk *d);
 
 /* Writes up to JOURNAL_MAX_BATCH items in order; each gets its own rc. */

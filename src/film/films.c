@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "film/films.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/when.h"
+#include "core/bus.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "film/making.h"
+#include "model/event.h"
+#include "model/json.h"
+#include "store/repo.h"
+#include "store/store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LEAVE_MS 5000
+#define MAX_SESSION_JSON (256U << 10)
+#define DEFAULT_WORKERS 1
+
+struct films {
+	struct films_env env;
+	char *data_dir, *worker_path;
+	struct bus_listener listener;
+	struct making_hooks hooks;
+	struct making *makings;
+	bool is_sweeping; /* sweep() is posted */
+	bool is_leaving;
+	struct timer leave;
+	void (*done)(void *arg);
+	void *done_arg;
+};
+
+/* ---- records ---- */
+
+static int run_save(struct db *db, void *arg, struct err *err)
+{
+	return repo_film_save(db, arg, err);
+}
+
+static void on_saved(void *arg, int rc, const struct err *err)
+{
+	struct film *f = arg;
+
+	if (rc < 0)
+		log_error(NULL, "the record of film %s was not stored: %s", f->id, err->text);
+	free(f);
+}
+
+static void publish(struct films *fs, const struct film *f)
+{
+	struct event_film *e = event_new_film();
+
+	e->film = *f;
+	bus_publish(fs->env.bus, &e->head);
+}
+
+static void save(struct films *fs, const struct film *f)
+{
+	if (fs->env.store)
+		store_submit(fs->env.store, run_save, on_saved, mem_dup(f, sizeof(*f)));
+}
+
+static void on_changed(void *arg, struct making *m, bool is_milestone)
+{
+	struct films *fs = arg;
+
+	if (is_milestone)
+		save(fs, &m->film);
+	publish(fs, &m->film);
+}
+
+/* ---- the list ---- */
+
+static struct making *find(const struct films *fs, const char *film_id)
+{
+	for (struct making *m = fs->makings; m; m = m->next)
+		if (strcmp(m->film.id, film_id) == 0)
+			return m;
+	return NULL;
+}
+
+/* The session's own film of one camera. */
+static struct making *find_own(const struct films *fs, const char *session, const char *camera)
+{
+	for (struct making *m = fs->makings; m; m = m->next)
+		if (m->follows && strcmp(m->film.session, session) == 0 &&
+		    strcmp(m->film.camera, camera) == 0)
+			return m;
+	return NULL;
+}
+
+static unsigned n_rendering(const struct films *fs)
+{
+	unsigned n = 0;
+
+	for (const struct making *m = fs->makings; m; m = m->next)
+		n += !m->follows && m->phase != MAKING_QUEUED && m->phase != MAKING_OVER;
+	return n;
+}
+
+static void start_queued(struct films *fs)
+{
+	unsigned max = fs->env.max_workers ? fs->env.max_workers : DEFAULT_WORKERS;
+
+	for (struct making *m = fs->makings; m && n_rendering(fs) < max; m = m->next) {
+		if (m->follows || m->phase != MAKING_QUEUED)
+			continue;
+		m->phase = MAKING_ENCODING;
+		making_go(m);
+	}
+}
+
+static void leave_if_idle(struct films *fs)
+{
+	for (const struct making *m = fs->makings; m; m = m->next)
+		if (making_is_running(m))
+			return;
+	timer_stop(&fs->leave);
+	while (fs->makings) {
+		struct making *m = fs->makings;
+
+		fs->makings = m->next;
+		making_free(m);
+	}
+	if (fs->done)
+		fs->done(fs->done_arg);
+	free(fs->data_dir);
+	free(fs->worker_path);
+	free(fs);
+}
+
+/* What is over and asked for by nobody goes; queued films get their turn. */
+static void sweep(void *arg)
+{
+	struct films *fs = arg;
+
+	fs->is_sweeping = false;
+	if (fs->is_leaving) {
+		leave_if_idle(fs);
+		return;
+	}
+	for (struct making **at = &fs->makings; *at;) {
+		struct making *m = *at;
+
+		if (m->phase == MAKING_OVER && (!m->follows || m->is_known_done)) {
+			*at = m->next;
+			making_free(m);
+		} else {
+			at = &m->next;
+		}
+	}
+	start_queued(fs);
+}
+
+static void sweep_soon(struct films *fs)
+{
+	if (fs->is_sweeping)
+		return;
+	fs->is_sweeping = true;
+	loop_post(fs->env.loop, sweep, fs);
+}
+
+static void on_idle(void *arg, struct making *m UNUSED)
+{
+	sweep_soon(arg);
+}
+
+static struct making *add(struct films *fs, const struct film *f)
+{
+	struct making *m = making_new(&fs->env, &fs->hooks, f);
+	struct making **end = &fs->makings;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = m;
+	return m;
+}
+
+/* ---- names ---- */
+
+void films_name(char *dst, size_t size, int64_t wall_ms, const char *job_name, const char *camera)
+{
+	static const char *const endings[] = { ".gcode.3mf", ".3mf", ".gcode", ".bgcode" };
+	char when[WHEN_TEXT_SIZE], name[192], slug[80], camera_slug[64] = "";
+
+	TEXT_SET(name, job_name);
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (text_ends(name, endings[i])) {
+			name[strlen(name) - strlen(endings[i])] = 0;
+			break;
+		}
+	text_slug(slug, sizeof(slug), name);
+	if (camera)
+		text_slug(camera_slug, sizeof(camera_slug), camera);
+	(void)snprintf(dst, size, "films/%s_%s%s%s", when_file_name(when, wall_ms), slug,
+	               camera ? "_" : "", camera_slug);
+}
+
+static bool is_taken(const struct films *fs, const char *file)
+{
+	char path[2048];
+
+	for (const struct making *m = fs->makings; m; m = m->next)
+		if (strcmp(m->film.file, file) == 0)
+			return true;
+	(void)snprintf(path, sizeof(path), "%s/%s", fs->env.data_dir, file);
+	return access(path, F_OK) == 0;
+}
+
+/* No film is ever overwritten: the second of a name is "…-2". */
+static void name_film(const struct films *fs, struct film *f, int64_t wall_ms, const char *camera)
+{
+	char base[200];
+
+	films_name(base, sizeof(base), wall_ms, f->job_name, camera);
+	(void)snprintf(f->file, sizeof(f->file), "%s.mp4", base);
+	(void)snprintf(f->poster, sizeof(f->poster), "%s.jpg", base);
+	for (unsigned n = 2; is_taken(fs, f->file) || is_taken(fs, f->poster); n++) {
+		(void)snprintf(f->file, sizeof(f->file), "%s-%u.mp4", base, n);
+		(void)snprintf(f->poster, sizeof(f->poster), "%s-%u.jpg", base, n);
+	}
+}
+
+static struct film film_of(const struct films *fs, const struct session *s, const char *camera)
+{
+	struct film f = { .state = FILM_GROWING, .progress_percent = -1, .plan = s->film };
+
+	id_new(f.id, loop_wall_ms(fs->env.loop));
+	TEXT_SET(f.session, s->id);
+	TEXT_SET(f.printer, s->printer);
+	TEXT_SET(f.camera, camera);
+	TEXT_SET(f.job_name, s->job_name);
+	f.made_wall_ms = loop_wall_ms(fs->env.loop);
+	return f;
+}
+
+/* ---- sessions ---- */
+
+static uint32_t expected_of(const struct session *s)
+{
+	return s->layers > 0 ? (uint32_t)s->layers : 0;
+}
+
+static struct making *own_film(struct films *fs, const struct session *s, const char *camera)
+{
+	struct making *m = find_own(fs, s->id, camera);
+
+	if (m)
+		return m;
+
+	struct film f = film_of(fs, s, camera);
+
+	name_film(fs, &f, s->started_wall_ms, s->n_cameras > 1 ? camera : NULL);
+	m = add(fs, &f);
+	m->follows = true;
+	m->n_expected = expected_of(s);
+	m->min_frames = s->min_frames;
+	on_changed(fs, m, true);
+	return m;
+}
+
+static void session_records(struct films *fs, const struct session *s)
+{
+	for (unsigned i = 0; s->wants_film && i < s->n_cameras; i++) {
+		struct making *m = own_film(fs, s, s->cameras[i]);
+
+		/* Known late: good enough for whoever has not begun. */
+		if (m->phase == MAKING_QUEUED)
+			m->n_expected = expected_of(s);
+	}
+}
+
+static void session_finalises(struct films *fs, const struct session *s)
+{
+	for (unsigned i = 0; s->wants_film && i < s->n_cameras; i++) {
+		struct making *m = own_film(fs, s, s->cameras[i]);
+
+		if (m->phase > MAKING_ENCODING)
+			publish(fs, &m->film); /* made before; somebody has missed it */
+		else
+			making_finish(m);
+	}
+}
+
+static void session_over(struct films *fs, const struct session *s)
+{
+	for (struct making *m = fs->makings; m; m = m->next) {
+		if (!m->follows || strcmp(m->film.session, s->id) != 0)
+			continue;
+		m->is_known_done = true;
+		if (m->phase <= MAKING_ENCODING && !s->wants_film)
+			making_give_up(m, "The session was ended without a film; its pictures are "
+			                  "kept for now.");
+		else if (m->phase <= MAKING_ENCODING)
+			making_finish(m);
+	}
+	sweep_soon(fs);
+}
+
+static void on_session(struct films *fs, const struct session *s)
+{
+	switch (s->state) {
+	case SESSION_IDLE:
+	case SESSION_DONE:
+		session_over(fs, s);
+		return;
+	case SESSION_ARMED:
+		return;
+	case SESSION_RECORDING:
+	case SESSION_PAUSED:
+		session_records(fs, s);
+		return;
+	case SESSION_FINALISING:
+		session_finalises(fs, s);
+		return;
+	}
+}
+
+static void on_event(void *arg, const struct bus_event *e)
+{
+	struct films *fs = arg;
+
+	if (fs->is_leaving)
+		return;
+	if (e->type == EVENT_SESSION) {
+		on_session(fs, &event_as_session(e)->session);
+	} else if (e->type == EVENT_FRAME) {
+		const struct event_frame *f = event_as_frame(e);
+		struct making *m = find_own(fs, f->session, f->camera);
+
+		if (m)
+			making_nudge(m);
+	}
+}
+
+/* ---- what an earlier run left ---- */
+
+struct left {
+	struct film *films;
+	size_t n_films;
+	struct session *sessions; /* of the films, in the same order; id "" unknown */
+	bool *is_own;
+};
+
+static void left_fini(struct left *l)
+{
+	free(l->films);
+	free(l->sessions);
+	free(l->is_own);
+}
+
+static void left_add(struct left *l, const struct film *f, const struct session *s, bool is_own)
+{
+	l->films = mem_grow(l->films, l->n_films + 1, sizeof(*l->films));
+	l->sessions = mem_grow(l->sessions, l->n_films + 1, sizeof(*l->sessions));
+	l->is_own = mem_grow(l->is_own, l->n_films + 1, sizeof(*l->is_own));
+	l->films[l->n_films] = *f;
+	l->sessions[l->n_films] = *s;
+	l->is_own[l->n_films++] = is_own;
+}
+
+/* The oldest film of a camera is the session's own; the others were asked for. */
+static bool is_own(const struct film *films, size_t n, const struct film *f)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(films[i].camera, f->camera) == 0 && strcmp(films[i].id, f->id) < 0)
+			return false;
+	return true;
+}
+
+static bool left_has(const struct left *l, const char *id)
+{
+	for (size_t i = 0; i < l->n_films; i++)
+		if (strcmp(l->films[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static int left_session(struct db *db, struct left *l, const struct session *s, bool is_running,
+                        struct err *err)
+{
+	struct film *films = NULL;
+	size_t n = 0;
+	int rc = repo_film_of_session(db, s->id, &films, &n, err);
+
+	for (size_t i = 0; i < n; i++) {
+		bool own = is_own(films, n, &films[i]);
+		bool is_over = films[i].state == FILM_VERIFIED || films[i].state == FILM_FAILED;
+
+		/* An over one is remembered while its session is not over. */
+		if (!left_has(l, films[i].id) && (!is_over || (own && is_running)))
+			left_add(l, &films[i], s, own);
+	}
+	free(films);
+	return rc;
+}
+
+static int run_left(struct db *db, void *arg, struct err *err)
+{
+	struct left *l = arg;
+	struct session *sessions = NULL, s;
+	struct film *films = NULL;
+	size_t n_sessions = 0, n_films = 0;
+	int rc = repo_session_unfinished(db, &sessions, &n_sessions, err);
+
+	for (size_t i = 0; i < n_sessions && rc == 0; i++)
+		rc = left_session(db, l, &sessions[i], true, err);
+	if (rc == 0)
+		rc = repo_film_unfinished(db, &films, &n_films, err);
+	for (size_t i = 0; i < n_films && rc == 0; i++) {
+		if (left_has(l, films[i].id))
+			continue;
+		if (repo_session_get(db, films[i].session, &s, NULL) == 0)
+			rc = left_session(db, l, &s, false, err);
+		else
+			left_add(l, &films[i], &(struct session){ .state = SESSION_DONE }, false);
+	}
+	free(sessions);
+	free(films);
+	return rc;
+}
+
+static void take_up(struct films *fs, const struct film *f, const struct session *s, bool own)
+{
+	struct making *m = add(fs, f);
+	bool is_running = s->state == SESSION_RECORDING || s->state == SESSION_PAUSED ||
+	                  s->state == SESSION_ARMED;
+
+	m->follows = own;
+	m->n_expected = expected_of(s);
+	m->min_frames = own ? s->min_frames : 0;
+	m->is_known_done = s->state == SESSION_DONE || s->state == SESSION_IDLE;
+	switch (f->state) {
+	case FILM_READY:
+		m->phase = MAKING_VERIFYING;
+		m->wants_finish = true;
+		break;
+	case FILM_VERIFIED:
+	case FILM_FAILED:
+		m->phase = MAKING_OVER;
+		break;
+	case FILM_GROWING:
+	case FILM_FINISHING:
+		/* A running session's film waits for its next frame or its end. */
+		if (own && is_running)
+			break;
+		m->film.state = FILM_FINISHING;
+		m->wants_finish = true;
+		m->phase = own ? MAKING_ENCODING : MAKING_QUEUED;
+		break;
+	}
+	if (m->phase != MAKING_OVER)
+		making_go(m);
+}
+
+static void take_up_all(struct films *fs)
+{
+	struct left l = { 0 };
+	struct err err = { 0 };
+
+	if (store_call(fs->env.store, run_left, &l, &err) < 0)
+		log_error(NULL, "unfinished films could not be looked up: %s", err.text);
+	for (size_t i = 0; i < l.n_films; i++)
+		take_up(fs, &l.films[i], &l.sessions[i], l.is_own[i]);
+	left_fini(&l);
+	start_queued(fs);
+}
+
+/* ---- life ---- */
+
+static void on_leave(void *arg)
+{
+	struct films *fs = arg;
+
+	for (struct making *m = fs->makings; m; m = m->next)
+		if (m->proc)
+			proc_kill(m->proc, 0);
+}
+
+struct films *films_new(const struct films_env *env)
+{
+	struct films *fs = MEM_NEW(struct films);
+	char path[2048];
+	struct err err = { 0 };
+
+	assert(loop_is_mine(env->loop));
+	fs->env = *env;
+	fs->env.data_dir = fs->data_dir = mem_str(env->data_dir);
+	fs->env.worker_path = fs->worker_path = mem_str(env->worker_path);
+	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs };
+	timer_init(&fs->leave, env->loop, on_leave, fs);
+	(void)snprintf(path, sizeof(path), "%s/films", env->data_dir);
+	if (fs_make_dirs(path, &err) < 0)
+		log_error(NULL, "%s", err.text);
+	bus_listen(env->bus, &fs->listener, on_event, fs);
+	if (env->store)
+		take_up_all(fs);
+	return fs;
+}
+
+void films_free(struct films *fs, void (*done)(void *arg), void *arg)
+{
+	if (!fs) {
+		if (done)
+			done(arg);
+		return;
+	}
+	assert(loop_is_mine(fs->env.loop));
+	bus_unlisten(&fs->listener);
+	fs->is_leaving = true;
+	fs->done = done;
+	fs->done_arg = arg;
+	for (struct making *m = fs->makings; m; m = m->next)
+		(void)making_leave(m);
+	timer_start(&fs->leave, LEAVE_MS);
+	sweep_soon(fs);
+}
+
+bool films_is_making(const struct films *fs, const char *session_id)
+{
+	for (const struct making *m = fs->makings; m; m = m->next)
+		if (m->follows && strcmp(m->film.session, session_id) == 0 &&
+		    m->phase < MAKING_REMAKING)
+			return true;
+	return false;
+}
+
+/* ---- further films ---- */
+
+static int read_session(const struct films *fs, const char *id, struct session *ret,
+                        struct err *err)
+{
+	char path[2048];
+	struct buf text;
+
+	if (!id_is_valid(id))
+		return err_set(err, -ENOENT, "There is no session of this id.");
+	(void)snprintf(path, sizeof(path), "%s/sessions/%s/session.json", fs->env.data_dir, id);
+
+	int rc = fs_read(path, MAX_SESSION_JSON, &text, err);
+	json_t *o = rc < 0 ? NULL : json_loadb(buf_peek(&text), text.size, 0, NULL);
+
+	buf_fini(&text);
+	if (rc == -ENOENT)
+		return err_set(err, rc, "There is no session of this id.");
+	if (rc == 0 && !json_to_session(ret, o))
+		rc = err_set(err, -EBADMSG, "%s is damaged.", path);
+	json_decref(o);
+	return rc;
+}
+
+int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
+                 char ret_id[ID_SIZE], struct err *err)
+{
+	struct session s;
+	int rc = film_plan_check(plan, err);
+
+	assert(loop_is_mine(fs->env.loop));
+	if (rc == 0)
+		rc = read_session(fs, session_id, &s, err);
+	if (rc < 0)
+		return rc;
+	if (s.frames_deleted_wall_ms != 0)
+		return err_set(err, -ENOENT,
+		               "The pictures of this session were deleted to keep the disk free; "
+		               "no other film can be made of it.");
+	if (s.n_cameras == 0)
+		return err_set(err, -ENOENT, "This session has no camera.");
+
+	struct film f = film_of(fs, &s, s.cameras[0]);
+
+	f.plan = *plan;
+	name_film(fs, &f, loop_wall_ms(fs->env.loop), NULL);
+
+	struct making *m = add(fs, &f);
+
+	m->wants_finish = true;
+	TEXT_SET(m->film.text, "Waits for its turn.");
+	on_changed(fs, m, true);
+	TEXT_SET(m->film.text, "");
+	memcpy(ret_id, f.id, ID_SIZE);
+	sweep_soon(fs);
+	return 0;
+}
+
+static void remove_track(const struct films *fs, const struct film *f)
+{
+	static const char *const endings[] = { "track", "index" };
+	char path[2048];
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		(void)snprintf(path, sizeof(path), "%s/sessions/%s/film/%s.%s", fs->env.data_dir,
+		               f->session, f->id, endings[i]);
+		(void)unlink(path);
+	}
+}
+
+int films_cancel(struct films *fs, const char *film_id, struct err *err)
+{
+	struct making *m = find(fs, film_id);
+
+	assert(loop_is_mine(fs->env.loop));
+	if (!m || m->phase == MAKING_OVER)
+		return err_set(err, -ENOENT, "No such film is being made.");
+	if (m->follows)
+		return err_set(err, -EBUSY,
+		               "This film belongs to its session; end the session without a film "
+		               "instead.");
+	if (m->film.state == FILM_READY)
+		return err_set(err, -EBUSY, "The film is ready already; delete it instead.");
+	making_give_up(m, "Cancelled.");
+	remove_track(fs, &m->film);
+	return 0;
+}
+
+static int run_delete(struct db *db, void *arg, struct err *err)
+{
+	int rc = repo_film_delete(db, ((const struct film *)arg)->id, err);
+
+	return rc == -ENOENT ? 0 : rc;
+}
+
+int films_delete(struct films *fs, const struct film *f, struct err *err)
+{
+	struct making *m = find(fs, f->id);
+	char path[2048];
+
+	assert(loop_is_mine(fs->env.loop));
+	if (m && m->follows && m->phase <= MAKING_ENCODING)
+		return err_set(err, -EBUSY, "The film is still being made; end its session first.");
+	if (m && m->phase != MAKING_OVER)
+		making_give_up(m, "Deleted.");
+	remove_track(fs, f);
+	for (int i = 0; i < 2; i++) {
+		const char *name = i ? f->poster : f->file;
+
+		if (name[0] && fs_join_confined(path, sizeof(path), fs->env.data_dir, name) &&
+		    unlink(path) < 0 && errno != ENOENT)
+			return err_sys(err, "deleting %s", path);
+	}
+	if (fs->env.store)
+		store_submit(fs->env.store, run_delete, on_saved, mem_dup(f, sizeof(*f)));
+	return 0;
+}

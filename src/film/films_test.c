@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "film/films.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "base/text.h"
+#include "core/bus.h"
+#include "core/crypto.h"
+#include "core/fs.h"
+#include "core/loop.h"
+#include "film/worker.h"
+#include "model/event.h"
+#include "model/json.h"
+#include "store/repo.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WALL_MS 1795257605000
+
+/* The films' room on a real loop, with a shell script for a worker. */
+struct bench {
+	struct loop *loop;
+	struct bus *bus;
+	struct store *store;
+	struct films *films;
+	struct bus_listener listener;
+	struct timer limit;
+	struct session session;
+	char *dir, *worker;
+	struct film film; /* as heard last */
+	enum film_state waits_for;
+	unsigned n_heard, n_ready;
+	bool is_freed, timed_out;
+};
+
+static void heard(void *arg, const struct bus_event *e)
+{
+	struct bench *b = arg;
+
+	if (e->type != EVENT_FILM)
+		return;
+	b->film = event_as_film(e)->film;
+	b->n_heard++;
+	b->n_ready += b->film.state == FILM_READY;
+	if (b->film.state == b->waits_for)
+		loop_stop(b->loop);
+}
+
+static void on_limit(void *arg)
+{
+	struct bench *b = arg;
+
+	b->timed_out = true;
+	loop_stop(b->loop);
+}
+
+static void wait_for(struct bench *b, enum film_state state)
+{
+	b->waits_for = state;
+	timer_start(&b->limit, 20000);
+	loop_run(b->loop);
+	timer_stop(&b->limit);
+	if (b->timed_out)
+		fail_msg("still %s: %s", film_state_name(b->film.state), b->film.text);
+}
+
+static void write_worker(struct bench *b, const char *body)
+{
+	char *text =
+		mem_printf("#!/bin/sh\n"
+	                   "verb=$1; shift; film=$1\n"
+	                   "while [ $# -gt 0 ]; do case $1 in --out) film=$2;; esac; shift; done\n"
+	                   "cd %s\n%s\n",
+	                   b->dir, body);
+	struct err err = { 0 };
+
+	if (fs_write_atomic(b->worker, text, strlen(text), 0700, &err) < 0)
+		fail_msg("%s", err.text);
+	free(text);
+}
+
+/* A worker as it should be. */
+#define SAY_DONE                                                                             \
+	"  echo x > \"$film\"\n"                                                             \
+	"  echo '{\"type\":\"done\",\"frames\":7,\"skipped\":1,\"width\":64,\"height\":48,'" \
+	"'\"fps\":25.0,\"duration_s\":2.28,\"bytes\":2,\"is_off\":false}'\n"
+#define ENCODE_WHEN_TOLD                                                \
+	"if [ $verb = encode ]; then\n"                                 \
+	"  while read word; do [ \"$word\" = finish ] && break; done\n" \
+	"  [ \"$word\" = finish ] || { echo '{\"type\":\"stopped\",\"frames\":3}'; exit 0; }\n"
+#define VERIFY_WELL "else echo '{\"type\":\"verified\",\"frames\":7}'; fi\n"
+
+static void make_films(struct bench *b)
+{
+	const struct films_env env = { .loop = b->loop,
+		                       .bus = b->bus,
+		                       .store = b->store,
+		                       .data_dir = b->dir,
+		                       .worker_path = b->worker };
+
+	b->is_freed = false;
+	b->films = films_new(&env);
+}
+
+static void start(struct bench *b, const char *body)
+{
+	crypto_init();
+	*b = (struct bench){ .loop = loop_new(), .dir = mem_str(test_tmp_dir()) };
+	b->bus = bus_new(b->loop);
+	b->worker = mem_printf("%s/worker", b->dir);
+	write_worker(b, body);
+	timer_init(&b->limit, b->loop, on_limit, b);
+	bus_listen(b->bus, &b->listener, heard, b);
+	id_new(b->session.id, WALL_MS);
+	TEXT_SET(b->session.printer, "a1");
+	TEXT_SET(b->session.job_name, "Benchy.gcode.3mf");
+	b->session.started_wall_ms = WALL_MS;
+	b->session.layers = 7;
+	b->session.wants_film = true;
+	b->session.n_cameras = 1;
+	TEXT_SET(b->session.cameras[0], "cam");
+	film_plan_init(&b->session.film);
+	make_films(b);
+}
+
+static void freed(void *arg)
+{
+	struct bench *b = arg;
+
+	b->is_freed = true;
+	loop_stop(b->loop);
+}
+
+static void free_films(struct bench *b)
+{
+	films_free(b->films, freed, b);
+	b->films = NULL;
+	timer_start(&b->limit, 20000);
+	loop_run(b->loop);
+	timer_stop(&b->limit);
+	CHECK(b->is_freed);
+}
+
+static void finish(struct bench *b)
+{
+	if (b->films)
+		free_films(b);
+	bus_unlisten(&b->listener);
+	store_close(b->store);
+	bus_free(b->bus);
+	loop_free(b->loop);
+	free(b->dir);
+	free(b->worker);
+}
+
+static void say_session(struct bench *b, enum session_state state)
+{
+	struct event_session *e = event_new_session();
+
+	b->session.state = state;
+	e->session = b->session;
+	bus_publish(b->bus, &e->head);
+}
+
+static void say_frame(struct bench *b, uint32_t number)
+{
+	struct event_frame *e = event_new_frame();
+
+	TEXT_SET(e->session, b->session.id);
+	TEXT_SET(e->camera, "cam");
+	e->number = number;
+	bus_publish(b->bus, &e->head);
+}
+
+TEST(films_name_says_when_and_what)
+{
+	char name[200];
+
+	CHECK_INT(setenv("TZ", "UTC", 1), 0);
+	films_name(name, sizeof(name), WALL_MS, "Benchy Boat.gcode.3mf", NULL);
+	CHECK_STR(name, "films/2026-11-21_10-40-05_benchy-boat");
+	films_name(name, sizeof(name), WALL_MS, "", "cam 2");
+	CHECK_STR(name, "films/2026-11-21_10-40-05_unnamed_cam-2");
+	films_name(name, sizeof(name), WALL_MS, "../../etc/passwd", NULL);
+	CHECK(!strstr(name, ".."));
+}
+
+TEST(worker_parse_believes_only_what_fits)
+{
+	struct worker_said s;
+
+	CHECK(worker_parse(&s, "{\"type\":\"progress\",\"frames\":3,\"percent\":null}"));
+	CHECK_INT(s.n_frames, 3);
+	CHECK_INT(s.percent, -1);
+	CHECK(worker_parse(&s, "{\"type\":\"failed\",\"reason\":\"disk\",\"text\":\"a\\nb\"}"));
+	CHECK(s.reason == WORKER_DISK);
+	CHECK_STR(s.text, "a b");
+	CHECK(worker_parse(&s, "{\"type\":\"failed\",\"reason\":\"rm -rf\"}"));
+	CHECK(s.reason == WORKER_OTHER);
+	CHECK(worker_parse(&s, "{\"type\":\"done\",\"frames\":-5,\"percent\":900,\"fps\":-1e300}"));
+	CHECK_INT(s.n_frames, 0);
+	CHECK_INT(s.percent, 100);
+	CHECK(s.fps == 0);
+	CHECK(!worker_parse(&s, ""));
+	CHECK(!worker_parse(&s, "[1"));
+	CHECK(!worker_parse(&s, "{\"type\":7}"));
+	CHECK(!worker_parse(&s, "{\"type\":\"reboot\"}"));
+}
+
+TEST(films_grow_finish_and_are_verified)
+{
+	struct bench b;
+
+	start(&b, ENCODE_WHEN_TOLD SAY_DONE VERIFY_WELL);
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+	CHECK(films_is_making(b.films, b.session.id));
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_READY);
+	CHECK(!films_is_making(b.films, b.session.id));
+	CHECK(text_ends(b.film.file, "_benchy.mp4"));
+	CHECK_INT(b.film.n_frames, 7);
+	CHECK_INT(b.film.n_skipped, 1);
+	CHECK_INT(b.film.width, 64);
+	CHECK_STR(b.film.text, "1 broken picture was left out.");
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_INT(b.n_ready, 1);
+	finish(&b);
+}
+
+TEST(films_outlive_workers_that_die)
+{
+	struct bench b;
+
+	start(&b,
+	      "if [ $verb = encode ]; then\n"
+	      "  echo x >> tries; [ $(wc -l < tries) -lt 3 ] && kill -9 $$\n"
+	      "  while read word; do [ \"$word\" = finish ] && break; done\n" SAY_DONE VERIFY_WELL);
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_INT(b.film.n_frames, 7);
+	finish(&b);
+}
+
+TEST(films_of_nothing_fail_with_a_sentence)
+{
+	struct bench b;
+
+	start(&b,
+	      "echo '{\"type\":\"failed\",\"reason\":\"empty\",\"text\":\"No picture.\"}'; exit 1");
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_FAILED);
+	CHECK_STR(b.film.text, "No picture.");
+	CHECK(!films_is_making(b.films, b.session.id));
+	finish(&b);
+}
+
+TEST(films_that_do_not_verify_are_made_again_once)
+{
+	struct bench b;
+
+	start(&b, "if [ $verb = encode ]; then echo x >> made\n" SAY_DONE
+	          "else echo '{\"type\":\"failed\",\"reason\":\"other\",\"text\":\"short\"}'; fi");
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_FAILED);
+	CHECK(strstr(b.film.text, "damaged: short"));
+	CHECK_INT(b.n_ready, 2);
+	finish(&b);
+}
+
+TEST(films_found_made_already_are_looked_at)
+{
+	struct bench b;
+
+	start(&b,
+	      "case $verb in\n"
+	      "encode) echo '{\"type\":\"failed\",\"reason\":\"exists\",\"text\":\"there\"}';;\n"
+	      "probe) echo '{\"type\":\"film\",\"frames\":7,\"width\":64,\"height\":48}';;\n"
+	      "verify) echo '{\"type\":\"verified\",\"frames\":7}';; esac");
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_INT(b.film.n_frames, 7);
+	finish(&b);
+}
+
+TEST(films_with_a_wrong_guess_are_made_again_while_the_first_plays)
+{
+	struct bench b;
+
+	start(&b, "if [ $verb = encode ]; then echo x >> made\n"
+	          "  off=true; [ $(wc -l < made) -gt 1 ] && off=false\n"
+	          "  echo x > \"$film\"\n"
+	          "  echo '{\"type\":\"done\",\"frames\":7,\"is_off\":'$off'}'\n" VERIFY_WELL);
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_READY);
+	CHECK(!films_is_making(b.films, b.session.id));
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_INT(b.n_ready, 2);
+	finish(&b);
+}
+
+static int save_session(struct db *db, void *arg, struct err *err)
+{
+	return repo_session_save(db, arg, err);
+}
+
+TEST(films_of_a_session_that_ended_meanwhile_are_finished)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	start(&b, ENCODE_WHEN_TOLD SAY_DONE VERIFY_WELL);
+	free_films(&b);
+	CHECK_INT(store_open(b.loop, b.dir, &b.store, &err), 0);
+	b.session.state = SESSION_RECORDING;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	make_films(&b);
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+
+	char id[ID_SIZE];
+
+	TEXT_SET(id, b.film.id);
+	free_films(&b);
+	b.session.state = SESSION_FINALISING;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	make_films(&b);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.id, id);
+	finish(&b);
+}
+
+static void write_session(struct bench *b)
+{
+	char path[1024];
+	struct err err = { 0 };
+
+	(void)snprintf(path, sizeof(path), "%s/sessions/%s", b->dir, b->session.id);
+	CHECK_INT(fs_make_dirs(path, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/sessions/%s/session.json", b->dir, b->session.id);
+
+	json_t *o = json_session(&b->session);
+	char *text = json_dumps(o, 0);
+
+	CHECK_INT(fs_write_atomic(path, text, strlen(text), 0600, &err), 0);
+	free(text);
+	json_decref(o);
+}
+
+TEST(films_render_another_and_cancel_it)
+{
+	struct bench b;
+	struct err err = { 0 };
+	char id[ID_SIZE], other[ID_SIZE];
+
+	start(&b, "if [ $verb = encode ]; then [ -e slow ] && sleep 100\n" SAY_DONE VERIFY_WELL);
+	CHECK_INT(films_render(b.films, "../..", &b.session.film, id, &err), -ENOENT);
+	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), -ENOENT);
+	CHECK(strstr(err.text, "no session"));
+	b.session.state = SESSION_DONE;
+	write_session(&b);
+	b.session.film.crf = 99;
+	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), -EINVAL);
+	b.session.film.crf = 30;
+	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), 0);
+	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, other, &err), 0);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.id, id);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.id, other);
+
+	char *slow = mem_printf("%s/slow", b.dir);
+
+	CHECK_INT(fs_write_atomic(slow, "", 0, 0600, &err), 0);
+	free(slow);
+	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), 0);
+	wait_for(&b, FILM_GROWING);
+	CHECK_INT(films_cancel(b.films, "nobody", &err), -ENOENT);
+	CHECK_INT(films_cancel(b.films, id, &err), 0);
+	wait_for(&b, FILM_FAILED);
+	CHECK_STR(b.film.text, "Cancelled.");
+	finish(&b);
+}
+
+TEST(films_of_a_discarded_session_are_given_up)
+{
+	struct bench b;
+
+	start(&b, ENCODE_WHEN_TOLD SAY_DONE VERIFY_WELL);
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+	b.session.wants_film = false;
+	say_session(&b, SESSION_DONE);
+	wait_for(&b, FILM_FAILED);
+	CHECK(strstr(b.film.text, "without a film"));
+	finish(&b);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * printers/driver: what the driver of a maker's printers must be able to do, and what it may call.
+ * Drivers see this and lower floors only.
+ *
+ * A driver is one const table. The framework allocates its private data (zeroed), opens and closes
+ * the connection, does the retries with back-off, watches silence, publishes changes and gives
+ * each command its one answer.
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "printers/printer.h"
+
+struct stream;
+
+struct printer_driver {
+	const char *name;  /* the word in the configuration: "bambu" */
+	const char *title; /* for people */
+	size_t priv_size;
+
+	/* Required. Once, before the first open(). */
+	void (*init)(void *priv, struct printer *p);
+	/* Required. Releases what init() made; the connection is closed already. */
+	void (*fini)(void *priv);
+
+	/* Required. Begins to connect. The end, now or later, is told by printer_driver_failed();
+	 * the framework then calls close() and opens again when it is time. */
+	void (*open)(void *priv);
+	/* Required. Ends the connection; nothing comes after it. Idempotent. */
+	void (*close)(void *priv);
+	/* Optional. Nothing was heard for 30 s: wake it up. */
+	void (*nudge)(void *priv);
+
+	/* Required. Sends a command; its answer is told by printer_driver_answer(), from inside
+	 * this call too. When nothing is told for 10 s, the answer is "timed out". */
+	void (*send)(void *priv, const struct printer_command *c, uint32_t ticket);
+
+	json_t *(*raw)(const void *priv); /* optional */
+	int (*fetch_job)(void *priv, const char *dest_path, const struct printer_fetch *f,
+	                 struct err *err); /* optional */
+	void (*fetch_cancel)(void *priv);  /* optional */
+	bool (*own_camera)(const void *priv, struct camera_config *ret, const char **ret_why);
+};
+
+enum printer_failure {
+	PRINTER_FAILURE_UNREACHABLE, /* no connection came about */
+	PRINTER_FAILURE_LOST,        /* it was there */
+	PRINTER_FAILURE_CODE,        /* the access code is refused */
+	PRINTER_FAILURE_CERTIFICATE, /* the certificate is not trusted */
+	PRINTER_FAILURE_REFUSED,     /* another refusal that a person must look at */
+};
+
+/* What a driver calls. */
+
+/* The state, to be written to before printer_driver_heard() or _changed(). */
+struct printer_state *printer_driver_state(struct printer *p);
+const struct printers_env *printer_driver_env(const struct printer *p);
+/* A report came and is in the state. */
+void printer_driver_heard(struct printer *p);
+/* The state was changed by something else. */
+void printer_driver_changed(struct printer *p);
+void printer_driver_failed(struct printer *p, enum printer_failure why, const struct err *err);
+void printer_driver_refused_leaf(struct printer *p, const uint8_t sha256[32], const char *subject);
+/* A ticket that is not waited for any more is ignored. */
+void printer_driver_answer(struct printer *p, uint32_t ticket, enum printer_answer a,
+                           const char *reason);
+/* Something a person must act on. */
+void printer_driver_notice(struct printer *p, const char *text);
+
+/* A stream to the printer, TLS with its trust; `port` as configured. */
+struct stream *printer_driver_connect(struct printer *p, uint16_t port);
+
+/* Tests give streams of their own: memory pairs. Before the first printer is added. */
+struct printers_connector {
+	struct stream *(*connect)(void *arg, const struct printer_config *c, uint16_t port);
+	void *arg;
+};
+void printers_set_connector(struct printers *ps, const struct printers_connector *c);
+
+extern const struct printer_driver printer_driver_bambu;
+
+/* NULL if no such driver was built in. */
+const struct printer_driver *printer_driver_find(const char *name);
+/* The built-in drivers, one after the other; NULL after the last. */
+const struct printer_driver *printer_driver_at(size_t i);

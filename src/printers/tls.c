@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/tls.h"
+
+#include "printers/bambu_ca.h"
+
+#include <string.h>
+
+void printer_tls_client(const struct printer_config *c, const char *ca_file, struct tls_client *ret)
+{
+	*ret = (struct tls_client){ .sni = c->serial[0] ? c->serial : NULL };
+	switch (c->trust.mode) {
+	case TRUST_CA:
+		ret->trust = TLS_TRUST_CA;
+		ret->expected_cn = c->serial;
+		ret->ca_file = c->trust.ca_file[0] ? c->trust.ca_file : ca_file;
+		ret->ca_pem = ret->ca_file ? NULL : bambu_ca_pem();
+		break;
+	case TRUST_PIN:
+		ret->trust = TLS_TRUST_PIN;
+		memcpy(ret->pin, c->trust.pin, sizeof(ret->pin));
+		break;
+	case TRUST_INSECURE:
+		ret->trust = TLS_TRUST_INSECURE;
+		break;
+	}
+}
