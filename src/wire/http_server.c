@@ -658,6 +658,8 @@ static void open_file(void *arg)
 	j->rc = j->fd < 0 ? -errno : fstat(j->fd, &j->st) < 0 ? -errno : 0;
 	if (j->rc == 0 && !S_ISREG(j->st.st_mode))
 		j->rc = -EINVAL;
+	if (j->reply.removes_file)
+		(void)unlink(j->path);
 }
 
 /* Which part is wanted. Sets status and Content-Range; false: nothing of it can be sent. */
@@ -840,6 +842,8 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 	auto_buf struct buf b;
 	char accept[32];
 
+	buf_init(&b, 0);
+
 	if (!c) {
 		struct http_reply switched = { .status = 101 };
 
@@ -851,7 +855,6 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 		return NULL;
 	}
 	accept_key(accept, http_header(&r->head, "Sec-WebSocket-Key"));
-	buf_init(&b, 0);
 	buf_printf(&b,
 	           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 	           "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",

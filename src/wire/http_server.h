@@ -103,6 +103,7 @@ struct http_reply {
 	const char *etag;  /* with quotes; NULL none. Answers 304 by itself when it matches */
 	size_t n_headers;
 	struct http_header headers[HTTP_REPLY_MAX_HEADERS];
+	bool removes_file; /* http_reply_file: made for this answer only; gone once it is open */
 };
 
 /* Takes the reference to `body`, which may be NULL. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* handlers: what web/routes.c points to; each in the api_<noun>.c of its noun. Thread: loop. */
+
+#pragma once
+
+struct call;
+
+/* api_health.c */
+void api_healthz(struct call *c);
+void api_readyz(struct call *c);
+void api_start(struct call *c);
+void api_openapi(struct call *c);
+
+/* api_account.c */
+void api_setup(struct call *c);
+void api_login(struct call *c);
+void api_logout(struct call *c);
+void api_me(struct call *c);
+void api_me_password(struct call *c);
+
+/* api_user.c */
+void api_users(struct call *c);
+void api_user_add(struct call *c);
+void api_user_change(struct call *c);
+void api_user_remove(struct call *c);
+void api_keys(struct call *c);
+void api_key_add(struct call *c);
+void api_key_remove(struct call *c);
+void api_audit(struct call *c);
+
+/* api_printer.c */
+void api_printers(struct call *c);
+void api_printer_add(struct call *c);
+void api_printer(struct call *c);
+void api_printer_remove(struct call *c);
+void api_printer_raw(struct call *c);
+void api_printer_command(struct call *c);
+void api_printer_session(struct call *c);
+void api_printer_doctor(struct call *c);
+void api_printer_certificate(struct call *c);
+void api_printer_pin(struct call *c);
+void api_discover(struct call *c);
+
+/* api_camera.c */
+void api_cameras(struct call *c);
+void api_camera_snapshot(struct call *c);
+void api_camera_stream(struct call *c);
+void api_camera_test(struct call *c);
+
+/* api_session.c */
+void api_sessions(struct call *c);
+void api_session(struct call *c);
+void api_session_frames(struct call *c);
+void api_session_frame(struct call *c);
+void api_session_render(struct call *c);
+void api_session_remove(struct call *c);
+
+/* api_film.c */
+void api_films(struct call *c);
+void api_film(struct call *c);
+void api_film_remove(struct call *c);
+void api_film_video(struct call *c);
+void api_film_poster(struct call *c);
+
+/* api_record.c */
+void api_printer_layers(struct call *c);
+void api_jobs(struct call *c);
+void api_notices(struct call *c);
+
+/* api_storage.c */
+void api_storage(struct call *c);
+void api_backup(struct call *c);
+
+/* push.c */
+void api_live(struct call *c);
+
+/* assets.c */
+void page_asset(struct call *c);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * proxy: whom to believe about where a request came from. Pure.
+ *
+ * Only a proxy named in the configuration is believed; anybody else can write the same headers.
+ * Thread: any.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+/* `address` is `network` or lies in it ("10.0.0.0/8", "fd00::/8", "192.168.1.2"). */
+bool proxy_address_in(const char *address, const char *network);
+/* A network that proxy_address_in() can read. */
+bool proxy_network_is_valid(const char *network);
+
+bool proxy_is_loopback(const char *address);
+
+/* The last address of an X-Forwarded-For list that is not itself a trusted proxy. False if there is
+ * none that can be read. */
+bool proxy_forwarded_for(char *dst, size_t size, const char *list, const char *const *proxies,
+                         size_t n_proxies);
+
+/* "/x", "x/", "/x/y" become "/x/", "/x/y/". False for what is no path: then "/". */
+bool proxy_base_path(char *dst, size_t size, const char *path);
+
+/* The host of a Host header means this machine: localhost, 127.x, [::1]. A page of a stranger's
+ * name that resolves to us does not. */
+bool proxy_host_is_local(const char *host);

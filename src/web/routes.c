@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* routes: THE table. See web/route.h. */
+
+#include "web/handlers.h"
+#include "web/route.h"
+
+#include "base/text.h"
+
+#define REQUIRED FIELD_REQUIRED
+#define NULLABLE FIELD_NULLABLE
+#define SECRET FIELD_SECRET
+#define END                  \
+	{                    \
+		.name = NULL \
+	}
+
+/* A name of a thing: ids are 26 characters, slugs at most 47. */
+#define ID(name_, help_)                                                                  \
+	{                                                                                 \
+		.name = (name_), .type = FIELD_TEXT, .min = 1, .max = 63, .help = (help_) \
+	}
+
+static const struct field page_query[] = {
+	ID("printer", "only of this printer"),
+	ID("before", "only older than this id: the last one of the page before"),
+	{ "limit", FIELD_INT, 0, 1, 500, NULL, "how many at most; 100 if absent" },
+	END
+};
+
+static const struct field limit_query[] = {
+	{ "limit", FIELD_INT, 0, 1, 500, NULL, "how many at most; 100 if absent" }, END
+};
+
+static const struct field audit_query[] = {
+	{ "before", FIELD_INT, 0, 1, 9e15, NULL, "only older than this number" },
+	{ "limit", FIELD_INT, 0, 1, 500, NULL, "how many at most; 100 if absent" },
+	{ "user", FIELD_TEXT, 0, 0, 63, NULL, "only of this user" },
+	{ "action", FIELD_TEXT, 0, 0, 31, NULL, "only this kind" },
+	END
+};
+
+static const struct field setup_body[] = {
+	{ "token", FIELD_TEXT, NULLABLE | SECRET, 0, 64, NULL, "of the set-up link" },
+	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "of the administrator" },
+	{ "password", FIELD_TEXT, REQUIRED | SECRET, 8, 256, NULL, "8 characters or more" },
+	END
+};
+
+static const struct field login_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "" },
+	{ "password", FIELD_TEXT, REQUIRED | SECRET, 1, 256, NULL, "" },
+	{ "remember", FIELD_BOOL, 0, 0, 0, NULL, "stay signed in for seven days" },
+	END
+};
+
+static const struct field logout_query[] = {
+	{ "everywhere", FIELD_BOOL, 0, 0, 0, NULL, "end all sessions of this user" }, END
+};
+
+static const struct field password_body[] = {
+	{ "old", FIELD_TEXT, REQUIRED | SECRET, 1, 256, NULL, "" },
+	{ "new", FIELD_TEXT, REQUIRED | SECRET, 8, 256, NULL, "8 characters or more" },
+	END
+};
+
+static const struct field user_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "" },
+	{ "password", FIELD_TEXT, REQUIRED | SECRET, 8, 256, NULL, "8 characters or more" },
+	{ "role", FIELD_TEXT, REQUIRED, 0, 0, "viewer|operator|admin", "" },
+	{ "expires_in_min", FIELD_INT, NULLABLE, 1, 5256000, NULL, "minutes from now" },
+	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when the account ends" },
+	END
+};
+
+static const struct field user_change_body[] = {
+	{ "role", FIELD_TEXT, 0, 0, 0, "viewer|operator|admin", "" },
+	{ "password", FIELD_TEXT, SECRET, 8, 256, NULL, "8 characters or more" },
+	{ "expires_in_min", FIELD_INT, NULLABLE, 1, 5256000, NULL, "minutes from now" },
+	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when the account ends; null: never" },
+	END
+};
+
+static const struct field key_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "what it is for" },
+	{ "scopes", FIELD_TEXTS, REQUIRED, 1, 3, "read|operate|admin", "what it may do" },
+	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when it ends; absent: never" },
+	END
+};
+
+static const struct field printer_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
+	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu", "the maker" },
+	{ "address", FIELD_TEXT, REQUIRED, 1, 255, NULL, "host name or address" },
+	{ "serial", FIELD_TEXT, 0, 0, 31, NULL, "serial number, as on its screen" },
+	{ "access_code", FIELD_TEXT, REQUIRED | SECRET, 1, 64, NULL, "as on its screen" },
+	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
+	END
+};
+
+static const struct field command_body[] = {
+	{ "command", FIELD_TEXT, REQUIRED, 0, 0,
+	  "pause|resume|stop|home|speed|light|fan|nozzle_temp|bed_temp|chamber_temp|gcode|"
+	  "clear_error|refresh|start_file",
+	  "" },
+	{ "level", FIELD_INT, 0, 1, 4, NULL, "speed: silent, standard, sport, ludicrous" },
+	{ "on", FIELD_BOOL, 0, 0, 0, NULL, "light" },
+	{ "light", FIELD_TEXT, 0, 0, 19, NULL, "light: which; the chamber's if absent" },
+	{ "fan", FIELD_TEXT, 0, 0, 0, "part|aux|chamber", "fan" },
+	{ "percent", FIELD_INT, 0, 0, 100, NULL, "fan" },
+	{ "celsius", FIELD_NUMBER, 0, 0, 400, NULL, "temperatures" },
+	{ "nozzle", FIELD_INT, 0, 0, 1, NULL, "nozzle_temp: which" },
+	{ "gcode", FIELD_TEXT, 0, 1, 511, NULL, "gcode: lines" },
+	{ "file", FIELD_TEXT, 0, 1, 255, NULL, "start_file: on its storage" },
+	{ "plate", FIELD_INT, 0, 1, 99, NULL, "start_file: from 1" },
+	{ "uses_ams", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
+	{ "levels_bed", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
+	{ "records_timelapse", FIELD_BOOL, 0, 0, 0, NULL, "start_file: the printer's own" },
+	END
+};
+
+static const struct field order_body[] = {
+	{ "order", FIELD_TEXT, REQUIRED, 0, 0, "start|pause|resume|stop|discard|shoot", "" }, END
+};
+
+static const struct field pin_body[] = {
+	{ "sha256", FIELD_TEXT, REQUIRED, 64, 64, NULL, "the fingerprint that was shown" }, END
+};
+
+static const struct field no_body[] = { END };
+
+static const struct field snapshot_query[] = {
+	{ "fresh", FIELD_BOOL, 0, 0, 0, NULL, "wait for a picture taken after the request" },
+	{ "timeout", FIELD_INT, 0, 100, 30000, NULL, "milliseconds to wait; 5000 if absent" },
+	END
+};
+
+static const struct field frames_query[] = {
+	{ "from", FIELD_INT, 0, 1, 4e9, NULL, "first number wanted" },
+	{ "limit", FIELD_INT, 0, 1, 2000, NULL, "how many at most; 500 if absent" },
+	END
+};
+
+static const struct field render_body[] = {
+	{ "fps", FIELD_NUMBER, NULLABLE, 1, 60, NULL, "fixed rate" },
+	{ "duration_s", FIELD_NUMBER, NULLABLE, 0, 3600, NULL, "wanted length instead; 0: by fps" },
+	{ "hold_s", FIELD_NUMBER, NULLABLE, 0, 60, NULL, "of the last picture" },
+	{ "crf", FIELD_INT, NULLABLE, 0, 51, NULL, "x264's quality; 23 is usual" },
+	{ "width", FIELD_INT, NULLABLE, 0, 7680, NULL, "0: as the pictures" },
+	{ "height", FIELD_INT, NULLABLE, 0, 4320, NULL, "0: as the pictures" },
+	END
+};
+
+static const struct field force_query[] = {
+	{ "force", FIELD_BOOL, 0, 0, 0, NULL, "although there is no verified film of it" }, END
+};
+
+static const struct field video_query[] = {
+	{ "download", FIELD_BOOL, 0, 0, 0, NULL, "with a file name to save it under" }, END
+};
+
+static const struct field stream_query[] = {
+	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" }, END
+};
+
+#define GET HTTP_GET
+#define POST HTTP_POST
+#define PATCH HTTP_PATCH
+#define DELETE HTTP_DELETE
+#define V1 "/api/v1"
+
+/* clang-format off */
+static const struct route routes[] = {
+	{ GET, "/healthz", ROLE_OPEN, api_healthz, "The program runs", NULL, NULL, 200, "health", ROUTE_FREE },
+	{ GET, "/readyz", ROLE_OPEN, api_readyz, "The program can do its work", NULL, NULL, 200, "health", ROUTE_FREE },
+
+	{ GET, V1 "/start", ROLE_OPEN, api_start, "What the page asks first", NULL, NULL, 200, "start", 0 },
+	{ POST, V1 "/setup", ROLE_OPEN, api_setup, "Choose the administrator's password, once", NULL, setup_body, 200, "signed_in", ROUTE_SETUP },
+	{ POST, V1 "/login", ROLE_OPEN, api_login, "Sign in", NULL, login_body, 200, "signed_in", 0 },
+	{ POST, V1 "/logout", ROLE_VIEWER, api_logout, "Sign out", logout_query, NULL, 204, NULL, 0 },
+	{ GET, V1 "/me", ROLE_VIEWER, api_me, "Who I am", NULL, NULL, 200, "me", 0 },
+	{ POST, V1 "/me/password", ROLE_VIEWER, api_me_password, "Change my password", NULL, password_body, 204, NULL, 0 },
+
+	{ GET, V1 "/users", ROLE_ADMIN, api_users, "All accounts", NULL, NULL, 200, "users", 0 },
+	{ POST, V1 "/users", ROLE_ADMIN, api_user_add, "Make an account", NULL, user_body, 201, "user", 0 },
+	{ PATCH, V1 "/users/{id}", ROLE_ADMIN, api_user_change, "Change an account", NULL, user_change_body, 200, "user", 0 },
+	{ DELETE, V1 "/users/{id}", ROLE_ADMIN, api_user_remove, "Remove an account", NULL, NULL, 204, NULL, 0 },
+	{ GET, V1 "/keys", ROLE_ADMIN, api_keys, "All API keys", NULL, NULL, 200, "keys", 0 },
+	{ POST, V1 "/keys", ROLE_ADMIN, api_key_add, "Make an API key; its secret is shown this once", NULL, key_body, 201, "new_key", 0 },
+	{ DELETE, V1 "/keys/{id}", ROLE_ADMIN, api_key_remove, "Revoke an API key", NULL, NULL, 204, NULL, 0 },
+	{ GET, V1 "/audit", ROLE_ADMIN, api_audit, "Who did what, newest first", audit_query, NULL, 200, "audit", 0 },
+
+	{ GET, V1 "/printers", ROLE_VIEWER, api_printers, "All printers", NULL, NULL, 200, "printers", 0 },
+	{ POST, V1 "/printers", ROLE_ADMIN, api_printer_add, "Add a printer", NULL, printer_body, 201, "printer", 0 },
+	{ GET, V1 "/printers/{id}", ROLE_VIEWER, api_printer, "One printer", NULL, NULL, 200, "printer", 0 },
+	{ DELETE, V1 "/printers/{id}", ROLE_ADMIN, api_printer_remove, "Remove a printer that was added here", NULL, NULL, 204, NULL, 0 },
+	{ GET, V1 "/printers/{id}/raw", ROLE_ADMIN, api_printer_raw, "The merged report as the printer sent it", NULL, NULL, 200, "any", 0 },
+	{ POST, V1 "/printers/{id}/commands", ROLE_OPERATOR, api_printer_command, "Command the printer", NULL, command_body, 200, "answer", 0 },
+	{ POST, V1 "/printers/{id}/session", ROLE_OPERATOR, api_printer_session, "Order the session of this printer", NULL, order_body, 200, "session", 0 },
+	{ GET, V1 "/printers/{id}/layers", ROLE_VIEWER, api_printer_layers, "Layers of the newest job", NULL, NULL, 200, "layers", 0 },
+	{ POST, V1 "/printers/{id}/doctor", ROLE_ADMIN, api_printer_doctor, "Test each hop to the printer", NULL, no_body, 200, "steps", 0 },
+	{ GET, V1 "/printers/{id}/certificate", ROLE_ADMIN, api_printer_certificate, "The certificate that was refused", NULL, NULL, 200, "certificate", 0 },
+	{ POST, V1 "/printers/{id}/certificate", ROLE_ADMIN, api_printer_pin, "Trust exactly this certificate", NULL, pin_body, 204, NULL, 0 },
+	{ POST, V1 "/discover", ROLE_ADMIN, api_discover, "Listen for printers that announce themselves", NULL, no_body, 200, "found", 0 },
+
+	{ GET, V1 "/cameras", ROLE_VIEWER, api_cameras, "All cameras", NULL, NULL, 200, "cameras", 0 },
+	{ GET, V1 "/cameras/{id}/snapshot", ROLE_VIEWER, api_camera_snapshot, "The newest picture", snapshot_query, NULL, 200, "image/jpeg", 0 },
+	{ GET, V1 "/cameras/{id}/stream", ROLE_VIEWER, api_camera_stream, "Live pictures, one JPEG after the other", stream_query, NULL, 200, "multipart/x-mixed-replace", 0 },
+	{ POST, V1 "/cameras/{id}/test", ROLE_OPERATOR, api_camera_test, "Take a few pictures and tell how it went", NULL, no_body, 200, "camera_test", 0 },
+
+	{ GET, V1 "/sessions", ROLE_VIEWER, api_sessions, "Recorded prints, newest first", page_query, NULL, 200, "sessions", 0 },
+	{ GET, V1 "/sessions/{id}", ROLE_VIEWER, api_session, "One recorded print with its films", NULL, NULL, 200, "session", 0 },
+	{ GET, V1 "/sessions/{id}/frames", ROLE_VIEWER, api_session_frames, "Its pictures", frames_query, NULL, 200, "frames", 0 },
+	{ GET, V1 "/sessions/{id}/frames/{n}", ROLE_VIEWER, api_session_frame, "One of its pictures", NULL, NULL, 200, "image/jpeg", 0 },
+	{ POST, V1 "/sessions/{id}/render", ROLE_OPERATOR, api_session_render, "Make another film of it", NULL, render_body, 202, "film", 0 },
+	{ DELETE, V1 "/sessions/{id}", ROLE_ADMIN, api_session_remove, "Delete it with its pictures", force_query, NULL, 204, NULL, 0 },
+
+	{ GET, V1 "/films", ROLE_VIEWER, api_films, "Films, newest first", page_query, NULL, 200, "films", 0 },
+	{ GET, V1 "/films/{id}", ROLE_VIEWER, api_film, "One film", NULL, NULL, 200, "film", 0 },
+	{ DELETE, V1 "/films/{id}", ROLE_ADMIN, api_film_remove, "Delete a film", NULL, NULL, 204, NULL, 0 },
+	{ GET, V1 "/films/{id}/video", ROLE_VIEWER, api_film_video, "The film itself; understands Range", video_query, NULL, 200, "video/mp4", 0 },
+	{ GET, V1 "/films/{id}/poster", ROLE_VIEWER, api_film_poster, "Its picture", NULL, NULL, 200, "image/jpeg", 0 },
+
+	{ GET, V1 "/jobs", ROLE_VIEWER, api_jobs, "Prints, newest first", page_query, NULL, 200, "jobs", 0 },
+	{ GET, V1 "/notices", ROLE_VIEWER, api_notices, "What happened, newest first", limit_query, NULL, 200, "notices", 0 },
+	{ GET, V1 "/storage", ROLE_VIEWER, api_storage, "Room on the disk", NULL, NULL, 200, "storage", 0 },
+	{ POST, V1 "/backup", ROLE_ADMIN, api_backup, "A consistent copy of the database", NULL, no_body, 200, "application/vnd.sqlite3", 0 },
+
+	{ GET, V1 "/openapi.json", ROLE_VIEWER, api_openapi, "This document", NULL, NULL, 200, "any", 0 },
+	{ GET, V1 "/live", ROLE_VIEWER, api_live, "WebSocket: the state of everything, kept true", NULL, NULL, 101, NULL, 0 },
+
+	{ GET, "/*", ROLE_OPEN, page_asset, "The page", NULL, NULL, 200, "text/html", ROUTE_PAGE },
+};
+
+static const struct shape shapes[] = {
+	{ "any", "" },
+	{ "health", "status:string reasons:[string]!" },
+	{ "start", "needs_setup:boolean is_demo:boolean is_signed_in:boolean version:string" },
+	{ "user", "id:string name:string role:string is_root:boolean created_at:time? expires_at:time? last_seen_at:time?" },
+	{ "signed_in", "user:user csrf:string" },
+	{ "me", "user:user csrf:string is_demo:boolean version:string" },
+	{ "users", "users:[user]" },
+	{ "key", "id:string name:string scopes:[string] created_at:time? last_used_at:time? expires_at:time?" },
+	{ "keys", "keys:[key]" },
+	{ "new_key", "key:key secret:string" },
+	{ "audit_entry", "id:integer at:time user:string address:string action:string subject:string text:string" },
+	{ "audit", "entries:[audit_entry]" },
+	{ "printer", "id:string name:string driver:string address:string serial:string model:string link:object stale:boolean heard_at:time? "
+	  "activity:string pause:string since_at:time? stage:object job:object nozzles:[any] active_nozzle:integer bed:object chamber:object "
+	  "fans:object speed:object lights:[any] ams:[any] external:[any] tray_now:integer error:object? hms:[any] firmware:string "
+	  "has_update:boolean needs_developer_mode:boolean door:object? has_storage:boolean wifi:string camera:object" },
+	{ "printers", "printers:[printer]" },
+	{ "answer", "answer:string reason:string" },
+	{ "step", "name:string is_ok:boolean took_ms:number? text:string advice:string" },
+	{ "steps", "steps:[step]" },
+	{ "certificate", "sha256:string subject:string is_trusted:boolean" },
+	{ "found", "printers:[any]" },
+	{ "camera", "id:string name:string driver:string printer:string state:string text:string newest_at:time? width:integer height:integer "
+	  "per_second:number? n_frames:integer n_refused:integer n_reconnects:integer watchers:integer" },
+	{ "cameras", "cameras:[camera]" },
+	{ "camera_test", "is_ok:boolean width:integer height:integer n_frames:integer size:integer first_ms:integer per_second:number text:string" },
+	{ "session", "id:string printer:string job:string job_name:string job_file:string task_id:string state:string state_text:string "
+	  "started_at:time? ended_at:time? n_frames:integer n_missed:integer layer:integer? layers:integer? bytes:integer "
+	  "forecast_bytes:integer is_thinned:boolean keep_one_in:integer outcome:string films:[film]!" },
+	{ "sessions", "sessions:[session]" },
+	{ "frame", "number:integer camera:string layer:integer? z_mm:number? trigger:string at:time size:integer is_deleted:boolean" },
+	{ "frames", "frames:[frame]" },
+	{ "film", "id:string session:string printer:string camera:string job_name:string file:string poster:string state:string text:string "
+	  "made_at:time? duration_s:number? fps:number? width:integer height:integer n_frames:integer n_skipped:integer bytes:integer "
+	  "progress_percent:integer? plan:object" },
+	{ "films", "films:[film]" },
+	{ "layer", "job:string printer:string number:integer layers:integer? z_mm:number? at:time? confidence:number? reason:string is_catching_up:boolean" },
+	{ "layers", "layers:[layer]" },
+	{ "job", "id:string printer:string name:string file:string started_at:time? ended_at:time? outcome:string reason:string layer:integer? "
+	  "layers:integer? estimate_s:number? filament_g:number?" },
+	{ "jobs", "jobs:[job]" },
+	{ "notice", "id:string at:time? level:string topic:string subject:string text:string" },
+	{ "notices", "notices:[notice]" },
+	{ "storage", "free_bytes:integer? total_bytes:integer? frames_bytes:integer? films_bytes:integer? floor_bytes:integer? budget_bytes:integer? text:string" },
+	{ "error", "error:error_body" },
+	{ "error_body", "code:string text:string field:string!" },
+};
+/* clang-format on */
+
+const struct route *route_at(size_t i)
+{
+	return i < ARRAY_LEN(routes) ? &routes[i] : NULL;
+}
+
+const struct shape *shape_at(size_t i)
+{
+	return i < ARRAY_LEN(shapes) ? &shapes[i] : NULL;
+}
+
+const struct shape *shape_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+		if (text_equal(shapes[i].name, name))
+			return &shapes[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * web: the page and the API: who may, what is asked, what is answered.
+ *
+ * One table (web/route.h) says for each route method, path, role, handler, fields and answer; the
+ * same table is the OpenAPI document and the list that tests walk. What the web cannot do itself
+ * (write configuration, look for printers) comes as hooks from the app.
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+#include <jansson.h>
+
+struct bus;
+struct cameras;
+struct err;
+struct films;
+struct loop;
+struct printer_config;
+struct printers;
+struct sessions;
+struct store;
+struct web;
+struct work_pool;
+
+#define WEB_MAX_PROXIES 16
+
+enum web_tls_mode {
+	WEB_PLAIN,
+	WEB_SELF_SIGNED, /* <data_dir>/web-cert.pem and web-key.pem, made at first start */
+	WEB_OWN_CERTIFICATE,
+};
+
+/* What the app does for the page. Each may be NULL: the route answers 503 then. */
+struct web_hooks {
+	/* Writes the configuration and starts the printer. Sets config->id. -EEXIST: known already. */
+	int (*add_printer)(void *arg, struct printer_config *config, struct err *err);
+	/* -EPERM with the sentence when it stands in the user's own file. */
+	int (*remove_printer)(void *arg, const char *id, struct err *err);
+	/* Stores the confirmed certificate and reconnects. */
+	int (*pin_printer)(void *arg, const char *id, const uint8_t sha256[32], struct err *err);
+	/* `done` once, on the loop, with the "printers" array (a reference for the callee) or NULL. */
+	void (*discover)(void *arg,
+	                 void (*done)(void *done_arg, json_t *printers, const struct err *),
+	                 void *done_arg);
+	/* `done` once, on the loop, with the "steps" array (a reference for the callee) or NULL. */
+	void (*doctor)(void *arg, const char *id,
+	               void (*done)(void *done_arg, json_t *steps, const struct err *),
+	               void *done_arg);
+	void *arg;
+};
+
+struct web_env {
+	struct loop *loop;
+	struct bus *bus;
+	struct store *store;
+	struct printers *printers;
+	struct cameras *cameras;
+	struct sessions *sessions;
+	struct films *films;
+	struct work_pool *pool;
+	const char *data_dir;
+
+	const char *listen; /* numeric address; NULL or "": all */
+	uint16_t port;      /* 0: any free one */
+	enum web_tls_mode tls;
+	const char *certificate, *key; /* PEM files, for WEB_OWN_CERTIFICATE */
+	const char *base_path;         /* "/" or "/bedside/"; NULL: "/" */
+	size_t n_proxies;
+	const char *proxies[WEB_MAX_PROXIES]; /* addresses or networks ("10.0.0.0/8") */
+	bool is_demo;                         /* localhost is administrator without a password */
+	uint64_t floor_bytes, budget_bytes;   /* for /storage; 0 unknown */
+	struct web_hooks hooks;
+};
+
+/* `env` is copied, its strings too. Reads accounts and listens. On a simulated loop nothing
+ * listens; web_asked() is the door then. */
+int web_new(const struct web_env *env, struct web **ret, struct err *err) MUST_CHECK;
+/* Viewers are let go. The rooms in `env` must still live; the loop must run once more or be freed. */
+void web_free(struct web *w);
+
+uint16_t web_port(const struct web *w);
+
+/* The address to open in a browser, "http://localhost:8484/"; while no password is set, with the
+ * one-time token (15 minutes, WEB_SETUP_MS). Borrowed until the next call. */
+const char *web_setup_link(struct web *w);
+#define WEB_SETUP_MS (15 * 60 * 1000)
+
+/* SHA-256 of the page's certificate in hex; "" without TLS. */
+const char *web_fingerprint(const struct web *w);
+
+/* Ready means: the store answers and the data folder can be written; the app may add reasons. */
+void web_set_not_ready(struct web *w, const char *reason); /* NULL: ready */
+
+/* One request, as the HTTP server hands it over. For tests. */
+struct http_request;
+void web_asked(struct web *w, struct http_request *r);

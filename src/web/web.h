@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* web: what the files of this room share. Thread: loop. */
+
+#pragma once
+
+#include "base/secret.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "web/call.h"
+#include "web/server.h"
+
+struct auth;
+struct http_server;
+struct live;
+struct push;
+
+struct web {
+	struct web_env env; /* strings are our own */
+	char *strings[6 + WEB_MAX_PROXIES];
+	size_t n_strings;
+	struct log log;
+	struct http_server *server; /* NULL on a simulated loop */
+	struct auth *auth;
+	struct live *live;
+	struct push *push;
+	char cert_file[1100], key_file[1100];
+	char fingerprint[65];
+	char link[300];
+	char not_ready[240];
+	unsigned n_calls; /* under way */
+	bool is_ending, is_backing_up;
+	char demo_csrf[USER_CSRF_SIZE];
+};
+
+void call_free(struct call *c);
+const char *call_error_code(int status);
+
+/* Frees what is left of a web whose last call is answered. */
+void web_let_go(struct web *w);
+
+/* Who did what to what, for the audit log. `text` never holds a secret. */
+void web_audit(const struct call *c, const char *action, const char *subject, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* The page's address as the asker sees it, with a '/' at its end. */
+bool web_is_same_origin(const struct call *c);
