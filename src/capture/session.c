@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "capture/session.h"
+
+#define N_STATES (SESSION_FINALISING + 1)
+
+/* clang-format off */
+#define STAY { SESSION_DO_NOTHING, STATE }
+#define REFUSE { SESSION_DO_REFUSE, STATE }
+
+static const struct session_step steps[N_STATES][SESSION_N_INPUTS] = {
+#define STATE SESSION_IDLE
+	[SESSION_IDLE] = {
+		[SESSION_PRINT_BEGINS]       = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_PRINT_BEGINS_ALONE] = STAY,
+		[SESSION_PRINT_PAUSES]       = STAY,
+		[SESSION_PRINT_RESUMES]      = STAY,
+		[SESSION_PRINT_ENDS]         = STAY,
+		[SESSION_PRINT_ENDS_ALONE]   = STAY,
+		[SESSION_START_IDLE]         = { SESSION_DO_ARM, SESSION_ARMED },
+		[SESSION_START_PRINTING]     = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_ORDERED_PAUSE]      = REFUSE,
+		[SESSION_ORDERED_RESUME]     = REFUSE,
+		[SESSION_ORDERED_STOP]       = REFUSE,
+		[SESSION_ORDERED_DISCARD]    = REFUSE,
+		[SESSION_ORDERED_SHOT]       = REFUSE,
+		[SESSION_FILM_DONE]          = STAY,
+	},
+#undef STATE
+#define STATE SESSION_ARMED
+	[SESSION_ARMED] = {
+		[SESSION_PRINT_BEGINS]       = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_PRINT_BEGINS_ALONE] = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_PRINT_PAUSES]       = STAY,
+		[SESSION_PRINT_RESUMES]      = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_PRINT_ENDS]         = STAY,
+		[SESSION_PRINT_ENDS_ALONE]   = STAY,
+		[SESSION_START_IDLE]         = REFUSE,
+		[SESSION_START_PRINTING]     = { SESSION_DO_BEGIN, SESSION_RECORDING },
+		[SESSION_ORDERED_PAUSE]      = REFUSE,
+		[SESSION_ORDERED_RESUME]     = REFUSE,
+		[SESSION_ORDERED_STOP]       = { SESSION_DO_DISARM, SESSION_IDLE },
+		[SESSION_ORDERED_DISCARD]    = { SESSION_DO_DISARM, SESSION_IDLE },
+		[SESSION_ORDERED_SHOT]       = REFUSE,
+		[SESSION_FILM_DONE]          = STAY,
+	},
+#undef STATE
+#define STATE SESSION_RECORDING
+	[SESSION_RECORDING] = {
+		[SESSION_PRINT_BEGINS]       = STAY,
+		[SESSION_PRINT_BEGINS_ALONE] = STAY,
+		[SESSION_PRINT_PAUSES]       = { SESSION_DO_SUSPEND, SESSION_PAUSED },
+		[SESSION_PRINT_RESUMES]      = STAY,
+		[SESSION_PRINT_ENDS]         = { SESSION_DO_FINISH, SESSION_FINALISING },
+		[SESSION_PRINT_ENDS_ALONE]   = STAY,
+		[SESSION_START_IDLE]         = REFUSE,
+		[SESSION_START_PRINTING]     = REFUSE,
+		[SESSION_ORDERED_PAUSE]      = { SESSION_DO_SUSPEND, SESSION_PAUSED },
+		[SESSION_ORDERED_RESUME]     = REFUSE,
+		[SESSION_ORDERED_STOP]       = { SESSION_DO_FINISH, SESSION_FINALISING },
+		[SESSION_ORDERED_DISCARD]    = { SESSION_DO_DISCARD, SESSION_FINALISING },
+		[SESSION_ORDERED_SHOT]       = { SESSION_DO_SHOOT, SESSION_RECORDING },
+		[SESSION_FILM_DONE]          = STAY,
+	},
+#undef STATE
+#define STATE SESSION_PAUSED
+	[SESSION_PAUSED] = {
+		[SESSION_PRINT_BEGINS]       = { SESSION_DO_CONTINUE, SESSION_RECORDING },
+		[SESSION_PRINT_BEGINS_ALONE] = { SESSION_DO_CONTINUE, SESSION_RECORDING },
+		[SESSION_PRINT_PAUSES]       = STAY,
+		[SESSION_PRINT_RESUMES]      = { SESSION_DO_CONTINUE, SESSION_RECORDING },
+		[SESSION_PRINT_ENDS]         = { SESSION_DO_FINISH, SESSION_FINALISING },
+		[SESSION_PRINT_ENDS_ALONE]   = STAY,
+		[SESSION_START_IDLE]         = REFUSE,
+		[SESSION_START_PRINTING]     = REFUSE,
+		[SESSION_ORDERED_PAUSE]      = REFUSE,
+		[SESSION_ORDERED_RESUME]     = { SESSION_DO_CONTINUE, SESSION_RECORDING },
+		[SESSION_ORDERED_STOP]       = { SESSION_DO_FINISH, SESSION_FINALISING },
+		[SESSION_ORDERED_DISCARD]    = { SESSION_DO_DISCARD, SESSION_FINALISING },
+		[SESSION_ORDERED_SHOT]       = { SESSION_DO_SHOOT, SESSION_PAUSED },
+		[SESSION_FILM_DONE]          = STAY,
+	},
+#undef STATE
+#define STATE SESSION_FINALISING
+	[SESSION_FINALISING] = {
+		[SESSION_PRINT_BEGINS]       = { SESSION_DO_ANOTHER, SESSION_IDLE },
+		[SESSION_PRINT_BEGINS_ALONE] = STAY,
+		[SESSION_PRINT_PAUSES]       = STAY,
+		[SESSION_PRINT_RESUMES]      = STAY,
+		[SESSION_PRINT_ENDS]         = STAY,
+		[SESSION_PRINT_ENDS_ALONE]   = STAY,
+		[SESSION_START_IDLE]         = { SESSION_DO_ANOTHER, SESSION_IDLE },
+		[SESSION_START_PRINTING]     = { SESSION_DO_ANOTHER, SESSION_IDLE },
+		[SESSION_ORDERED_PAUSE]      = REFUSE,
+		[SESSION_ORDERED_RESUME]     = REFUSE,
+		[SESSION_ORDERED_STOP]       = REFUSE,
+		[SESSION_ORDERED_DISCARD]    = REFUSE,
+		[SESSION_ORDERED_SHOT]       = REFUSE,
+		[SESSION_FILM_DONE]          = { SESSION_DO_CLOSE, SESSION_IDLE },
+	},
+#undef STATE
+};
+/* clang-format on */
+
+struct session_step session_next(enum session_state s, enum session_input in)
+{
+	return steps[s == SESSION_DONE ? SESSION_IDLE : s][in];
+}
+
+const char *session_refusal(enum session_state s, enum session_input in)
+{
+	switch (s) {
+	case SESSION_IDLE:
+	case SESSION_DONE:
+		return "nothing is being recorded: start a session first";
+	case SESSION_ARMED:
+		return in == SESSION_START_IDLE
+		               ? "the session is armed already: it records when the print begins"
+		               : "the session is armed and records nothing yet: it begins with the "
+		                 "print";
+	case SESSION_RECORDING:
+		return in == SESSION_ORDERED_RESUME ? "the session is recording, it is not paused"
+		                                    : "a session is being recorded already";
+	case SESSION_PAUSED:
+		return in == SESSION_ORDERED_PAUSE
+		               ? "the session is paused already"
+		               : "a session is under way and paused: resume it, or stop it first";
+	case SESSION_FINALISING:
+		break;
+	}
+	return "the session has ended, its film is being made";
+}
