@@ -2,9 +2,6 @@
 
 #include "capture/budget.h"
 
-/* What is assumed of a picture before the first was taken. */
-#define USUAL_BYTES 150000
-
 /* Once stopped, this much must be free above the floor to go on. */
 #define SPARE_BYTES (20U << 20)
 
@@ -15,7 +12,7 @@ static uint64_t above(uint64_t a, uint64_t b)
 
 static uint64_t mean_size(const struct budget_facts *f)
 {
-	return f->n_taken > 0 ? f->taken_bytes / f->n_taken : USUAL_BYTES;
+	return f->n_taken > 0 ? f->taken_bytes / f->n_taken : 0;
 }
 
 /* The least thinning with which the pictures to come fit in. */
@@ -38,6 +35,9 @@ struct budget_verdict budget_judge(const struct budget_facts *f, unsigned keep_o
 		v.left_bytes = MIN(v.left_bytes, above(f->budget_bytes, f->used_bytes));
 	v.must_stop = v.left_bytes <= (is_stopped ? SPARE_BYTES : 0);
 	v.keep_one_in = needed_thinning(to_come_bytes, v.left_bytes);
+	/* What a picture takes is not known yet, or how many there will be. */
+	if (f->n_taken == 0 || f->n_to_come == 0)
+		v.keep_one_in = keep_one_in;
 	/* Down by less than a quarter of the space would be up again with the next picture. */
 	if (v.keep_one_in < keep_one_in &&
 	    needed_thinning(to_come_bytes, v.left_bytes / 2) >= keep_one_in)

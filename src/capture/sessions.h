@@ -4,7 +4,9 @@
  *
  * idle → armed → recording ⇄ paused → finalising → idle. Follows EVENT_JOB and EVENT_LAYER from
  * the bus, takes pictures through cameras/, keeps them in a journal, publishes EVENT_SESSION and
- * EVENT_FRAME. After a restart the session of a job that still runs is found again by the job's
+ * EVENT_FRAME. SESSION_FINALISING is published when the last picture and the line "end" are on disk:
+ * from then on the journal is whole. A session that wants no film, or has too few pictures, goes to
+ * SESSION_DONE at once. After a restart the session of a job that still runs is found again by the job's
  * identity and goes on in the same journal.
  *
  * Thread: loop.
@@ -63,6 +65,6 @@ enum session_order {
 int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
                    struct err *err) MUST_CHECK;
 
-/* What the sessions need from the films' room above the bus: a session that finalises is over
- * when its film is there (or failed, or is not wanted). */
+/* A session that finalises is over when its film is there, or failed. The sessions hear EVENT_FILM
+ * (ready, verified, failed) by themselves; this is for who knows it another way. */
 void sessions_film_done(struct sessions *ss, const char *session_id);
