@@ -11,4 +11,5 @@
 int cmd_camera(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
+int cmd_render(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);

@@ -24,6 +24,10 @@ static const struct verb verbs[] = {
 	  "take pictures with one camera and say how it went" },
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
 	  "check the configuration, or print a complete example" },
+	{ "render", cmd_render,
+	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
+	  "                 [--size WxH] [--out FILE]",
+	  "make another film from the pictures of a session" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
 	  "be a Bambu printer, for trying things out (simulate --help)" },
 	{ "version", cmd_version, "", "print the version" },

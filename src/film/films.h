@@ -57,3 +57,7 @@ int films_delete(struct films *fs, const struct film *f, struct err *err) MUST_C
 /* A name below films/ for a film of a session that began at `wall_ms`, without its ending: "films/
  * 2026-11-21_10-40-05_benchy". `camera` may be NULL. Pure. */
 void films_name(char *dst, size_t size, int64_t wall_ms, const char *job_name, const char *camera);
+
+/* Where bedside-av is: $BEDSIDE_AV, beside this program, in the build's folder; else its bare name,
+ * to be looked up in PATH. */
+void films_find_worker(char *dst, size_t size);

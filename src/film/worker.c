@@ -2,13 +2,17 @@
 
 #include "film/worker.h"
 
+#include "film/films.h"
+
 #include "base/text.h"
 #include "core/proc.h"
 #include "model/json.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const words[] = {
 	"started", "progress", "done", "stopped", "verified", "failed"
@@ -132,7 +136,8 @@ static void add_encode(struct args *a, const struct worker_job *j)
 	add_pair(a, "--camera", j->camera);
 	add_pair(a, "--name", j->track);
 	add_pair(a, "--out", j->film_path);
-	add_pair(a, "--poster", j->poster_path);
+	if (j->poster_path)
+		add_pair(a, "--poster", j->poster_path);
 	add_number(a, "--fps", p->fps);
 	add_number(a, "--duration", p->duration_s);
 	add_number(a, "--hold", p->hold_s);
@@ -142,6 +147,7 @@ static void add_encode(struct args *a, const struct worker_job *j)
 	add_pair(a, "--preset", p->preset);
 	add_number(a, "--expect", j->n_expected);
 	add_number(a, "--min-frames", j->min_frames);
+	add_number(a, "--threads", j->threads ? j->threads : 1);
 	if (j->kind == WORKER_FOLLOW)
 		add(a, "--follow");
 	if (j->replaces)
@@ -192,4 +198,29 @@ void worker_nudge(struct proc *p)
 void worker_finish(struct proc *p)
 {
 	proc_write(p, "finish\n", 7);
+}
+
+void films_find_worker(char *dst, size_t size)
+{
+	static const char *const places[] = { "bedside-av", "../av/bedside-av",
+		                              "../libexec/bedside/bedside-av" };
+	const char *given = getenv("BEDSIDE_AV");
+	char self[1024], path[1200];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (given && given[0]) {
+		text_copy(dst, size, given);
+		return;
+	}
+	self[n > 0 ? n : 0] = 0;
+
+	char *slash = strrchr(self, '/');
+
+	for (size_t i = 0; slash && i < ARRAY_LEN(places); i++) {
+		slash[1] = 0;
+		(void)snprintf(path, sizeof(path), "%s%s", self, places[i]);
+		if (access(path, X_OK) == 0 && text_copy(dst, size, path))
+			return;
+	}
+	text_copy(dst, size, "bedside-av");
 }

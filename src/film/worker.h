@@ -28,6 +28,7 @@ struct worker_job {
 	const char *film_path, *poster_path;
 	const struct film_plan *plan;
 	uint32_t n_expected, min_frames;
+	unsigned threads; /* 0: one */
 	bool replaces;
 	uint32_t n_frames; /* verifying */
 };

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * render: another film from the pictures of a session, without the daemon.
+ *
+ * Works on files alone: bedside-av reads the session's folder and writes the film. What was
+ * encoded when it is interrupted is taken up by the next call for the same film.
+ */
+
+#include "app/cmd.h"
+#include "app/config.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "base/when.h"
+#include "core/crypto.h"
+#include "core/fs.h"
+#include "core/loop.h"
+#include "core/proc.h"
+#include "core/signals.h"
+#include "film/films.h"
+#include "film/worker.h"
+#include "model/json.h"
+#include "store/journal.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_SESSION_JSON (256U << 10)
+#define BAR_WIDTH 30
+
+struct render {
+	const char *session; /* as given: an id or a folder */
+	const char *data;
+	const char *out;
+	char camera[MODEL_ID_SIZE];
+	char dir[1024], film[1400];
+	struct film_plan plan;
+	struct session record; /* what session.json says, as far as it is there */
+
+	struct loop *loop;
+	struct proc *worker;
+	struct worker_said last;
+	bool has_last, has_bar, is_interrupted;
+	char last_log[240];
+	int status;
+};
+
+static int usage(void)
+{
+	fputs("usage: bedside render SESSION [--data DIR] [--camera ID] [--fps N | --duration S]\n"
+	      "                      [--hold S] [--crf N] [--preset NAME] [--size WxH] [--out "
+	      "FILE]\n"
+	      "SESSION is a session's id, or its folder.\n",
+	      stderr);
+	return 2;
+}
+
+static bool set_size(struct film_plan *p, const char *text)
+{
+	const char *x = strchr(text, 'x');
+	char width[16];
+	uint64_t w, h;
+
+	if (!x || !text_copy_n(width, sizeof(width), text, (size_t)(x - text)) ||
+	    !text_to_u64(width, 10, &w) || !text_to_u64(x + 1, 10, &h) || w > 8192 || h > 8192)
+		return false;
+	p->width = (unsigned)w;
+	p->height = (unsigned)h;
+	return true;
+}
+
+static bool set_option(struct render *r, int option, const char *value)
+{
+	int64_t crf;
+
+	switch (option) {
+	case 'D':
+		r->data = value;
+		return true;
+	case 'C':
+		return TEXT_SET(r->camera, value);
+	case 'f':
+		return text_to_double(value, &r->plan.fps);
+	case 'd':
+		return text_to_double(value, &r->plan.duration_s);
+	case 'h':
+		return text_to_double(value, &r->plan.hold_s);
+	case 'p':
+		return TEXT_SET(r->plan.preset, value);
+	case 'c':
+		if (!text_to_i64(value, &crf) || crf < 0 || crf > 51)
+			return false;
+		r->plan.crf = (int)crf;
+		return true;
+	case 's':
+		return set_size(&r->plan, value);
+	case 'o':
+		r->out = value;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool read_options(struct render *r, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "data", required_argument, NULL, 'D' },
+		{ "camera", required_argument, NULL, 'C' },
+		{ "fps", required_argument, NULL, 'f' },
+		{ "duration", required_argument, NULL, 'd' },
+		{ "hold", required_argument, NULL, 'h' },
+		{ "crf", required_argument, NULL, 'c' },
+		{ "preset", required_argument, NULL, 'p' },
+		{ "size", required_argument, NULL, 's' },
+		{ "out", required_argument, NULL, 'o' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (option == '?' || !set_option(r, option, optarg))
+			return false;
+	if (optind + 1 != argc)
+		return false;
+	r->session = argv[optind];
+	return true;
+}
+
+/* The data folder of the configuration; false: its faults were printed. */
+static bool configured_data(char *dst, size_t size)
+{
+	static struct config config; /* large */
+	static struct conf_errors errors;
+	char path[1024];
+	bool has_file = config_find(NULL, path, sizeof(path));
+	bool is_good = config_load(has_file ? path : NULL, NULL, &config, &errors);
+
+	if (is_good)
+		text_copy(dst, size, config.data_dir);
+	else
+		(void)config_print_errors(&errors);
+	config_fini(&config);
+	return is_good;
+}
+
+static int find_session(struct render *r, char *data, size_t size, struct err *err)
+{
+	char manifest[1100];
+
+	TEXT_SET(r->dir, r->session);
+	if (r->data)
+		text_copy(data, size, r->data);
+	if (id_is_valid(r->session)) {
+		if (!r->data && !configured_data(data, size))
+			return err_set(err, -EINVAL, "the configuration has faults");
+		(void)snprintf(r->dir, sizeof(r->dir), "%s/sessions/%s", data, r->session);
+	}
+	(void)snprintf(manifest, sizeof(manifest), "%s/manifest", r->dir);
+	if (access(manifest, R_OK) < 0)
+		return err_set(err, -ENOENT,
+		               "there is no session in %s (no readable file 'manifest')", r->dir);
+	return 0;
+}
+
+static void read_record(struct render *r)
+{
+	char path[1100];
+	struct buf text;
+
+	(void)snprintf(path, sizeof(path), "%s/session.json", r->dir);
+	if (fs_read(path, MAX_SESSION_JSON, &text, NULL) == 0) {
+		json_t *o = json_loadb(buf_peek(&text), text.size, 0, NULL);
+
+		if (!json_to_session(&r->record, o))
+			r->record = (struct session){ 0 };
+		json_decref(o);
+	}
+	buf_fini(&text);
+}
+
+/* Without a record the first frame says which camera there is. */
+static int find_camera(struct render *r, struct err *err)
+{
+	struct journal_reader *reader;
+	struct journal_entry e;
+	int rc;
+
+	if (r->camera[0])
+		return 0;
+	if (r->record.n_cameras > 0)
+		TEXT_SET(r->camera, r->record.cameras[0]);
+	rc = journal_reader_open(r->dir, &reader, err);
+	if (rc < 0)
+		return rc;
+	while (!r->camera[0] && (rc = journal_reader_next(reader, &e, NULL)) != 0)
+		if (rc == 1)
+			TEXT_SET(r->camera, e.camera);
+	journal_reader_close(reader);
+	return r->camera[0] ? 0 : err_set(err, -ENODATA, "there are no pictures in %s", r->dir);
+}
+
+static void name_film(struct render *r, const char *data)
+{
+	struct timespec now;
+	char base[256], in[1100] = "";
+	const char *job = r->record.job_name[0] ? r->record.job_name : "film";
+
+	if (r->out) {
+		TEXT_SET(r->film, r->out);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &now);
+	films_name(base, sizeof(base), (int64_t)now.tv_sec * 1000, job, NULL);
+	/* Of a folder somewhere the film comes to where we stand. */
+	if (data[0])
+		(void)snprintf(in, sizeof(in), "%s/", data);
+	(void)snprintf(r->film, sizeof(r->film), "%s%s.mp4", in,
+	               data[0] ? base : base + strlen("films/"));
+	for (unsigned n = 2; access(r->film, F_OK) == 0 && n < 1000; n++)
+		(void)snprintf(r->film, sizeof(r->film), "%s%s-%u.mp4", in,
+		               data[0] ? base : base + strlen("films/"), n);
+}
+
+static void draw_bar(struct render *r, const struct worker_said *s)
+{
+	char bar[BAR_WIDTH + 1];
+	int percent = MAX(s->percent, 0), full = percent * BAR_WIDTH / 100;
+
+	if (!r->has_bar)
+		return;
+	memset(bar, '.', BAR_WIDTH);
+	memset(bar, '#', (size_t)full);
+	bar[BAR_WIDTH] = 0;
+	fprintf(stderr, "\r[%s] %3d %%  %u frames ", bar, percent, s->n_frames);
+	fflush(stderr);
+}
+
+static void on_said(void *arg, const struct worker_said *s)
+{
+	struct render *r = arg;
+
+	if (s->word == WORKER_PROGRESS)
+		draw_bar(r, s);
+	if (s->word != WORKER_DONE && s->word != WORKER_FAILED)
+		return;
+	r->last = *s;
+	r->has_last = true;
+}
+
+static void on_logged(void *arg, const char *line)
+{
+	struct render *r = arg;
+
+	TEXT_SET(r->last_log, line);
+	if (r->has_bar)
+		fputc('\r', stderr);
+	fprintf(stderr, "%s\n", line);
+}
+
+static void print_result(struct render *r)
+{
+	const struct worker_said *s = &r->last;
+	char size[32];
+
+	if (r->has_bar)
+		fputs("\r\033[K", stderr);
+	if (r->has_last && s->word == WORKER_DONE) {
+		printf("%s: %u frames, %.1f s, %u x %u, %s", r->film, s->n_frames, s->duration_s,
+		       s->width, s->height, text_size(size, sizeof(size), s->bytes));
+		if (s->n_skipped > 0)
+			printf("; %u broken pictures left out", s->n_skipped);
+		putchar('\n');
+		r->status = 0;
+		return;
+	}
+	r->status = 1;
+	if (r->is_interrupted)
+		fputs("bedside render: interrupted; the same command goes on from here\n", stderr);
+	else
+		fprintf(stderr, "bedside render: %s\n",
+		        r->has_last      ? s->text
+		        : r->last_log[0] ? r->last_log
+		                         : "bedside-av ended without a word");
+}
+
+static void on_ended(void *arg, int status UNUSED, int signal UNUSED)
+{
+	struct render *r = arg;
+
+	proc_free(r->worker);
+	r->worker = NULL;
+	print_result(r);
+	loop_stop(r->loop);
+}
+
+static void on_signal(void *arg, int number UNUSED)
+{
+	struct render *r = arg;
+
+	r->is_interrupted = true;
+	if (r->worker)
+		proc_kill(r->worker, 0);
+}
+
+static int run(struct render *r, struct err *err)
+{
+	const struct worker_ears ears = { on_said, on_logged, on_ended, r };
+	char program[1200], track[32];
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	films_find_worker(program, sizeof(program));
+	(void)snprintf(track, sizeof(track), "render-%08x",
+	               crypto_crc32c(0, r->film, strlen(r->film)));
+
+	const struct worker_job job = {
+		.kind = WORKER_ENCODE,
+		.program = program,
+		.session_dir = r->dir,
+		.camera = r->camera,
+		.track = track,
+		.film_path = r->film,
+		.plan = &r->plan,
+		.threads = n_cpus > 1 ? (unsigned)MIN(n_cpus, 4L) : 1,
+	};
+
+	r->loop = loop_new();
+
+	struct signals *signals = signals_new(r->loop, on_signal, r);
+	int rc = worker_start(r->loop, &job, &ears, &r->worker, err);
+
+	if (rc == 0)
+		loop_run(r->loop);
+	signals_free(signals);
+	loop_free(r->loop);
+	return rc;
+}
+
+int cmd_render(int argc, char **argv)
+{
+	struct render r = { .has_bar = isatty(STDERR_FILENO) };
+	char data[1024] = "";
+	struct err err = { 0 };
+
+	film_plan_init(&r.plan);
+	if (!read_options(&r, argc, argv))
+		return usage();
+	if (film_plan_check(&r.plan, &err) < 0 || find_session(&r, data, sizeof(data), &err) < 0) {
+		fprintf(stderr, "bedside render: %s\n", err.text);
+		return 1;
+	}
+	read_record(&r);
+	if (find_camera(&r, &err) < 0) {
+		fprintf(stderr, "bedside render: %s\n", err.text);
+		return 1;
+	}
+	name_film(&r, data);
+	if (run(&r, &err) < 0) {
+		fprintf(stderr, "bedside render: %s\n", err.text);
+		return 1;
+	}
+	return r.status;
+}
