@@ -374,6 +374,47 @@ void draw_disc(struct draw_canvas *c, float x, float y, float radius, uint32_t c
 	draw_line(c, (struct draw_point){ x, y }, (struct draw_point){ x, y }, 2 * radius, color);
 }
 
+/* Bayer's 4×4 matrix: thresholds of ordered dithering. */
+static const uint8_t bayer[4][4] = {
+	{ 0, 8, 2, 10 }, { 12, 4, 14, 6 }, { 3, 11, 1, 9 }, { 15, 7, 13, 5 }
+};
+
+static void lighten(uint32_t *px, uint32_t color, float share, float dither)
+{
+	uint32_t made = *px & 0xff000000;
+
+	for (unsigned i = 0; i < 3; i++) {
+		float from = (float)(*px >> (8 * i) & 0xff);
+		float to = (float)(color >> (24 - 8 * i) & 0xff);
+
+		made |= (uint32_t)clamp(from + (to - from) * share + dither, 0, 255) << (8 * i);
+	}
+	*px = made;
+}
+
+void draw_glow(struct draw_canvas *c, float x, float y, float radius, uint32_t color)
+{
+	float alpha = (float)(color & 0xff) / 255;
+	unsigned x0 = (unsigned)clamp(x - radius, 0, (float)c->width);
+	unsigned x1 = (unsigned)clamp(x + radius + 1, 0, (float)c->width);
+	unsigned y0 = (unsigned)clamp(y - radius, 0, (float)c->height);
+	unsigned y1 = (unsigned)clamp(y + radius + 1, 0, (float)c->height);
+
+	for (unsigned row = y0; row < y1; row++) {
+		float dy = ((float)row + 0.5F - y) / radius;
+
+		for (unsigned col = x0; col < x1; col++) {
+			float dx = ((float)col + 0.5F - x) / radius;
+			float in = 1 - dx * dx - dy * dy;
+
+			if (in > 0)
+				lighten(c->pixels + (size_t)row * c->width + col, color,
+				        alpha * in * in,
+				        ((float)bayer[row % 4][col % 4] + 0.5F) / 16);
+		}
+	}
+}
+
 /* The part of one row that a line of half-width `reach` can touch. */
 static void find_span(struct draw_point a, struct draw_point b, float y, float reach, float *ret_x0,
                       float *ret_x1)

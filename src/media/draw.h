@@ -68,6 +68,9 @@ struct draw_rect {
 	float x, y, width, height, radius;
 };
 void draw_rect(struct draw_canvas *c, const struct draw_rect *r, uint32_t color);
+/* Light that fades from the middle out, on an opaque canvas; dithered, as such a slope of few
+ * shades would show its steps. */
+void draw_glow(struct draw_canvas *c, float x, float y, float radius, uint32_t color);
 void draw_disc(struct draw_canvas *c, float x, float y, float radius, uint32_t color);
 
 /* Round ends. `width` is at least what one can see. */

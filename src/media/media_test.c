@@ -345,3 +345,17 @@ TEST(draw_sprite_lies_over_with_its_alpha)
 	draw_canvas_free(sprite);
 	draw_canvas_free(c);
 }
+
+TEST(draw_glow_is_brightest_in_the_middle_and_ends)
+{
+	struct draw_canvas *c = draw_canvas_new(64, 64);
+
+	draw_gradient(c, 0x000000ff, 0x000000ff);
+	draw_glow(c, 32, 32, 20, 0xffffffff);
+	CHECK((pixel(c, 32, 32) & 0xff) > 240);
+	CHECK((pixel(c, 32, 44) & 0xff) < 150 && (pixel(c, 32, 44) & 0xff) > 60);
+	CHECK((pixel(c, 32, 60) & 0xff) <= 1);
+	CHECK_INT(pixel(c, 32, 32) >> 24, 255);
+	draw_glow(c, -1000, 5, 20, 0xffffffff);
+	draw_canvas_free(c);
+}

@@ -350,8 +350,7 @@ static void draw_backdrop(struct draw_canvas *c)
 
 	draw_gradient(c, 0x4b5763ff, 0x1b2026ff);
 	/* The light of the lamp on the wall behind. */
-	for (int i = 0; i < 14; i++)
-		draw_disc(c, 0.42F * w, 0.10F * h, h * (0.75F - 0.05F * (float)i), 0xffffff05);
+	draw_glow(c, 0.42F * w, 0.12F * h, 0.62F * w, 0xaab6c230);
 }
 
 static uint32_t visible_color(uint32_t color)
@@ -566,8 +565,7 @@ static void draw_head(struct draw_canvas *c, const struct lens *lens, struct spa
 	if (is_printing) {
 		struct draw_point p = project(lens, tip);
 
-		for (int i = 4; i >= 1; i--)
-			draw_disc(c, p.x, p.y, (float)i * 0.9F * lens->scale, 0xffd89018);
+		draw_glow(c, p.x, p.y, 5.5F * lens->scale, 0xffdca0d0);
 	}
 	draw_nozzle(c, lens, tip);
 	draw_box(c, lens, a, b, 0xc9ced4ff);
@@ -584,7 +582,7 @@ static void draw_head(struct draw_canvas *c, const struct lens *lens, struct spa
 static void draw_gantry(struct scene *s, struct space tip, bool is_printing)
 {
 	struct lens lens = s->lens;
-	float far = (float)s->frame->width / lens.scale;
+	float far = 1.4F * (float)s->frame->width / lens.scale;
 	struct space beam0 = { tip.x - far, tip.y + 6, tip.z + 13 };
 	struct space beam1 = { tip.x + far, tip.y + 12, tip.z + 22 };
 
@@ -673,6 +671,22 @@ static void draw_figures(const struct pen *pen, const struct scene_view *v, floa
 	}
 }
 
+/* Text on a plate of its own: the head may stand behind it. */
+static void draw_plate_text(const struct pen *pen, float x, float height, const char *text)
+{
+	float u = pen->unit, wide = draw_text_width(text, height * u);
+
+	if (text[0] == '\0')
+		return;
+	draw_rect(pen->canvas,
+	          &(struct draw_rect){ x - 12 * u, 20 * u, wide + 22 * u, 34 * u, 8 * u },
+	          0x0c0f1290);
+	draw_text(pen->canvas,
+	          &(struct draw_text){ x, (37 + height / 2) * u, height * u, height * u / 7.5F,
+	                               0xf4f7faff },
+	          text);
+}
+
 static void draw_title(const struct pen *pen, const struct scene_view *v)
 {
 	float u = pen->unit;
@@ -680,16 +694,12 @@ static void draw_title(const struct pen *pen, const struct scene_view *v)
 	time_t t = (time_t)(v->wall_ms / 1000);
 	struct tm tm;
 
-	draw_text(pen->canvas, &(struct draw_text){ 28 * u, 44 * u, 15 * u, 2 * u, 0xf4f7faff },
-	          v->title);
+	draw_plate_text(pen, 34 * u, 15, v->title);
 	if (v->wall_ms == 0 || !localtime_r(&t, &tm))
 		return;
 	(void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	draw_text(pen->canvas,
-	          &(struct draw_text){ (float)pen->canvas->width - 28 * u -
-	                                       draw_text_width(text, 13 * u),
-	                               43 * u, 13 * u, 1.7F * u, 0xd4dbe2ff },
-	          text);
+	draw_plate_text(pen, (float)pen->canvas->width - 34 * u - draw_text_width(text, 13 * u), 13,
+	                text);
 }
 
 static void draw_progress(const struct pen *pen, const struct scene_view *v, uint32_t color)
