@@ -57,7 +57,7 @@ static const char *do_stop(struct sim_engine *e, const json_t *c)
 	(void)c;
 	if (!sim_engine_is_busy(e))
 		return "no job runs";
-	sim_fail(e, SIM_ERROR_CANCELLED, 2);
+	sim_fail(e, SIM_ERROR_CANCELLED, SIM_CANCEL_SHOWS_S);
 	return NULL;
 }
 

@@ -329,11 +329,12 @@ static void run(struct sim_engine *e, double dt_s)
 	e->job_s += dt_s * pace(e);
 	while (e->phase == SIM_RUNNING && e->at_step < e->n_steps &&
 	       e->steps[e->at_step].at_s <= e->job_s) {
-		const struct sim_step *s = &e->steps[e->at_step++];
+		/* A copy: the end of the job clears the script. */
+		struct sim_step s = e->steps[e->at_step++];
 
-		step(e, s);
+		step(e, &s);
 		/* What waits for a layer begins with it, though several pass in one tick. */
-		if (s->kind == SIM_STEP_LAYER)
+		if (s.kind == SIM_STEP_LAYER)
 			sim_faults_tick(e);
 	}
 }

@@ -6,6 +6,7 @@
 #include "printers/sim/engine.h"
 
 #define SIM_ERROR_CANCELLED 0x0300400CU
+#define SIM_CANCEL_SHOWS_S 3 /* so that one report in two seconds tells it */
 #define SIM_ERROR_BUSY 0x05004004U
 #define SIM_ERROR_NO_FILE 0x05004002U
 #define SIM_ERROR_STORAGE 0x0500C010U

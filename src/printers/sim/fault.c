@@ -104,7 +104,7 @@ static bool strike(struct sim_engine *e, enum sim_fault f, const char *arg)
 		sim_resume(e);
 		return true;
 	case SIM_FAULT_CANCEL:
-		sim_fail(e, SIM_ERROR_CANCELLED, 2);
+		sim_fail(e, SIM_ERROR_CANCELLED, SIM_CANCEL_SHOWS_S);
 		return true;
 	case SIM_FAULT_FAIL:
 		sim_fail(e, error_of(arg), 0);
