@@ -13,3 +13,4 @@ int cmd_check_config(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
+int cmd_user(int argc, char **argv);

@@ -30,6 +30,8 @@ static const struct verb verbs[] = {
 	  "make another film from the pictures of a session" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
 	  "be a Bambu printer, for trying things out (simulate --help)" },
+	{ "user", cmd_user, "add|passwd|remove NAME | list",
+	  "accounts, from a console (user --help)" },
 	{ "version", cmd_version, "", "print the version" },
 	{ "help", cmd_help, "", "print this" },
 };
