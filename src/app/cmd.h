@@ -10,6 +10,8 @@
 
 int cmd_camera(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
+int cmd_discover(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);

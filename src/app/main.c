@@ -24,6 +24,10 @@ static const struct verb verbs[] = {
 	  "take pictures with one camera and say how it went" },
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
 	  "check the configuration, or print a complete example" },
+	{ "discover", cmd_discover, "[--json] [--seconds N] [--add SERIAL --code CODE …]",
+	  "list printers that announce themselves, add one by its access code" },
+	{ "doctor", cmd_doctor, "[--json] PRINTER",
+	  "try each hop to a printer and say what to do" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

@@ -34,7 +34,8 @@ static struct json_token *add(struct scan *s, enum json_kind kind, size_t start,
 
 	struct json_token *t = &s->tokens[s->n++];
 
-	*t = (struct json_token){ (uint32_t)start, (uint32_t)size, (uint32_t)s->n, (uint8_t)kind, false, 0 };
+	*t = (struct json_token){ (uint32_t)start, (uint32_t)size, (uint32_t)s->n,
+		                  (uint8_t)kind,   false,          0 };
 	return t;
 }
 

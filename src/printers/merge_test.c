@@ -63,20 +63,20 @@ TEST(scanner_refuses_what_is_no_json)
 
 TEST(scanner_takes_blanks_and_nuls_at_the_end)
 {
-	CHECK_INT(scan("{\"a\":[1,-2.5e3,\"x\\\"y\",true,null]}\n\0\0", 40), -EBADMSG);
 	CHECK_INT(scan("{\"a\":1}\n\0\0", 10), 0);
+	CHECK_INT(scan("{\"a\":1}\n\0x", 10), -EBADMSG);
 }
 
 TEST(scanner_keeps_its_limits)
 {
-	char deep[200];
+	char deep[200], wide[400] = "[1";
 
 	memset(deep, '[', sizeof(deep));
 	CHECK_INT(scan(deep, sizeof(deep)), -E2BIG);
-	CHECK_INT(scan("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-	               "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
-	               133),
-	          -E2BIG);
+	for (size_t i = 2; i < 202; i += 2)
+		memcpy(wide + i, ",1", 2);
+	wide[202] = ']';
+	CHECK_INT(scan(wide, 203), -E2BIG);
 }
 
 TEST(scanner_resolves_escapes)

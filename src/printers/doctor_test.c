@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/doctor.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "base/text.h"
+#include "core/loop.h"
+#include "wire/bambu_camera_codec.h"
+#include "wire/mqtt_codec.h"
+#include "wire/stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SERIAL "03900A000000001"
+
+/* One end of the printer: every connection is answered by its port's manners. */
+struct end {
+	struct scene *scene;
+	struct stream *stream;
+	struct mqtt_reader reader;
+	bool is_camera;
+};
+
+struct scene {
+	struct loop *loop;
+	struct end ends[8];
+	unsigned n_ends;
+	bool refuses_code, is_mute, is_away, has_no_picture;
+	struct doctor *doctor;
+	struct doctor_report report;
+	unsigned n_done, n_steps;
+};
+
+static bool on_packet(void *arg, const struct mqtt_packet *p)
+{
+	struct end *e = arg;
+	struct buf b;
+	uint8_t granted = 0;
+	static const char version[] =
+		"{\"info\":{\"command\":\"get_version\",\"module\":[{\"name\":"
+		"\"ota\",\"project_name\":\"N2S\"}]}}";
+
+	buf_init(&b, 0);
+	if (p->type == MQTT_CONNECT)
+		mqtt_write_connack(&b, false,
+		                   e->scene->refuses_code ? MQTT_NOT_ALLOWED : MQTT_ACCEPTED);
+	else if (p->type == MQTT_SUBSCRIBE)
+		mqtt_write_suback(&b, p->id, &granted, 1);
+	else if (p->type == MQTT_PUBLISH && !e->scene->is_mute)
+		mqtt_write_publish(&b, "device/" SERIAL "/report", version, strlen(version), 0, 0);
+	if (b.size > 0)
+		stream_write(e->stream, b.data, b.size);
+	buf_fini(&b);
+	return true;
+}
+
+static void send_picture(struct end *e)
+{
+	uint8_t bytes[BAMBU_CAMERA_HEAD_SIZE + 2000] = { 0 };
+
+	bambu_camera_head_write(bytes, 2000);
+	memcpy(bytes + BAMBU_CAMERA_HEAD_SIZE, "\xff\xd8\xff", 3);
+	memcpy(bytes + sizeof(bytes) - 2, "\xff\xd9", 2);
+	stream_write(e->stream, bytes, sizeof(bytes));
+}
+
+static void on_received(void *arg, const uint8_t *bytes, size_t size)
+{
+	struct end *e = arg;
+
+	if (!e->is_camera)
+		(void)!mqtt_reader_feed(&e->reader, bytes, size, on_packet, e, NULL);
+	else if (!e->scene->has_no_picture)
+		send_picture(e);
+}
+
+static void on_opened(void *arg)
+{
+	(void)arg;
+}
+
+static void on_closed(void *arg, const struct err *err)
+{
+	struct end *e = arg;
+
+	(void)err;
+	stream_free(e->stream);
+	e->stream = NULL;
+}
+
+static struct stream *connect_pair(void *arg, uint16_t port, bool has_tls)
+{
+	struct scene *s = arg;
+	struct end *e = &s->ends[s->n_ends++];
+	struct stream *ours;
+	struct stream_events events = { on_opened, on_received, NULL, on_closed, e };
+
+	CHECK(s->n_ends <= ARRAY_LEN(s->ends));
+	CHECK(has_tls || port == 8883);
+	e->scene = s;
+	e->is_camera = port == 6000;
+	mqtt_reader_init(&e->reader, 0);
+	stream_pair(s->loop, 1, &ours, &e->stream);
+	if (s->is_away)
+		stream_end(e->stream);
+	stream_listen(e->stream, &events);
+	return ours;
+}
+
+static void on_step(void *arg, const struct doctor_step *step)
+{
+	struct scene *s = arg;
+
+	s->n_steps++;
+	CHECK(step->name && *step->text);
+	CHECK(step->is_ok == (*step->advice == '\0'));
+}
+
+static void on_done(void *arg, const struct doctor_report *r)
+{
+	struct scene *s = arg;
+
+	s->n_done++;
+	s->report = *r;
+	doctor_free(s->doctor);
+}
+
+static void examine(struct scene *s)
+{
+	struct doctor_env env = { .connect = connect_pair, .connect_arg = s };
+	struct doctor_events events = { on_step, on_done, s };
+	struct printer_config c = { .has_camera = true };
+
+	TEXT_SET(c.address, "192.0.2.1");
+	TEXT_SET(c.serial, SERIAL);
+	secret_set(&c.access_code, "12345678");
+	s->loop = env.loop = loop_new_simulated(1790000000000);
+	s->doctor = doctor_start(&env, &c, &events);
+	printer_config_fini(&c);
+	loop_advance(s->loop, 100000);
+	CHECK_INT(s->n_done, 1);
+	CHECK_INT(s->n_steps, s->report.n);
+	for (unsigned i = 0; i < s->n_ends; i++) {
+		stream_free(s->ends[i].stream);
+		mqtt_reader_fini(&s->ends[i].reader);
+	}
+	loop_advance(s->loop, 10);
+	loop_free(s->loop);
+}
+
+static const struct doctor_step *last_bad(const struct scene *s)
+{
+	for (unsigned i = 0; i < s->report.n; i++) {
+		if (!s->report.steps[i].is_ok)
+			return &s->report.steps[i];
+	}
+	return NULL;
+}
+
+TEST(doctor_finds_a_healthy_printer_healthy)
+{
+	struct scene *s = MEM_NEW(struct scene);
+
+	examine(s);
+	CHECK(s->report.is_ok);
+	CHECK_INT(s->report.n, 8);
+	CHECK_STR(s->report.steps[6].name, "camera");
+	CHECK(strstr(s->report.steps[5].text, "A1"));
+	free(s);
+}
+
+TEST(doctor_tells_a_wrong_code_from_silence_and_absence)
+{
+	struct scene *s = MEM_NEW(struct scene);
+
+	s->refuses_code = true;
+	examine(s);
+	CHECK(!s->report.is_ok);
+	CHECK_STR(last_bad(s)->name, "login");
+	CHECK(strstr(last_bad(s)->advice, "code"));
+	memset(s, 0, sizeof(*s));
+	s->is_mute = true;
+	examine(s);
+	CHECK_STR(last_bad(s)->name, "report");
+	CHECK(strstr(last_bad(s)->advice, "serial"));
+	memset(s, 0, sizeof(*s));
+	s->is_away = true;
+	examine(s);
+	CHECK(!s->report.is_ok);
+	free(s);
+}
+
+TEST(doctor_says_when_the_camera_gives_no_picture)
+{
+	struct scene *s = MEM_NEW(struct scene);
+
+	s->has_no_picture = true;
+	examine(s);
+	CHECK_STR(last_bad(s)->name, "camera");
+	CHECK_INT(s->report.n, 8);
+	free(s);
+}
