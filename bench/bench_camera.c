@@ -74,7 +74,7 @@ static struct frame *make_picture(void)
 		seed = seed * 1664525 + 1013904223;
 		c->pixels[i] = 0x808080 + (seed >> 27) * 0x030303;
 	}
-	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, 1280, 720, 5120, 80, &f, NULL) < 0)
+	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, 1280, 720, 80, &f, NULL) < 0)
 		abort();
 	draw_canvas_free(c);
 	return f;
@@ -173,7 +173,7 @@ static void bench_scene(void)
 	for (v.layer = 1; v.layer <= layers; v.layer++) {
 		struct frame *f;
 
-		if (scene_draw(s, &v, 1280, 720, 85, &f, NULL) < 0)
+		if (scene_draw(s, &v, 1280, 720, &f, NULL) < 0)
 			abort();
 		bytes += f->size;
 		frame_unref(f);
@@ -190,7 +190,7 @@ static void bench_scene(void)
 	struct frame *f;
 
 	started = now_ns();
-	if (scene_draw(s, &v, 1280, 720, 85, &f, NULL) < 0)
+	if (scene_draw(s, &v, 1280, 720, &f, NULL) < 0)
 		abort();
 	printf("scene 1280x720, %d layers from scratch: %.0f ms\n", layers,
 	       (double)(now_ns() - started) / 1e6);

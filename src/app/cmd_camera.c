@@ -119,6 +119,7 @@ static bool read_request(struct request *r, int argc, char **argv)
 	int option;
 
 	*r = (struct request){ .count = DEFAULT_COUNT, .direct.id = "camera" };
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
 			return false;
@@ -130,6 +131,7 @@ static bool read_request(struct request *r, int argc, char **argv)
 	if (optind < argc)
 		r->camera = argv[optind++];
 	if (!secret_is_set(&r->direct.secret))
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 		secret_set(&r->direct.secret, getenv("BEDSIDE_ACCESS_CODE"));
 	/* One of both, and nothing more. */
 	return optind == argc && (r->camera != NULL) != (r->direct.driver[0] != '\0');

@@ -217,8 +217,7 @@ static void start_maker(struct rig *r)
 	timer_init(&m->sends, r->loop, on_send, m);
 	timer_init(&m->breaks, r->loop, on_break, m);
 	draw_gradient(c, 0x204060ff, 0xffe0c0ff);
-	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, 320, 240, 1280, 90, &m->jpeg, NULL),
-	          0);
+	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, 320, 240, 90, &m->jpeg, NULL), 0);
 	draw_canvas_free(c);
 	CHECK(m->jpeg->size > BAMBU_CAMERA_MIN_PICTURE);
 	CHECK_INT(tcp_listener_open(r->loop, "127.0.0.1", 0, on_accepted, m, &m->listener, NULL),

@@ -79,9 +79,7 @@ static struct frame *make_jpeg(unsigned width, unsigned height)
 	struct draw_canvas *c = draw_canvas_new(width, height);
 	struct frame *f = NULL;
 
-	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, width, height, (size_t)width * 4, 80,
-	                           &f, NULL),
-	          0);
+	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, width, height, 80, &f, NULL), 0);
 	draw_canvas_free(c);
 	return f;
 }

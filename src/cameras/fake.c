@@ -32,7 +32,6 @@
 #define DEFAULT_WIDTH 1280
 #define DEFAULT_HEIGHT 720
 #define DEFAULT_FPS 4.0
-#define QUALITY 85
 #define OUTLINE_POINTS 300
 #define FIRST_GUESS_US 8000000 /* of a layer's duration */
 
@@ -253,10 +252,14 @@ static void set_path(struct fake *f, const char *path)
 static unsigned plate_number(const char *plate)
 {
 	const char *at = strstr(plate, "plate_");
-	char digit[2] = { at ? at[6] : '0', '\0' };
+	char digits[4];
 	int64_t n;
 
-	return text_to_i64(digit, &n) ? (unsigned)n : 0;
+	if (!at)
+		return 0;
+	at += strlen("plate_");
+	text_copy_n(digits, sizeof(digits), at, strspn(at, "0123456789"));
+	return text_to_i64(digits, &n) ? (unsigned)n : 0;
 }
 
 static void hear_job(struct fake *f, const struct event_job *e)
@@ -323,7 +326,7 @@ static void run_drawing(void *arg)
 {
 	struct studio *s = arg;
 
-	if (scene_draw(s->scene, &s->view, s->width, s->height, QUALITY, &s->made, &s->err) < 0)
+	if (scene_draw(s->scene, &s->view, s->width, s->height, &s->made, &s->err) < 0)
 		s->made = NULL;
 }
 

@@ -53,8 +53,8 @@ static bool is_size_fine(unsigned width, unsigned height)
 	       (uint64_t)width * height <= JPEG_MAX_PIXELS;
 }
 
-int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, size_t stride,
-                     int quality, struct frame **ret, struct err *err)
+int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, int quality,
+                     struct frame **ret, struct err *err)
 {
 	if (!is_size_fine(width, height))
 		return err_set(err, -EINVAL, "cannot make a picture of %u×%u", width, height);
@@ -65,8 +65,8 @@ int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, size_
 
 	if (!h)
 		return err_set(err, -ENOMEM, "cannot start the JPEG encoder");
-	if (tjCompress2(h, rgbx, (int)width, (int)stride, (int)height, TJPF_RGBX, &bytes, &size,
-	                TJSAMP_420, quality, TJFLAG_NOREALLOC) != 0)
+	if (tjCompress2(h, rgbx, (int)width, 0, (int)height, TJPF_RGBX, &bytes, &size, TJSAMP_420,
+	                quality, TJFLAG_NOREALLOC) != 0)
 		return tj_failed(err, h, "making a JPEG");
 	*ret = finish_frame(STEAL_PTR(bytes), size, width, height);
 	return 0;
@@ -277,7 +277,7 @@ int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret
 	auto_free uint8_t *small = shrink_rgbx(&src, width, height);
 
 	jpeg_pixels_fini(&src);
-	rc = jpeg_encode_rgbx(small, width, height, (size_t)width * 4, quality, ret, err);
+	rc = jpeg_encode_rgbx(small, width, height, quality, ret, err);
 	if (rc < 0)
 		return rc;
 	(*ret)->captured_us = f->captured_us;

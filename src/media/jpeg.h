@@ -25,10 +25,10 @@ struct jpeg_pixels {
 
 void jpeg_pixels_fini(struct jpeg_pixels *p);
 
-/* A JPEG (baseline, 4:2:0) of RGBX rows of `stride` bytes. The frame has its size set, but no
+/* A JPEG (baseline, 4:2:0) of RGBX rows without a gap. The frame has its size set, but no
  * times; one reference, the caller's. `quality` is 1 to 100. */
-int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, size_t stride,
-                     int quality, struct frame **ret, struct err *err) MUST_CHECK;
+int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, int quality,
+                     struct frame **ret, struct err *err) MUST_CHECK;
 
 /* The same of a raw frame (FRAME_I420, FRAME_NV12, FRAME_YUYV); times and number are kept. */
 int jpeg_encode_frame(const struct frame *raw, int quality, struct frame **ret,

@@ -118,9 +118,7 @@ static struct frame *make_jpeg(unsigned width, unsigned height)
 
 	draw_gradient(c, 0x204060ff, 0xe0c080ff);
 	draw_disc(c, (float)width / 2, (float)height / 2, (float)height / 4, 0xff4020ff);
-	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, width, height, (size_t)width * 4, 85,
-	                           &f, &err),
-	          0);
+	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, width, height, 85, &f, &err), 0);
 	draw_canvas_free(c);
 	return f;
 }

@@ -118,8 +118,8 @@ int nosignal_draw(const struct nosignal *n, struct frame **ret, struct err *err)
 	write_wrapped(&p, n->text, 15, 0xd4dbe2ff);
 	write_since(&p, n->since_wall_ms);
 
-	int rc = jpeg_encode_rgbx((const uint8_t *)p.canvas->pixels, width, height,
-	                          (size_t)width * 4, QUALITY, ret, err);
+	int rc = jpeg_encode_rgbx((const uint8_t *)p.canvas->pixels, width, height, QUALITY, ret,
+	                          err);
 
 	draw_canvas_free(p.canvas);
 	return rc;

@@ -22,6 +22,7 @@
 #define RISE_SIN 0.5299F
 
 #define DEFAULT_BED_MM 256
+#define DEFAULT_QUALITY 85
 #define DEFAULT_COLOR 0xf0803cffU
 #define CLOSED_GAP 12   /* 0.1 mm: seams leave a gap */
 #define MAX_LAYERS 2000 /* drawn one by one from scratch; more are thinned out */
@@ -747,7 +748,7 @@ static float current_z(const struct scene_view *v)
 }
 
 int scene_draw(struct scene *s, const struct scene_view *v, unsigned width, unsigned height,
-               int quality, struct frame **ret, struct err *err)
+               struct frame **ret, struct err *err)
 {
 	if (width < 160 || height < 90 || width > 4096 || height > 4096)
 		return err_set(err, -EINVAL, "cannot draw a picture of %u×%u", width, height);
@@ -759,6 +760,6 @@ int scene_draw(struct scene *s, const struct scene_view *v, unsigned width, unsi
 	draw_copy(s->frame, s->backdrop);
 	draw_motion(s, v, isfinite(z) ? z : 0);
 	draw_overlay(s, v, z);
-	return jpeg_encode_rgbx((const uint8_t *)s->frame->pixels, width, height, (size_t)width * 4,
-	                        quality, ret, err);
+	return jpeg_encode_rgbx((const uint8_t *)s->frame->pixels, width, height,
+	                        v->quality > 0 ? v->quality : DEFAULT_QUALITY, ret, err);
 }

@@ -42,6 +42,7 @@ struct scene_view {
 	int percent;       /* -1 unknown */
 	int64_t elapsed_s; /* of the job, -1 unknown */
 	int64_t wall_ms;   /* time of day, 0: not shown */
+	int quality;       /* of the JPEG, 1 to 100; 0: 85 */
 	char title[64];    /* "A1 in the workshop" */
 	char file[128];
 	char state[96]; /* "printing", "paused: filament ran out" */
@@ -58,4 +59,4 @@ void scene_forget(struct scene *s);
 
 /* A JPEG of `width` × `height` pixels (160×90 to 4096×4096), without times; the caller's. */
 int scene_draw(struct scene *s, const struct scene_view *v, unsigned width, unsigned height,
-               int quality, struct frame **ret, struct err *err) MUST_CHECK;
+               struct frame **ret, struct err *err) MUST_CHECK;

@@ -45,7 +45,7 @@ static struct jpeg_pixels draw_view(struct scene *s, const struct scene_view *v)
 	struct jpeg_pixels p = { 0 };
 	struct jpeg_info info;
 
-	CHECK_INT(scene_draw(s, v, 640, 360, 90, &f, NULL), 0);
+	CHECK_INT(scene_draw(s, v, 640, 360, &f, NULL), 0);
 	CHECK_INT(jpeg_scan(f->data, f->size, &info, NULL), 0);
 	CHECK_INT(info.width, 640);
 	CHECK_INT(info.height, 360);
@@ -169,12 +169,12 @@ TEST(scene_bears_values_that_make_no_sense)
 	v.percent = 400;
 	v.bed_x_mm = -3;
 	memset(v.file, 0xff, sizeof(v.file) - 1);
-	CHECK_INT(scene_draw(s, &v, 160, 90, 1, &f, NULL), 0);
+	CHECK_INT(scene_draw(s, &v, 160, 90, &f, NULL), 0);
 	frame_unref(f);
 	v.layer = -7;
-	CHECK_INT(scene_draw(s, &v, 160, 90, 1, &f, NULL), 0);
+	CHECK_INT(scene_draw(s, &v, 160, 90, &f, NULL), 0);
 	frame_unref(f);
-	CHECK_INT(scene_draw(s, &v, 10, 10, 1, &f, NULL), -EINVAL);
+	CHECK_INT(scene_draw(s, &v, 10, 10, &f, NULL), -EINVAL);
 	scene_free(s);
 	gcode_outline_free(o);
 }

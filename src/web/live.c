@@ -154,7 +154,7 @@ static void draw_card(void *arg)
 		(void)draw_text(c, &small, line);
 		small.y += 28;
 	}
-	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, c->width, c->height, c->width * 4ul, 80,
+	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, c->width, c->height, 80,
 	                     &d->jpeg, NULL) < 0)
 		d->jpeg = NULL;
 	draw_canvas_free(c);

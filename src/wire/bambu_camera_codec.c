@@ -41,8 +41,9 @@ bool bambu_camera_login_write(uint8_t dst[BAMBU_CAMERA_LOGIN_SIZE], const char *
 	memset(dst, 0, BAMBU_CAMERA_LOGIN_SIZE);
 	put_le32(dst, LOGIN_BODY_SIZE);
 	put_le32(dst + 4, LOGIN_TYPE);
-	memcpy(dst + USER_AT, user, user_size);
-	memcpy(dst + CODE_AT, code, code_size);
+	/* Names of full length have no NUL behind them: that is the format. */
+	memcpy(dst + USER_AT, user, user_size); /* NOLINT(bugprone-not-null-terminated-result) */
+	memcpy(dst + CODE_AT, code, code_size); /* NOLINT(bugprone-not-null-terminated-result) */
 	return true;
 }
 

@@ -102,7 +102,8 @@ static void drawing_run(void *arg)
 	struct drawing *d = arg;
 	struct err err;
 
-	if (scene_draw(d->scene, &d->view, d->width, d->height, JPEG_QUALITY, &d->frame, &err) < 0)
+	d->view.quality = JPEG_QUALITY;
+	if (scene_draw(d->scene, &d->view, d->width, d->height, &d->frame, &err) < 0)
 		log_debug(NULL, "simulated printer: %s", err.text);
 }
 
