@@ -392,9 +392,13 @@ void cameras_free(struct cameras *cs)
 {
 	if (!cs)
 		return;
-	while (cs->cameras) {
-		assert(cs->cameras->busy == 0);
-		remove_camera(cs->cameras, NULL);
+
+	struct camera *c, *next;
+
+	DL_FOREACH_SAFE(cs->cameras, c, next)
+	{
+		assert(c->busy == 0);
+		remove_camera(c, NULL);
 	}
 	free(cs);
 }

@@ -94,6 +94,7 @@ static void end_shot(struct camera_shot *s)
 {
 	struct camera *c = s->camera;
 
+	assert(c);
 	if (c->next_to_serve == s)
 		c->next_to_serve = s->next;
 	DL_DELETE(c->shots, s);

@@ -128,8 +128,10 @@ void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,
 
 void probes_end(struct camera *c, const struct err *err)
 {
-	while (c->probes) {
-		struct camera_probe *p = c->probes;
+	struct camera_probe *p, *next;
+
+	DL_FOREACH_SAFE(c->probes, p, next)
+	{
 		struct camera_test_result result = p->result;
 		void (*done)(void *arg, const struct camera_test_result *r) = p->done;
 		void *arg = p->arg;

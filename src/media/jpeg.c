@@ -8,6 +8,7 @@
 #include "media/frame.h"
 #include "media/jpeg_scan.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,36 +220,41 @@ int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jp
 	return 0;
 }
 
-/* Averages boxes; for factors below two, which the decoder's scaling leaves. */
+/* Which pixels become one: from x0, y0 to before x1, y1. */
+struct box {
+	unsigned x0, x1, y0, y1;
+};
+
+static void average(const struct jpeg_pixels *src, const struct box *b, uint8_t *to)
+{
+	unsigned sum[3] = { 0 }, n = (b->x1 - b->x0) * (b->y1 - b->y0);
+
+	assert(n > 0);
+	for (unsigned y = b->y0; y < b->y1; y++) {
+		const uint8_t *p = src->rgbx + 4 * ((size_t)y * src->width + b->x0);
+
+		for (unsigned x = b->x0; x < b->x1; x++, p += 4)
+			for (int i = 0; i < 3; i++)
+				sum[i] += p[i];
+	}
+	for (int i = 0; i < 3; i++)
+		to[i] = (uint8_t)(sum[i] / n);
+	to[3] = 0xff;
+}
+
+/* For factors below two, which the decoder's scaling leaves. */
 static uint8_t *shrink_rgbx(const struct jpeg_pixels *src, unsigned width, unsigned height)
 {
 	uint8_t *dst = mem_grow(NULL, (size_t)width * height, 4);
 
 	for (unsigned y = 0; y < height; y++) {
-		unsigned y0 = (unsigned)((uint64_t)y * src->height / height);
-		unsigned y1 = MAX(y0 + 1, (unsigned)((uint64_t)(y + 1) * src->height / height));
+		struct box b = { .y0 = (unsigned)((uint64_t)y * src->height / height) };
 
+		b.y1 = MAX(b.y0 + 1, (unsigned)((uint64_t)(y + 1) * src->height / height));
 		for (unsigned x = 0; x < width; x++) {
-			unsigned x0 = (unsigned)((uint64_t)x * src->width / width);
-			unsigned x1 =
-				MAX(x0 + 1, (unsigned)((uint64_t)(x + 1) * src->width / width));
-			unsigned sum[3] = { 0 }, n = (x1 - x0) * (y1 - y0);
-
-			for (size_t i = 0; i < n; i++) {
-				size_t sx = x0 + i % (x1 - x0), sy = y0 + i / (x1 - x0);
-				const uint8_t *p = src->rgbx + 4 * (sy * src->width + sx);
-
-				sum[0] += p[0];
-				sum[1] += p[1];
-				sum[2] += p[2];
-			}
-
-			uint8_t *to = dst + 4 * ((size_t)y * width + x);
-
-			to[0] = (uint8_t)(sum[0] / n);
-			to[1] = (uint8_t)(sum[1] / n);
-			to[2] = (uint8_t)(sum[2] / n);
-			to[3] = 0xff;
+			b.x0 = (unsigned)((uint64_t)x * src->width / width);
+			b.x1 = MAX(b.x0 + 1, (unsigned)((uint64_t)(x + 1) * src->width / width));
+			average(src, &b, dst + 4 * ((size_t)y * width + x));
 		}
 	}
 	return dst;
@@ -261,12 +267,13 @@ int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret
 
 	if (rc < 0)
 		return rc;
+	assert(info.width > 0 && info.height > 0);
 	if (info.width <= width || width == 0) {
 		*ret = frame_ref(f);
 		return 0;
 	}
 
-	struct jpeg_pixels src;
+	struct jpeg_pixels src = { 0 };
 
 	rc = jpeg_decode(f->data, f->size, width, &src, err);
 	if (rc < 0)

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,7 @@ static int check_ends(struct bambu_camera_parser *p, struct err *err)
 {
 	const uint8_t *pic = p->picture;
 
+	assert(pic);
 	if ((p->have > 0 && pic[0] != 0xff) || (p->have > 1 && pic[1] != 0xd8))
 		return broken(p, err, "what it sent does not begin like a picture");
 	if (p->have == p->size && (pic[p->size - 2] != 0xff || pic[p->size - 1] != 0xd9))
@@ -142,6 +144,7 @@ int bambu_camera_parse(struct bambu_camera_parser *p, const uint8_t **bytes, siz
 		if (rc < 0)
 			return rc;
 	}
+	assert(p->picture);
 	p->have += take(p, p->picture + p->have, p->size - p->have, bytes, size);
 	rc = check_ends(p, err);
 	if (rc < 0)
