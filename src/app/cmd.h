@@ -8,11 +8,13 @@
 
 #pragma once
 
+int cmd_backup(int argc, char **argv);
 int cmd_camera(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_discover(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 int cmd_user(int argc, char **argv);

@@ -20,6 +20,8 @@ static int cmd_help(int argc, char **argv);
 
 /* In the order of `bedside help`. */
 static const struct verb verbs[] = {
+	{ "backup", cmd_backup, "[--with-frames] [--data DIR] DEST",
+	  "copy everything into the new folder DEST, while Bedside runs" },
 	{ "camera", cmd_camera, "test CAMERA | test --bambu ADDRESS --serial S --code C",
 	  "take pictures with one camera and say how it went" },
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",
@@ -32,6 +34,8 @@ static const struct verb verbs[] = {
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",
 	  "make another film from the pictures of a session" },
+	{ "restore", cmd_restore, "[--data DIR] FROM | --set-aside",
+	  "put a backup back, or a damaged database out of the way" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
 	  "be a Bambu printer, for trying things out (simulate --help)" },
 	{ "user", cmd_user, "add|passwd|remove NAME | list",

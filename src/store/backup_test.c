@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "store/backup.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/test.h"
+#include "base/text.h"
+#include "core/fs.h"
+#include "core/loop.h"
+#include "store/repo.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SESSION "01JDA0000000000000000SE001"
+
+static void put_file(const char *dir, const char *name, const char *text)
+{
+	auto_free char *path = mem_printf("%s/%s", dir, name);
+	auto_free char *parent = mem_str(path);
+
+	*strrchr(parent, '/') = '\0';
+	CHECK_INT(fs_make_dirs(parent, NULL), 0);
+	CHECK_INT(fs_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+}
+
+static bool holds(const char *dir, const char *name, const char *text)
+{
+	auto_free char *path = mem_printf("%s/%s", dir, name);
+	auto_buf struct buf b = { 0 };
+
+	return fs_read(path, 1 << 20, &b, NULL) == 0 && strcmp(buf_peek(&b), text) == 0;
+}
+
+static bool exists(const char *dir, const char *name)
+{
+	auto_free char *path = mem_printf("%s/%s", dir, name);
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static int set_value(struct db *db, void *arg, struct err *err)
+{
+	return repo_setting_set(db, "k", arg, err);
+}
+
+static int get_value(struct db *db, void *arg, struct err *err)
+{
+	return repo_setting_get(db, "k", arg, 16, err);
+}
+
+static void make_data(const char *dir, const char *value)
+{
+	struct loop *l = loop_new_simulated(0);
+	char text[16];
+	struct store *s;
+
+	TEXT_SET(text, value);
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(store_call(s, set_value, text, NULL), 0);
+	store_close(s);
+	loop_free(l);
+}
+
+static void fill_data(const char *dir)
+{
+	make_data(dir, "old");
+	put_file(dir, "printers.d/a1.yaml", "name: a1\n");
+	put_file(dir, "films/lid.mp4", "film");
+	put_file(dir, "films/.half.mp4", "half");
+	put_file(dir, "sessions/" SESSION "/session.json", "{}");
+	put_file(dir, "sessions/" SESSION "/manifest", "one\ntwo\nthr");
+	put_file(dir, "sessions/" SESSION "/a1/000001.jpg", "picture");
+	put_file(dir, "sessions/" SESSION "/film/piece.mp4", "piece");
+	put_file(dir, "sessions/strange/manifest", "x");
+	put_file(dir, "conf/bedside.yaml", "port: 8484\n");
+}
+
+TEST(a_backup_holds_what_is_worth_keeping_and_whole_lines_only)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/copy", test_tmp_dir());
+	auto_free char *config = mem_printf("%s/conf/bedside.yaml", dir);
+	struct backup_options o = { .config_path = config };
+
+	fill_data(dir);
+	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
+	CHECK(exists(to, "backup.json") && exists(to, "bedside.db"));
+	CHECK(holds(to, "printers.d/a1.yaml", "name: a1\n") && holds(to, "films/lid.mp4", "film"));
+	CHECK(holds(to, "sessions/" SESSION "/manifest", "one\ntwo\n"));
+	CHECK(holds(to, "bedside.yaml", "port: 8484\n"));
+	CHECK(!exists(to, "films/.half.mp4") && !exists(to, "sessions/strange"));
+	CHECK(!exists(to, "sessions/" SESSION "/a1") && !exists(to, "sessions/" SESSION "/film"));
+	CHECK_INT(backup_write(dir, to, &o, NULL), -EEXIST);
+}
+
+TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/copy", test_tmp_dir());
+	struct backup_options o = { .has_frames = true };
+	struct backup_result r;
+	struct loop *l = loop_new_simulated(0);
+	struct store *s;
+	struct err err = { 0 };
+	char value[16] = "";
+
+	fill_data(dir);
+	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
+	CHECK(holds(to, "sessions/" SESSION "/a1/000001.jpg", "picture"));
+	CHECK(!exists(to, "sessions/" SESSION "/film"));
+
+	auto_free char *gone = mem_printf("%s/sessions/" SESSION, dir);
+
+	CHECK_INT(fs_remove(gone, NULL), 0);
+	make_data(dir, "new");
+	put_file(dir, "printers.d/b2.yaml", "name: b2\n");
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(backup_restore(to, dir, &r, &err), -EBUSY);
+	CHECK(strstr(err.text, "stop Bedside first"));
+	store_close(s);
+	CHECK_INT(backup_restore(to, dir, &r, &err), 0);
+	CHECK(r.n_files >= 6 && strstr(r.aside, "replaced-"));
+	CHECK(holds(dir, "sessions/" SESSION "/a1/000001.jpg", "picture"));
+	CHECK(!exists(dir, "printers.d/b2.yaml") && !exists(dir, "restoring"));
+	CHECK(holds(r.aside, "printers.d/b2.yaml", "name: b2\n"));
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(store_call(s, get_value, value, NULL), 0);
+	CHECK_STR(value, "old");
+	store_close(s);
+	loop_free(l);
+}
+
+TEST(a_damaged_backup_changes_nothing)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/copy", test_tmp_dir());
+	struct backup_options o = { 0 };
+	struct backup_result r;
+	struct err err = { 0 };
+
+	fill_data(dir);
+	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
+	put_file(to, "films/lid.mp4", "fiLm");
+	put_file(dir, "films/lid.mp4", "mine");
+	CHECK_INT(backup_restore(to, dir, &r, &err), -EBADMSG);
+	CHECK(strstr(err.text, "Nothing was changed"));
+	CHECK(holds(dir, "films/lid.mp4", "mine") && exists(dir, "bedside.db"));
+	CHECK(!exists(dir, "restoring"));
+	put_file(to, "backup.json",
+	         "{\"files\":[{\"path\":\"films/../../x\",\"size\":1,\"crc32c\":\"00000000\"}]}");
+	CHECK_INT(backup_restore(to, dir, &r, &err), -EBADMSG);
+	CHECK_INT(backup_restore(dir, dir, &r, &err), -ENOENT);
+	CHECK(strstr(err.text, "no backup of Bedside"));
+}
