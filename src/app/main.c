@@ -30,6 +30,8 @@ static const struct verb verbs[] = {
 	  "list printers that announce themselves, add one by its access code" },
 	{ "doctor", cmd_doctor, "[--json] PRINTER",
 	  "try each hop to a printer and say what to do" },
+	{ "gcode", cmd_gcode, "FILE [--json] [--plate N] [--thumbnail OUT.png]",
+	  "say what a sliced job says: layers, times, filament" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

@@ -42,22 +42,29 @@ static void layers_finish(struct gcode_index *ix, uint64_t end)
 	ix->is_by_object = object > 0;
 }
 
+/* Grams of one tool; NAN if its density is unknown. */
+static double tool_grams(const struct gcode_tool *t)
+{
+	double mm = isnan(t->mm_named) ? t->mm_moves : t->mm_named;
+
+	if (!isnan(t->g_named))
+		return t->g_named;
+	if (t->density > 0)
+		return mm * M_PI * t->diameter_mm * t->diameter_mm / 4 * t->density / 1000;
+	return mm > 0 ? (double)NAN : 0;
+}
+
+/* Figures of the slicer count alone where it gives any: start code feeds tools it does not use. */
 static void filament_finish(struct gcode_index *ix)
 {
+	bool is_named = false;
 	double sum = 0;
 
-	for (unsigned i = 0; i < ix->n_tools; i++) {
-		struct gcode_tool *t = &ix->tools[i];
-		double mm = isnan(t->mm_named) ? t->mm_moves : t->mm_named;
-		double area = M_PI * t->diameter_mm * t->diameter_mm / 4;
-
-		if (!isnan(t->g_named) && t->g_named > 0)
-			sum += t->g_named;
-		else if (t->density > 0)
-			sum += mm * area * t->density / 1000;
-		else if (mm > 0)
-			return; /* filament_g stays unknown */
-	}
+	for (unsigned i = 0; i < ix->n_tools; i++)
+		is_named |= ix->tools[i].g_named > 0;
+	for (unsigned i = 0; i < ix->n_tools; i++)
+		if (!is_named || ix->tools[i].g_named > 0)
+			sum += tool_grams(&ix->tools[i]);
 	if (ix->n_tools > 0)
 		ix->filament_g = sum;
 }

@@ -136,8 +136,8 @@ struct gcode_index {
 	/* The layer in which the text makes the printer report so many percent (M73 P); 0 before the
 	 * first layer, UINT32_MAX where that number is never reported. */
 	uint32_t percent_layer[101];
-	double z_min, z_max; /* of the layers; NAN without any */
-	double z_max_named;  /* NAN if not named */
+	double z_min, z_max;                           /* of the layers; NAN without any */
+	double z_max_named;                            /* NAN if not named */
 	double layer_height_mm, first_layer_height_mm; /* settings; 0 if not named */
 	unsigned n_layers_named;                       /* 0 if not named */
 	struct gcode_box box;                          /* of all layers */
@@ -152,6 +152,8 @@ struct gcode_index {
 	char **objects; /* labels of the parts on the bed */
 	size_t n_objects;
 	char printer_model[64], bed_type[48]; /* "" if not named */
+
+	unsigned plate, n_plates; /* of a 3MF; else 0 */
 
 	uint64_t n_bytes, n_lines, n_moves, n_extruding;
 	struct gcode_outline *outline; /* NULL unless asked for; see gcode/outline.h */

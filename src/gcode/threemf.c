@@ -427,6 +427,8 @@ int gcode_threemf_index(struct gcode_threemf *t, unsigned number,
 	rc = gcode_scan_end(s, &ix, err);
 	if (rc < 0)
 		return rc;
+	ix->plate = p->number;
+	ix->n_plates = (unsigned)t->n_plates;
 	index_complete(ix, p);
 	index_thumbnail(t, p->number, ix);
 	*ret = ix;
