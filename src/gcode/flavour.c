@@ -390,29 +390,47 @@ static bool read_setting(struct gcode_text t, struct gcode_note *note)
 	return true;
 }
 
-void gcode_flavour_read(struct gcode_text t, enum gcode_slicer slicer, struct gcode_note *ret)
+#define NO_RULE 0xff
+_Static_assert(ARRAY_LEN(rules) < sizeof((struct gcode_flavour){ 0 }.next), "room for the rules");
+
+void gcode_flavour_init(struct gcode_flavour *f)
+{
+	memset(f, NO_RULE, sizeof(*f));
+	for (size_t i = ARRAY_LEN(rules); i-- > 0;) {
+		uint8_t *first = &f->first[rules[i].prefix[0] & 127];
+
+		f->next[i] = *first;
+		*first = (uint8_t)i;
+	}
+}
+
+/* Applies one rule to a comment that begins with its prefix. */
+static bool rule_read(const struct rule *r, struct gcode_text t, struct gcode_note *ret)
+{
+	ret->kind = r->kind;
+	ret->marker = r->kind == GCODE_NOTE_LAYER ? (enum gcode_marker)r->arg : 0;
+	ret->slicer = r->kind == GCODE_NOTE_SLICER ? (enum gcode_slicer)r->arg : 0;
+	ret->height = 0;
+	if (r->kind == GCODE_NOTE_THUMBNAIL)
+		ret->number = r->arg;
+	if (!r->read || r->read(gcode_text_trim(skip(t, strlen(r->prefix))), ret))
+		return true;
+	*ret = (struct gcode_note){ .number = -1, .value = NAN };
+	return false;
+}
+
+void gcode_flavour_read(const struct gcode_flavour *f, struct gcode_text t,
+                        enum gcode_slicer slicer, struct gcode_note *ret)
 {
 	*ret = (struct gcode_note){ .number = -1, .value = NAN };
 	while (t.size > 0 && t.at[0] == ';')
 		t = skip(t, 1);
 	t = gcode_text_trim(t);
-	if (t.size == 0)
+	if (t.size == 0 || (t.at[0] & 128))
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
-		const struct rule *r = &rules[i];
-
-		if (r->prefix[0] != t.at[0] || !gcode_text_starts(t, r->prefix))
-			continue;
-		ret->kind = r->kind;
-		ret->marker = r->kind == GCODE_NOTE_LAYER ? (enum gcode_marker)r->arg : 0;
-		ret->slicer = r->kind == GCODE_NOTE_SLICER ? (enum gcode_slicer)r->arg : 0;
-		ret->height = 0;
-		if (r->kind == GCODE_NOTE_THUMBNAIL)
-			ret->number = r->arg;
-		if (!r->read || r->read(gcode_text_trim(skip(t, strlen(r->prefix))), ret))
+	for (uint8_t i = f->first[(uint8_t)t.at[0]]; i != NO_RULE; i = f->next[i])
+		if (gcode_text_starts(t, rules[i].prefix) && rule_read(&rules[i], t, ret))
 			return;
-		*ret = (struct gcode_note){ .number = -1, .value = NAN };
-	}
 	if (slicer == GCODE_SLICER_SIMPLIFY3D && read_bare_feature(t, ret))
 		return;
 	(void)read_setting(t, ret);

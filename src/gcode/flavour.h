@@ -8,7 +8,7 @@
  * SuperSlicer, Slic3r 1.3, Cura 4, Simplify3D 4–5, ideaMaker 4, KISSlicer 1.6–2, IceSL and
  * Kiri:Moto 3.
  *
- * Thread: any; nothing here keeps state. The text of a note is borrowed from the comment.
+ * Thread: any. The text of a note is borrowed from the comment.
  */
 
 #pragma once
@@ -61,10 +61,18 @@ struct gcode_note {
 	struct gcode_text text, more;
 };
 
+/* Which forms begin with which character: made once per scan, then read-only. */
+struct gcode_flavour {
+	uint8_t first[128];
+	uint8_t next[128];
+};
+
+void gcode_flavour_init(struct gcode_flavour *f);
+
 /* Reads one comment, from after its first ';' to before the line's end, into `ret`, which is
  * all there is to know about it (GCODE_NOTE_NONE for most). `slicer` is what is known so far. */
-void gcode_flavour_read(struct gcode_text comment, enum gcode_slicer slicer,
-                        struct gcode_note *ret);
+void gcode_flavour_read(const struct gcode_flavour *f, struct gcode_text comment,
+                        enum gcode_slicer slicer, struct gcode_note *ret);
 
 /* The first number in `t`, and what follows it in `ret_rest` (may be NULL). False without one. */
 bool gcode_text_number(struct gcode_text t, double *ret, struct gcode_text *ret_rest);

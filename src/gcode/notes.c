@@ -469,7 +469,8 @@ void scan_comment(struct gcode_scan *s, const char *p, const char *end, const ch
 
 	if (s->in_thumbnail && thumbnail_line(s, p, end))
 		return;
-	gcode_flavour_read((struct gcode_text){ p, (size_t)(end - p) }, s->ix->slicer, &note);
+	gcode_flavour_read(&s->flavour, (struct gcode_text){ p, (size_t)(end - p) }, s->ix->slicer,
+	                   &note);
 	note_take(s, &note, at);
 }
 

@@ -18,7 +18,8 @@
 #define GCODE_NUMBER_SLACK 8
 
 /* A number too long for the quick way: up to 9 + 9 digits count, the rest is passed over. */
-static inline const char *gcode_number_slow(const char *p, double *ret)
+static __attribute__((noinline, cold, unused)) const char *gcode_number_slow(const char *p,
+                                                                             double *ret)
 {
 	double whole = 0;
 	double part = 0;
@@ -39,7 +40,8 @@ static inline const char *gcode_number_slow(const char *p, double *ret)
 }
 
 /* The number at `p` without a sign, 0 if there are no digits. Returns what follows it. */
-static inline const char *gcode_number_plain(const char *p, double *ret)
+static inline __attribute__((always_inline)) const char *gcode_number_plain(const char *p,
+                                                                            double *ret)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	static const double scale[8] = { 1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7 };
@@ -78,7 +80,7 @@ static inline const char *gcode_number_plain(const char *p, double *ret)
 	return gcode_number_slow(p, ret);
 }
 
-static inline const char *gcode_number(const char *p, double *ret)
+static inline __attribute__((always_inline)) const char *gcode_number(const char *p, double *ret)
 {
 	bool is_negative = *p == '-';
 	double v;

@@ -59,6 +59,7 @@ struct gcode_scan {
 	size_t cap_layers, cap_uses;
 
 	/* comments */
+	struct gcode_flavour flavour;
 	enum gcode_feature feature;
 	struct scan_anchor *anchors;
 	size_t n_anchors, cap_anchors;
