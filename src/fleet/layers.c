@@ -451,8 +451,11 @@ void layers_end(struct layers *l, int64_t mono_us, int64_t wall_ms, enum layers_
 		            .filled_confidence = 0.3,
 		            .reason = "the print is finished: the last layer's report never came" };
 
+	/* What was held back as maybe another job's was this one's after all. */
+	if (l->said == 0 && l->start == LAYERS_JOINED && l->held > 0 && l->held <= total)
+		l->said = l->held - 1;
 	if (!l->is_over && outcome == LAYERS_FINISHED && total > 0 &&
-	    (l->said > 0 || l->start == LAYERS_FROM_START))
+	    (l->said > 0 || l->held > 0 || l->start == LAYERS_FROM_START))
 		say_up_to(l, &s);
 	l->is_over = true;
 }
