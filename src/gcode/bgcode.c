@@ -393,8 +393,11 @@ static int take_gcode(struct reader *r, const struct block *b, const uint8_t *by
 static int block_take(struct reader *r, const struct block *b, struct err *err)
 {
 	const uint8_t *bytes;
-	int rc = block_unpack(r, b, &bytes, err);
+	int rc;
 
+	if (b->size == 0)
+		return 0;
+	rc = block_unpack(r, b, &bytes, err);
 	if (rc < 0)
 		return rc;
 	switch ((enum block_type)b->type) {

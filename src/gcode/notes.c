@@ -14,7 +14,7 @@
 
 static void set_text(char *dst, size_t size, struct gcode_text t)
 {
-	(void)text_copy_n(dst, size, t.at, t.size);
+	(void)text_copy_n(dst, size, t.size > 0 ? t.at : "", t.size);
 	text_clean(dst);
 }
 

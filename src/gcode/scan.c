@@ -674,6 +674,8 @@ void gcode_scan_feed(struct gcode_scan *s, const void *text, size_t size)
 	const char *p = text;
 	const char *end = p + size;
 
+	if (size == 0)
+		return;
 	s->ix->n_bytes += size;
 	if (s->carry.size > 0 || s->is_skipping)
 		p += carry_fill(s, p, size);

@@ -261,7 +261,7 @@ static void plate_json(struct gcode_threemf *t, struct gcode_plate *p)
 	json_t *root = json_loadb(buf_peek(&text), text.size, JSON_REJECT_DUPLICATES, NULL);
 	const char *bed = json_string_value(json_object_get(root, "bed_type"));
 
-	set_clean(p->bed_type, sizeof(p->bed_type), bed);
+	set_clean(p->bed_type, sizeof(p->bed_type), bed ? bed : "");
 	p->is_by_object = json_is_true(json_object_get(root, "is_seq_print"));
 	json_decref(root);
 	buf_fini(&text);
