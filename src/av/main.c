@@ -84,7 +84,7 @@ static int usage(void)
 {
 	(void)fputs(
 		"usage: bedside-av encode --session DIR --camera ID --out FILM.mp4 [--poster "
-	        "P.jpg]\n"
+		"P.jpg]\n"
 		"         [--fps N | --duration S] [--hold S] [--crf N] [--width W --height H]\n"
 		"         [--preset NAME] [--expect N] [--min-frames N] [--group N] [--threads N]\n"
 		"         [--name TRACK] [--follow] [--replace] [--die-with-parent]\n"
