@@ -110,6 +110,12 @@ export function progressSentence(p: Printer, now: number): string {
   return p.activity === 'idle' ? words.progress.idle : words.progress.unknown;
 }
 
+/** What stage it is in, unless that says no more than the activity does. */
+export function stageText(p: Printer): string {
+  const text = p.stage?.text ?? '';
+  return text.toLowerCase() === p.activity || (p.pause !== '' && text.toLowerCase().startsWith('paused')) ? '' : text;
+}
+
 /** Smaller comes first: what needs a person, then what works, then what rests. */
 export function urgency(p: Printer, cameras: Camera[], session: Session | null): number {
   const tone = status(p).tone;

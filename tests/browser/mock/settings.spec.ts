@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+import { card, expect, signIn, test } from '../support';
+
+test('a printer is found and added; an unknown certificate only after a yes', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/printers');
+  await page.getByRole('button', { name: 'Look for printers' }).click();
+  await expect(page.getByText('3 printers found')).toBeVisible();
+  await page.getByRole('listitem').filter({ hasText: 'Hanna' }).getByRole('button', { name: 'Add' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog).toContainText('AB12 AB12');
+  await dialog.getByLabel('Access code', { exact: true }).fill('12345678');
+  await expect(dialog.getByRole('button', { name: 'Add the printer' })).toBeDisabled();
+  await dialog.getByRole('checkbox').check();
+  await dialog.getByRole('button', { name: 'Add the printer' }).click();
+  await expect(dialog).toHaveCount(0);
+  expect(mock.log.orders.at(-1)).toEqual({
+    add: { name: 'Hanna', driver: 'bambu', address: '192.168.1.61', serial: '03919A123456789', access_code: '12345678', trust: `sha256:${'ab12'.repeat(16)}` },
+  });
+  await page.goto(`${mock.url}#/printers`);
+  await expect(page.getByRole('heading', { name: 'Hanna' })).toBeVisible();
+});
+
+test('removing a printer asks first', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/printers');
+  await page.getByRole('button', { name: 'Remove Dora' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
+  await expect(page.getByRole('cell', { name: 'Dora' })).toHaveCount(0);
+  await page.goto(`${mock.url}#/printers`);
+  await expect(card(page, 'dora')).toHaveCount(0);
+});
+
+test('the doctor says what to do, and a refused certificate is trusted after a confirmation', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/printers/gerda/service');
+  await page.getByRole('button', { name: 'Examine the connection' }).click();
+  await expect(page.getByText('2 steps are not in order. Begin with the first.')).toBeVisible();
+  await expect(page.getByText('Compare the fingerprint below')).toBeVisible();
+  await expect(page.locator('[data-test=fingerprint]')).toContainText('3F1B 3F1B');
+  await page.getByRole('button', { name: 'Trust exactly this certificate' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Trust exactly this certificate' }).click();
+  await expect(page.getByText('The certificate is pinned.')).toBeVisible();
+  expect(mock.log.orders.at(-1)).toEqual({ id: 'gerda', pin: '3f1b'.repeat(16) });
+  await page.getByRole('button', { name: 'Show the raw report' }).click();
+  await expect(page.locator('pre')).toContainText('gcode_state');
+});
+
+test('users are added, changed and deleted; the first administrator stays', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/users');
+  await expect(page.getByRole('row').filter({ hasText: 'first administrator' }).getByRole('button', { name: 'Change' })).toBeDisabled();
+  await page.getByRole('button', { name: 'Add a user' }).click();
+  await page.getByRole('dialog').getByLabel('Name').fill('guest');
+  await page.getByRole('dialog').getByLabel('Password', { exact: true }).fill('guest-password');
+  await page.getByRole('dialog').getByLabel('Account ends').selectOption('1440');
+  await page.getByRole('dialog').getByRole('button', { name: 'Add a user' }).click();
+  const row = page.getByRole('row').filter({ hasText: 'guest' });
+  await expect(row).toContainText('viewer');
+  await row.getByRole('button', { name: 'Change' }).click();
+  await page.getByRole('dialog').getByRole('radio', { name: /operator/ }).check();
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await expect(row).toContainText('operator');
+  await row.getByRole('button', { name: 'Delete guest' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+  await expect(row).toHaveCount(0);
+});
+
+test('an API key is shown once', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/keys');
+  await page.getByRole('button', { name: 'Make a key' }).click();
+  await page.getByLabel('What it is for').fill('dashboard');
+  await page.getByRole('dialog').getByRole('button', { name: 'Make a key' }).click();
+  await expect(page.locator('#secret')).toContainText(/^sk_\d+_[0-9a-f]{32}$/);
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click();
+  await expect(page.locator('#secret')).toHaveCount(0);
+  await expect(page.getByRole('row').filter({ hasText: 'dashboard' })).toContainText('read');
+});
+
+test('storage, cameras, audit log and appearance', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/storage');
+  await expect(page.getByText('214 GB free of 512 GB')).toBeVisible();
+  const wait = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download a backup' }).click();
+  expect((await wait).suggestedFilename()).toBe('bedside-backup.zip');
+  mock.storage.free_bytes = 4e9;
+  mock.tell({ type: 'storage', storage: mock.storage });
+  await expect(page.getByText('The disk is nearly full')).toBeVisible();
+  await page.goto(`${mock.url}#/settings/cameras`);
+  await page.getByRole('article', { name: 'Anna’s camera' }).getByRole('button', { name: 'Test' }).click();
+  await expect(page.getByText('Three pictures came.')).toBeVisible();
+  await page.goto(`${mock.url}#/settings/audit`);
+  await expect(page.getByRole('row').filter({ hasText: 'login_failed' })).toBeVisible();
+  await page.getByLabel('User').fill('operator');
+  await page.getByRole('button', { name: 'Filter' }).click();
+  await expect(page.getByRole('row').filter({ hasText: 'login_failed' })).toHaveCount(0);
+  await page.goto(`${mock.url}#/settings/appearance`);
+  await page.getByRole('button', { name: 'Light' }).first().click();
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'light');
+  await page.reload();
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'light');
+});
