@@ -247,9 +247,10 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     if (!x) throw new Refusal(404, 'not_found', `There is no such ${what}.`);
     return x;
   };
-  const paged = (list, q, at) => {
+  const paged = (list, q) => {
     let l = list.filter((x) => !q.get('printer') || x.printer === q.get('printer'));
-    if (q.get('before')) l = l.filter((x) => (x[at] ?? '9') < q.get('before'));
+    const from = l.findIndex((x) => x.id === q.get('before'));
+    l = l.slice(from + 1);
     return l.slice(0, Number(q.get('limit')) || 100);
   };
   const plain = (u) => ({ ...u, csrf: undefined });
@@ -306,7 +307,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     }],
     ['GET', 'audit', 'admin', ({ q }) => ({
       entries: ['login', 'command', 'session', 'printer_add', 'login_failed']
-        .map((action, i) => ({ at: new Date(Date.now() - i * 7e5).toISOString(), user: i % 2 ? 'operator' : 'admin', address: '192.168.1.20', action, subject: i ? 'anna' : '', text: ['signed in', 'speed to sport: acknowledged', 'session paused', 'added', 'wrong password'][i] }))
+        .map((action, i) => ({ id: 50 - i, at: new Date(Date.now() - i * 7e5).toISOString(), user: i % 2 ? 'operator' : 'admin', address: '192.168.1.20', action, subject: i ? 'anna' : '', text: ['signed in', 'speed to sport: acknowledged', 'session paused', 'added', 'wrong password'][i] }))
         .filter((e) => (!q.get('user') || e.user === q.get('user')) && (!q.get('action') || e.action.startsWith(q.get('action')))),
     })],
     ['GET', 'printers', 'viewer', () => ({ printers })],
@@ -427,7 +428,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       const c = find(cameras, id, 'camera');
       return { is_ok: c.state === 'live', width: 640, height: 360, bytes: 17_544, took_ms: 812, text: c.state === 'live' ? 'Three pictures came.' : c.text };
     }],
-    ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q, 'started_at') })],
+    ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {
       const from = films.find((f) => f.session === id);
@@ -448,7 +449,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       response.statusCode = 202;
       return f;
     }],
-    ['GET', 'films', 'viewer', ({ q }) => ({ films: paged(films, q, 'made_at') })],
+    ['GET', 'films', 'viewer', ({ q }) => ({ films: paged(films, q) })],
     ['GET', 'films/:id', 'viewer', ({ id }) => find(films, id, 'film')],
     ['DELETE', 'films/:id', 'admin', ({ id }) => {
       find(films, id, 'film');
@@ -462,12 +463,12 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       response.writeHead(200, { 'Content-Type': 'image/jpeg', 'Content-Length': posterJpeg().length });
       response.end(posterJpeg());
     }],
-    ['GET', 'jobs', 'viewer', ({ q }) => ({ jobs: paged(jobs, q, 'started_at') })],
+    ['GET', 'jobs', 'viewer', ({ q }) => ({ jobs: paged(jobs, q) })],
     ['GET', 'notices', 'viewer', () => ({ notices })],
     ['GET', 'storage', 'viewer', () => storage],
     ['POST', 'backup', 'admin', ({ response }) => {
-      response.writeHead(200, { 'Content-Type': 'application/zip', 'Content-Disposition': 'attachment; filename="bedside-backup.zip"' });
-      response.end(Buffer.from('504b0506000000000000000000000000000000000000', 'hex'));
+      response.writeHead(200, { 'Content-Type': 'application/vnd.sqlite3', 'Content-Disposition': 'attachment; filename="bedside-backup.db"' });
+      response.end('SQLite format 3\0');
     }],
   ].map(([method, pattern, role, run]) => ({ method, role, run, re: new RegExp(`^${pattern.replace(':id', '([^/]+)')}$`) }));
 
@@ -527,7 +528,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     response.setHeader('Content-Security-Policy', CSP);
     response.setHeader('Content-Type', TYPES[extname(name)] ?? 'application/octet-stream');
     const content = readFileSync(name);
-    response.end(isFile ? content : content.toString().replace('<base href="/"', `<base href="${base}"`));
+    response.end(isFile ? content : content.toString().replace('<base href="/">', `<base href="${base}">`));
   }
 
   const server = createServer((request, response) => {

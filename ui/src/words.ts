@@ -536,7 +536,7 @@ export const words = {
       `${plural(frames, 'picture', 'pictures')}, ${refused} refused, ${plural(reconnects, 'reconnect', 'reconnects')}`,
     watchers: (n: number) => `${plural(n, 'watcher', 'watchers')}`,
     fields: {
-      is_ok: 'In order', text: 'Result', advice: 'What to do', width: 'Width', height: 'Height', size: 'Size', bytes: 'Size', took_ms: 'Time for one picture', first_ms: 'First picture after', n_shots: 'Pictures taken', state: 'State', per_second: 'Pictures a second', shot_ms: 'Time for one picture',
+      is_ok: 'In order', text: 'Result', advice: 'What to do', width: 'Width', height: 'Height', size: 'Size', bytes: 'Size', took_ms: 'Time for one picture', first_ms: 'First picture after', n_frames: 'Pictures taken', state: 'State', per_second: 'Pictures a second', shot_ms: 'Time for one picture',
     } as Record<string, string>,
   },
 

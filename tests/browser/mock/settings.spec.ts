@@ -78,7 +78,7 @@ test('storage, cameras, audit log and appearance', async ({ page, mock }) => {
   await expect(page.getByText('214 GB free of 512 GB')).toBeVisible();
   const wait = page.waitForEvent('download');
   await page.getByRole('button', { name: 'Download a backup' }).click();
-  expect((await wait).suggestedFilename()).toBe('bedside-backup.zip');
+  expect((await wait).suggestedFilename()).toBe('bedside-backup.db');
   mock.storage.free_bytes = 4e9;
   mock.tell({ type: 'storage', storage: mock.storage });
   await expect(page.getByText('The disk is nearly full')).toBeVisible();

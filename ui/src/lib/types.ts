@@ -237,6 +237,7 @@ export interface Key {
 }
 
 export interface AuditEntry {
+  id: number;
   at: string;
   user: string;
   address: string;
