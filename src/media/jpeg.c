@@ -278,6 +278,7 @@ int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret
 	rc = jpeg_decode(f->data, f->size, width, &src, err);
 	if (rc < 0)
 		return rc;
+	assert(src.rgbx);
 
 	unsigned height =
 		MAX(1U, (unsigned)(((uint64_t)info.height * width + info.width / 2) / info.width));
