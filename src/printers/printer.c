@@ -169,8 +169,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what, p->config.address);
 		return;
 	case PRINTER_FAILURE_LOST:
-		(void)snprintf(dst, size, "The connection was lost (%.150s). Bedside connects again.",
-		               what);
+		(void)snprintf(dst, size,
+		               "The connection was lost (%.150s). Bedside connects again.", what);
 		return;
 	case PRINTER_FAILURE_CODE:
 		(void)snprintf(dst, size,
@@ -188,7 +188,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			hex, what);
 		return;
 	case PRINTER_FAILURE_REFUSED:
-		(void)snprintf(dst, size, "It refuses us: %.150s. Is the serial number right?", what);
+		(void)snprintf(dst, size, "It refuses us: %.150s. Is the serial number right?",
+		               what);
 		return;
 	}
 }
