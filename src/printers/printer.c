@@ -180,12 +180,11 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 		return;
 	case PRINTER_FAILURE_CERTIFICATE:
 		text_hex(hex, p->leaf, 32);
-		(void)snprintf(
-			dst, size,
-			"Its certificate is not trusted; nothing was sent to it. If this is "
-			"your printer, confirm its fingerprint sha256:%.16s… on this page or "
-			"by bedside doctor. (%.60s)",
-			hex, what);
+		(void)snprintf(dst, size,
+		               "Its certificate is not trusted; nothing was sent to it. If this is "
+		               "your printer, confirm the fingerprint sha256:%.16s… on this page. "
+		               "Otherwise check address and serial number.",
+		               hex);
 		return;
 	case PRINTER_FAILURE_REFUSED:
 		(void)snprintf(dst, size, "It refuses us: %.150s. Is the serial number right?",
@@ -219,6 +218,8 @@ void printer_driver_failed(struct printer *p, enum printer_failure why, const st
 	p->has_failed = true;
 	p->n_failures++;
 	answer_all(p, PRINTER_TIMED_OUT, "the connection was lost before the printer answered");
+	if (why == PRINTER_FAILURE_CERTIFICATE && err)
+		log_debug(&p->log, "%s", err->text);
 	describe(p, why, err && err->code ? err->text : "no reason given", text, sizeof(text));
 	if (needs_person(why)) {
 		set_link(p, PRINTER_LINK_REFUSED, text);

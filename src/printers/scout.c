@@ -115,8 +115,11 @@ static void on_found(void *arg, const struct discover_found *f)
 	const struct bambu_model *m = bambu_model_by_code(f->model);
 
 	for (size_t i = 0; i < s->n; i++) {
-		if (text_equal(s->found[i].found.serial, f->serial))
-			return;
+		if (!text_equal(s->found[i].found.serial, f->serial))
+			continue;
+		if (!s->found[i].found.name[0]) /* given by its address only, so far */
+			s->found[i].found = *f;
+		return;
 	}
 	if (s->n == SCOUT_MAX_PRINTERS || s->has_ended)
 		return;
