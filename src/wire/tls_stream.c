@@ -746,6 +746,8 @@ int tls_server_new(const struct tls_server_config *c, struct tls_server **ret, s
 	SSL_CTX_set_session_id_context(ctx, context, sizeof(context) - 1);
 	if (c->sends_only_leaf)
 		SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
+	if (c->max_record > 0)
+		SSL_CTX_set_max_send_fragment(ctx, (long)c->max_record);
 
 	int rc = server_load(ctx, c, err);
 

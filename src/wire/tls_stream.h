@@ -69,6 +69,7 @@ struct tls_server_config {
 	const char *key_file;         /* PEM */
 	bool sends_only_leaf;         /* as newer printers do */
 	int max_version;              /* 12 or 13; 0: 13 */
+	size_t max_record;            /* bytes in one TLS record, 512 and up; 0: 16384 */
 };
 
 struct tls_server;

@@ -387,7 +387,9 @@ int sim_start(struct loop *l, const struct sim_config *c, struct sim **ret, stru
 	if (rc == 0)
 		rc = tls_server_new(&(struct tls_server_config){ .certificate_file = s->certs.leaf,
 		                                                 .key_file = s->certs.key,
-		                                                 .max_version = 12 },
+		                                                 .max_version = 12,
+		                                                 /* bambu.md 4.1 */
+		                                                 .max_record = 4096 },
 		                    &s->tls, err);
 	if (rc == 0) {
 		s->pool = work_pool_new(l, "simulator", 1);

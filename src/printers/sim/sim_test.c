@@ -705,7 +705,7 @@ TEST(the_detect_probe_is_answered_in_its_frame)
 	const struct sim_identity id = { "03000A400001111", "3DP-030-111", "N1", "01.07.02.00",
 		                         "127.0.0.1" };
 	static const char request[] = "\xa5\xa5\x3a\x00{\"login\":{\"command\":\"detect\","
-	                              "\"sequence_id\":\"20004\"}}\xa7\xa7";
+				      "\"sequence_id\":\"20004\"}}\xa7\xa7";
 	auto_buf struct buf out = { 0 };
 
 	CHECK_INT(sim_detect_answer(&id, request, 3, &out), 0);
@@ -738,10 +738,10 @@ TEST(a_recording_is_played_at_its_times)
 {
 	static const char text[] = "{\"t\":0,\"report\":{\"print\":null}}\n"
 				   "{\"t\":1,\"report\":{\"print\":{\"command\":\"push_status\","
-	                           "\"msg\":0,\"layer_num\":1}}}\n"
+				   "\"msg\":0,\"layer_num\":1}}}\n"
 				   "not a line of ours\n"
 				   "{\"t\":5,\"report\":{\"print\":{\"command\":\"push_status\","
-	                           "\"msg\":1,\"layer_num\":2}}}\n";
+				   "\"msg\":1,\"layer_num\":2}}}\n";
 	struct bench b;
 	struct loop *l = loop_new_simulated(0);
 	struct sim_replay *r = NULL;

@@ -9,15 +9,20 @@
 
 static json_t *tray(int id, const char *type, const char *index, const char *color)
 {
-	return json_pack("{s:o s:i s:f s:i s:i s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s "
-	                 "s:s s:s s:i s:[s]}",
-	                 "id", json_sprintf("%d", id), "remain", 100, "k", 0.02, "n", 1, "cali_idx",
-	                 -1, "tag_uid", "0000000000000000", "tray_id_name", "", "tray_info_idx",
-	                 index, "tray_type", type, "tray_sub_brands", "", "tray_color", color,
-	                 "tray_weight", "1000", "tray_diameter", "1.75", "tray_temp", "0",
-	                 "tray_time", "0", "bed_temp_type", "0", "bed_temp", "0", "nozzle_temp_max",
-	                 "240", "nozzle_temp_min", "190", "tray_uuid",
-	                 "00000000000000000000000000000000", "ctype", 0, "cols", color);
+	json_t *t =
+		json_pack("{s:o s:i s:f s:i s:i s:s s:s s:s s:s s:s s:s}", "id",
+	                  json_sprintf("%d", id), "remain", 100, "k", 0.02, "n", 1, "cali_idx", -1,
+	                  "tag_uid", "0000000000000000", "tray_id_name", "", "tray_info_idx", index,
+	                  "tray_type", type, "tray_sub_brands", "", "tray_color", color);
+
+	json_object_update_new(
+		t, json_pack("{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:s s:i s:[s]}", "tray_weight",
+	                     "1000", "tray_diameter", "1.75", "tray_temp", "0", "tray_time", "0",
+	                     "bed_temp_type", "0", "bed_temp", "0", "nozzle_temp_max", "240",
+	                     "nozzle_temp_min", "190", "xcam_info", "000000000000000000000000",
+	                     "tray_uuid", "00000000000000000000000000000000", "ctype", 0, "cols",
+	                     color));
+	return t;
 }
 
 static json_t *ams_tree(const struct sim_setup *s)
