@@ -427,7 +427,8 @@ TEST(much_and_little_go_through_real_sockets)
 	struct end c = { .loop = h.loop };
 	struct err err = { 0 };
 
-	CHECK_INT(tls_server_new(&(struct tls_server_config){ k->certificate, k->key, false, 0 },
+	CHECK_INT(tls_server_new(&(struct tls_server_config){ .certificate_file = k->certificate,
+	                                                      .key_file = k->key },
 	                         &h.server, &err),
 	          0);
 	CHECK_INT(tcp_listener_open(h.loop, "127.0.0.1", 0, on_accepted, &h, &h.listener, &err), 0);
