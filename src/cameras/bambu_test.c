@@ -467,3 +467,89 @@ TEST(bambu_camera_says_that_nobody_answers)
 	CHECK_INT(camera_status(r.camera)->state, CAMERA_NO_SIGNAL);
 	teardown(&r);
 }
+
+/* Simulated time, a link in memory: a printer that is silent while it prepares. */
+struct quiet {
+	struct loop *loop;
+	struct stream *printer; /* its end */
+	struct frame *jpeg;
+	unsigned n_connected;
+	int64_t speaks_us;
+	struct timer sends;
+};
+
+static void speak(void *arg)
+{
+	struct quiet *q = arg;
+	uint8_t head[BAMBU_CAMERA_HEAD_SIZE];
+
+	if (!q->printer || loop_now_us(q->loop) < q->speaks_us)
+		return;
+	bambu_camera_head_write(head, (uint32_t)q->jpeg->size);
+	stream_write(q->printer, head, sizeof(head));
+	stream_write(q->printer, q->jpeg->data, q->jpeg->size);
+}
+
+static void quiet_closed(void *arg, const struct err *err)
+{
+	struct quiet *q = arg;
+
+	(void)err;
+	stream_free(q->printer);
+	q->printer = NULL;
+}
+
+static struct stream *quiet_connect(void *arg, const struct camera_config *c)
+{
+	struct quiet *q = arg;
+	struct stream_events events = { .closed = quiet_closed, .arg = q };
+	struct stream *client;
+
+	CHECK_STR(c->id, "p1s");
+	q->n_connected++;
+	stream_free(q->printer);
+	stream_pair(q->loop, 5, &client, &q->printer);
+	stream_listen(q->printer, &events);
+	return client;
+}
+
+TEST(bambu_camera_waits_for_a_printer_that_prepares)
+{
+	struct quiet q = { .loop = loop_new_simulated(1795257605000) };
+	struct bus *bus = bus_new(q.loop);
+	struct cameras_env env = {
+		.loop = q.loop, .bus = bus, .connect = quiet_connect, .connect_arg = &q
+	};
+	struct cameras *cameras = cameras_new(&env);
+	struct camera_config config = {
+		.id = "p1s", .driver = "bambu", .address = "printer", .trust.mode = TRUST_INSECURE
+	};
+	struct draw_canvas *canvas = draw_canvas_new(320, 240);
+	struct camera *c;
+
+	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)canvas->pixels, 320, 240, 90, &q.jpeg, NULL),
+	          0);
+	draw_canvas_free(canvas);
+	secret_set(&config.secret, CODE);
+	CHECK_INT(cameras_add(cameras, &config, &c, NULL), 0);
+	camera_config_fini(&config);
+	q.speaks_us = loop_now_us(q.loop) + 60000000;
+	timer_init(&q.sends, q.loop, speak, &q);
+	timer_start_every(&q.sends, 1000);
+	camera_hold(c);
+	loop_advance(q.loop, 59000);
+	CHECK_INT(camera_status(c)->state, CAMERA_NO_SIGNAL);
+	CHECK(strstr(camera_status(c)->text, "preparing"));
+	/* Ten seconds of patience each, with pauses of 1, 2, 5 s between them. */
+	CHECK_INT(q.n_connected, 5);
+	loop_advance(q.loop, 30000);
+	CHECK_INT(camera_status(c)->state, CAMERA_LIVE);
+	CHECK_STR(camera_status(c)->text, "");
+	CHECK_INT(camera_status(c)->n_refused, 0);
+	timer_stop(&q.sends);
+	cameras_free(cameras);
+	stream_free(q.printer);
+	frame_unref(q.jpeg);
+	bus_free(bus);
+	loop_free(q.loop);
+}

@@ -499,8 +499,9 @@ void camera_hold(struct camera *c)
 
 void camera_release(struct camera *c)
 {
-	assert(c->n_holds > 0);
-	c->n_holds--;
+	/* A camera that was removed and added anew has lost its holds. */
+	if (c->n_holds > 0)
+		c->n_holds--;
 	camera_update_demand(c);
 }
 
