@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "gcode/feeder.h"
 #include "gcode/inflate.h"
 #include "gcode/scan.h"
 
@@ -55,6 +56,7 @@ struct reader {
 	const uint8_t *at, *end;
 	bool has_crc;
 	struct gcode_scan *scan;
+	struct gcode_feeder *feeder;
 	uint64_t total;
 	uint8_t *unpacked; /* BLOCK_MAX at most */
 	size_t unpacked_cap;
@@ -386,8 +388,7 @@ static int take_gcode(struct reader *r, const struct block *b, const uint8_t *by
 	r->total += n;
 	if (r->total > TOTAL_MAX)
 		return err_set(err, -EFBIG, "this binary G-code unpacks to more than 4 GiB");
-	gcode_scan_feed(r->scan, text, n);
-	return 0;
+	return gcode_feeder_sink(r->feeder, text, n);
 }
 
 static int block_take(struct reader *r, const struct block *b, struct err *err)
@@ -400,6 +401,9 @@ static int block_take(struct reader *r, const struct block *b, struct err *err)
 	rc = block_unpack(r, b, &bytes, err);
 	if (rc < 0)
 		return rc;
+	/* Everything but text goes into the scan itself. */
+	if (b->type != BLOCK_GCODE)
+		gcode_feeder_drain(r->feeder);
 	switch ((enum block_type)b->type) {
 	case BLOCK_FILE_META:
 	case BLOCK_SLICER_META:
@@ -431,6 +435,7 @@ int gcode_bgcode_index(const void *bytes, size_t size, const struct gcode_option
 	r.has_crc = read16(r.at + 8) == 1;
 	r.at += FILE_HEAD;
 	r.scan = gcode_scan_new(options);
+	r.feeder = gcode_feeder_start(r.scan, (uint64_t)size * 4);
 	while (rc == 0 && r.at < r.end && n++ < BLOCKS_MAX) {
 		struct block b = { 0 };
 
@@ -438,6 +443,7 @@ int gcode_bgcode_index(const void *bytes, size_t size, const struct gcode_option
 		if (rc == 0)
 			rc = block_take(&r, &b, err);
 	}
+	gcode_feeder_stop(r.feeder);
 	free(r.unpacked);
 	free(r.decoded);
 	if (rc == 0)

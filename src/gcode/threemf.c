@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gcode/archive.h"
+#include "gcode/feeder.h"
 #include "gcode/scan.h"
 
 #define SMALL_MAX ((size_t)32 << 20)
@@ -352,12 +353,6 @@ int gcode_threemf_read(struct gcode_threemf *t, unsigned number, gcode_sink_fn *
 	return i < 0 ? i : gcode_zip_stream(t->zip, (unsigned)i, GCODE_MAX, sink, arg, err);
 }
 
-static int scan_sink(void *arg, const void *bytes, size_t size)
-{
-	gcode_scan_feed(arg, bytes, size);
-	return 0;
-}
-
 /* The plate's picture becomes the index's if the text has none that shows. */
 static void index_thumbnail(struct gcode_threemf *t, unsigned number, struct gcode_index *ix)
 {
@@ -417,9 +412,11 @@ int gcode_threemf_index(struct gcode_threemf *t, unsigned number,
 		return i;
 
 	struct gcode_scan *s = gcode_scan_new(options);
+	struct gcode_feeder *f = gcode_feeder_start(s, p->gcode_size);
 	struct gcode_index *ix;
-	int rc = gcode_zip_stream(t->zip, (unsigned)i, GCODE_MAX, scan_sink, s, err);
+	int rc = gcode_zip_stream(t->zip, (unsigned)i, GCODE_MAX, gcode_feeder_sink, f, err);
 
+	gcode_feeder_stop(f);
 	if (rc < 0) {
 		gcode_scan_free(s);
 		return rc;
