@@ -17,7 +17,8 @@ files=(jpg/*.jpg)
 x264="open-gop=0:sliced-threads=0:sync-lookahead=0:rc-lookahead=2:bframes=1" group=150
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
-pss_kb() { awk '/^Pss:/ { print $2 }' "/proc/$1/smaps_rollup"; }
+# PSS is what counts, but it falls while another process shares the libraries: RSS beside it.
+mem_kb() { awk -v what="^$2:" '$0 ~ what { print $2 }' "/proc/$1/smaps_rollup"; }
 cpu_s() { # COMMAND...: seconds of CPU, user and system
   local TIMEFORMAT='%U %S' t
   t=$({ time "$@" >/dev/null 2>&1; } 2>&1)
@@ -26,7 +27,7 @@ cpu_s() { # COMMAND...: seconds of CPU, user and system
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 echo "Film: from the end of the session to a film that plays, memory of the worker"
-echo "frames  finish_ms  pss_mb  film_mb"
+echo "frames  finish_ms  pss_mb  rss_mb  film_mb"
 first_ms=0 first_pss=0 last_ms=0 last_pss=0
 mkfifo in
 for n in $counts; do
@@ -45,7 +46,7 @@ for n in $counts; do
       echo more >&3
     done
   done
-  pss=$(pss_kb $worker)
+  pss=$(mem_kb $worker Pss) rss=$(mem_kb $worker Rss)
   start=$(now_ms)
   echo finish >&3
   until grep -q '"type":"done"' log; do sleep 0.005; done
@@ -53,8 +54,8 @@ for n in $counts; do
   exec 3>&-
   wait $worker
   "$av" verify "$n.mp4" --frames "$n" >/dev/null || { echo "bench_film: $n.mp4 is not whole"; exit 1; }
-  awk -v n="$n" -v ms=$ms -v p="$pss" -v b="$(stat -c %s "$n.mp4")" \
-    'BEGIN { printf "%6d  %9d  %6.1f  %7.1f\n", n, ms, p / 1024, b / 1e6 }'
+  awk -v n="$n" -v ms=$ms -v p="$pss" -v r="$rss" -v b="$(stat -c %s "$n.mp4")" \
+    'BEGIN { printf "%6d  %9d  %6.1f  %6.1f  %7.1f\n", n, ms, p / 1024, r / 1024, b / 1e6 }'
   if [ $first_ms = 0 ]; then first_ms=$ms first_pss=$pss; fi
   last_ms=$ms last_pss=$pss
   rm -rf "s$n" "$n.mp4"

@@ -127,6 +127,9 @@ int verify_probe(const char *path)
 	struct stat st = { 0 };
 	int rc = film_open(&f, path, &err);
 
+	/* The kind of pixels stands in the samples only. */
+	if (rc == 0 && (rc = avformat_find_stream_info(f.format, NULL)) < 0)
+		rc = av_fail(&err, rc, path, "reading");
 	if (rc < 0) {
 		film_close(&f);
 		return say_failed(&err);

@@ -13,5 +13,5 @@
 int verify_run(const char *path, uint32_t n_frames);
 
 /* Says {"type":"film","codec":…,"profile":…,"pix_fmt":…,"width":…,"height":…,"fps":…,"frames":…,
- * "duration_s":…,"bytes":…} by what the head says, without decoding. */
+ * "duration_s":…,"bytes":…} without decoding all of it. */
 int verify_probe(const char *path);

@@ -294,6 +294,16 @@ static void session_finalises(struct films *fs, const struct session *s)
 	}
 }
 
+static void give_up_unwanted(struct making *m, const struct session *s)
+{
+	char text[240];
+
+	(void)snprintf(text, sizeof(text),
+	               "No film was made: %.140s. The pictures are kept for now.",
+	               s->state_text[0] ? s->state_text : "the session ended without one");
+	making_give_up(m, text);
+}
+
 static void session_over(struct films *fs, const struct session *s)
 {
 	for (struct making *m = fs->makings; m; m = m->next) {
@@ -301,8 +311,7 @@ static void session_over(struct films *fs, const struct session *s)
 			continue;
 		m->is_known_done = true;
 		if (m->phase <= MAKING_ENCODING && !s->wants_film)
-			making_give_up(m, "The session was ended without a film; its pictures are "
-			                  "kept for now.");
+			give_up_unwanted(m, s);
 		else if (m->phase <= MAKING_ENCODING)
 			making_finish(m);
 	}

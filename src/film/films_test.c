@@ -405,6 +405,6 @@ TEST(films_of_a_discarded_session_are_given_up)
 	b.session.wants_film = false;
 	say_session(&b, SESSION_DONE);
 	wait_for(&b, FILM_FAILED);
-	CHECK(strstr(b.film.text, "without a film"));
+	CHECK(strstr(b.film.text, "No film was made"));
 	finish(&b);
 }

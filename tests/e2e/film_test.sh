@@ -59,6 +59,8 @@ check "poster" "$(stream a.jpg codec_name,width | tr '\n' ' ')" "mjpeg 320 "
 check "verify" "$("$av" verify a.mp4 --frames 200)" '{"type":"verified","frames":200}'
 "$av" verify a.mp4 --frames 201 >v.log
 check "verify counts" $? 1
+check "probe" "$("$av" probe a.mp4 | tr -d '{}"' | cut -d, -f1-8)" \
+  type:film,codec:h264,profile:High,pix_fmt:yuv420p,width:320,height:240,fps:25.0,frames:200
 head -c 60000 a.mp4 >cut.mp4
 "$av" verify cut.mp4 --frames 200 >v.log
 check "verify sees a film cut off" $? 1
