@@ -40,9 +40,8 @@ class Account {
       const s = await get<Start>('start');
       this.isDemo = s.is_demo;
       this.version = s.version;
-      if (s.needs_setup) this.phase = 'setup';
-      else if (!s.is_signed_in) this.phase = 'signin';
-      else await this.load();
+      if (s.is_signed_in) await this.load();
+      else this.phase = s.needs_setup ? 'setup' : 'signin';
     } catch {
       if (this.phase === 'starting' || this.phase === 'unreachable') {
         this.phase = 'unreachable';
