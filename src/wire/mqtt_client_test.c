@@ -4,10 +4,16 @@
 
 #include "base/err.h"
 #include "base/test.h"
+#include "core/fs.h"
 #include "core/loop.h"
+#include "core/proc.h"
 #include "wire/stream.h"
+#include "wire/tcp_stream.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A broker by hand at the other end of a memory pair. */
 struct scene {
@@ -289,4 +295,117 @@ TEST(client_may_be_freed_inside_its_callbacks)
 	CHECK_INT(s.n_messages, 1);
 	CHECK_INT(s.n_closed, 0);
 	finish(&s);
+}
+
+/* ---- against the broker that everybody uses ---- */
+
+struct foreign {
+	struct loop *loop;
+	struct proc *broker;
+	struct mqtt_client *client;
+	struct timer limit;
+	uint16_t port;
+	unsigned n_messages;
+	bool is_ready, has_ended;
+};
+
+static const char *find_mosquitto(void)
+{
+	static const char *const places[] = { "/usr/sbin/mosquitto", "/usr/bin/mosquitto",
+		                              "/usr/local/sbin/mosquitto" };
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	}
+	return getenv("MOSQUITTO"); /* a broker somewhere else */
+}
+
+static void foreign_ready(void *arg)
+{
+	struct foreign *f = arg;
+
+	f->is_ready = true;
+	for (int i = 0; i < 3; i++)
+		CHECK(mqtt_client_publish(f->client, "device/1/report", "hello", 5, 1));
+}
+
+static void foreign_message(void *arg, struct mqtt_bytes topic, struct mqtt_bytes payload)
+{
+	struct foreign *f = arg;
+
+	CHECK(mqtt_bytes_equal(topic, "device/1/report"));
+	CHECK(mqtt_bytes_equal(payload, "hello"));
+	if (++f->n_messages == 3)
+		loop_stop(f->loop);
+}
+
+static void foreign_closed(void *arg, enum mqtt_end end, const struct err *err)
+{
+	struct foreign *f = arg;
+
+	(void)end;
+	(void)err;
+	f->has_ended = true;
+	loop_stop(f->loop);
+}
+
+static void foreign_line(void *arg, char *line)
+{
+	struct foreign *f = arg;
+	struct mqtt_client_events e = { foreign_ready, foreign_message, foreign_closed, f };
+
+	if (f->client || !strstr(line, " running"))
+		return;
+	f->client = mqtt_client_new(f->loop, tcp_stream_connect(f->loop, "127.0.0.1", f->port, 0),
+	                            &config, &e);
+}
+
+static void foreign_over(void *arg)
+{
+	loop_stop(((struct foreign *)arg)->loop);
+}
+
+static void foreign_ended(void *arg, int status, int signal)
+{
+	struct foreign *f = arg;
+
+	(void)status;
+	(void)signal;
+	f->has_ended = true;
+	loop_stop(f->loop);
+}
+
+TEST(client_works_with_mosquitto)
+{
+	const char *program = find_mosquitto();
+	struct foreign f = { .port = (uint16_t)(40000 + getpid() % 20000) };
+	char conf[300], text[200];
+
+	if (!program)
+		SKIP("the Debian package mosquitto is not installed");
+	(void)snprintf(conf, sizeof(conf), "%s/mosquitto.conf", test_tmp_dir());
+	(void)snprintf(text, sizeof(text),
+	               "listener %u 127.0.0.1\nallow_anonymous true\nuser root\n", f.port);
+	CHECK_INT(fs_write_atomic(conf, text, strlen(text), 0600, NULL), 0);
+
+	const char *argv[] = { program, "-v", "-c", conf, NULL };
+	struct proc_config c = { .argv = argv,
+		                 .err = foreign_line,
+		                 .out = foreign_line,
+		                 .ended = foreign_ended,
+		                 .arg = &f };
+
+	f.loop = loop_new();
+	CHECK_INT(proc_start(f.loop, &c, &f.broker, NULL), 0);
+	timer_init(&f.limit, f.loop, foreign_over, &f);
+	timer_start(&f.limit, 10000);
+	loop_run(f.loop);
+	timer_stop(&f.limit);
+	CHECK(!f.has_ended);
+	CHECK(f.is_ready);
+	CHECK_INT(f.n_messages, 3);
+	mqtt_client_free(f.client);
+	proc_free(f.broker);
+	loop_free(f.loop);
 }
