@@ -6,6 +6,7 @@ usage: embed_assets.py DIST_DIR|none OUT.c OUT.d
 """
 import gzip
 import hashlib
+import io
 import os
 import re
 import sys
@@ -56,12 +57,12 @@ def array(out, name, data):
 
 
 def main():
-    dist, out_path, dep_path = sys.argv[1:4]
+    dist, out_path = sys.argv[1:3]
     files = collect(dist) if dist != "none" and os.path.isdir(dist) else {}
     if "index.html" not in files:
         files = {"index.html": NO_PAGE}
     rows = []
-    with open(out_path, "w", encoding="ascii") as out:
+    with io.StringIO() as out:
         out.write("/* Made by tools/embed_assets.py. */\n#include \"web/assets.h\"\n\n")
         for i, (path, data) in enumerate(files.items()):
             packed = gzip.compress(data, 9, mtime=0)
@@ -82,10 +83,11 @@ def main():
         out.write("const struct asset assets_all[] = {\n")
         out.writelines(rows)
         out.write("\t{ NULL, NULL, NULL, false, NULL, NULL, 0, 0 },\n};\n")
-    deps = [os.path.join(folder, n) for folder, _, ns in os.walk(dist) for n in ns]
-    deps += [folder for folder, _, _ in os.walk(dist)]
-    with open(dep_path, "w", encoding="utf-8") as dep:
-        dep.write(out_path + ": " + " ".join(d.replace(" ", "\\ ") for d in deps) + "\n")
+        made = out.getvalue()
+    # Asked at each build, since ui/dist may come and go; written only when it has changed.
+    if not os.path.exists(out_path) or open(out_path, encoding="ascii").read() != made:
+        with open(out_path, "w", encoding="ascii") as out:
+            out.write(made)
 
 
 main()
