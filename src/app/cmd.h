@@ -18,3 +18,17 @@ int cmd_render(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 int cmd_user(int argc, char **argv);
+int cmd_demo(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_session(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+
+/* What serve and demo share. */
+struct serve_options {
+	const char *config, *data; /* NULL: not given */
+	int port;                  /* -1: not given */
+};
+/* 0, or 2 for wrong usage. */
+int serve_options(int argc, char **argv, struct serve_options *ret);
+/* plumbing_options.ready: prints the address. */
+void serve_ready(void *arg, const char *address);

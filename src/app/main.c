@@ -22,6 +22,12 @@ static int cmd_help(int argc, char **argv);
 static const struct verb verbs[] = {
 	{ "backup", cmd_backup, "[--with-frames] [--data DIR] DEST",
 	  "copy everything into the new folder DEST, while Bedside runs" },
+	{ "serve", cmd_serve, "[--config FILE] [--data DIR] [--port N]", "run the daemon" },
+	{ "demo", cmd_demo, "[--data DIR] [--port N]",
+	  "run the daemon with two simulated printers" },
+	{ "status", cmd_status, "[--json] [--data DIR]", "say how printers and sessions are" },
+	{ "session", cmd_session, "start|pause|resume|stop|discard|shoot PRINTER",
+	  "order the session of a printer" },
 	{ "camera", cmd_camera, "test CAMERA | test --bambu ADDRESS --serial S --code C",
 	  "take pictures with one camera and say how it went" },
 	{ "check-config", cmd_check_config, "[--example|--manual] [FILE]",

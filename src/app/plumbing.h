@@ -14,7 +14,7 @@ struct err;
 
 struct plumbing_options {
 	const struct config *config; /* must outlive the run */
-	bool is_demo;		     /* localhost needs no password */
+	bool is_demo;                /* localhost needs no password */
 	/* Called on the loop when everything is up: `address` is the page's. Optional. */
 	void (*ready)(void *arg, const char *address);
 	void *arg;

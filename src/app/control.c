@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/control.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "capture/sessions.h"
+#include "model/json.h"
+#include "printers/printer.h"
+#include "wire/local.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ASK_LIMIT_MS 10000
+
+struct control {
+	struct control_env env;
+	struct local_server *server;
+};
+
+static json_t *failure(const char *text)
+{
+	return json_pack("{s:o}", "error", json_text(text));
+}
+
+static json_t *status(struct control *c)
+{
+	json_t *list = json_array();
+	struct printer *p;
+
+	for (size_t i = 0; (p = printers_at(c->env.printers, i)); i++) {
+		json_t *o = json_printer(printer_config(p), printer_state(p));
+
+		json_object_set_new(
+			o, "session",
+			json_session(sessions_of(c->env.sessions, printer_config(p)->id)));
+		json_array_append_new(list, o);
+	}
+	return json_pack("{s:o}", "printers", list);
+}
+
+static json_t *order_session(struct control *c, const json_t *question)
+{
+	static const struct {
+		const char *name;
+		enum session_order order;
+	} orders[] = {
+		{ "start", SESSION_ORDER_START },     { "pause", SESSION_ORDER_PAUSE },
+		{ "resume", SESSION_ORDER_RESUME },   { "stop", SESSION_ORDER_STOP },
+		{ "discard", SESSION_ORDER_DISCARD }, { "shoot", SESSION_ORDER_SHOOT },
+	};
+	const char *name = json_string_value(json_object_get(question, "printer"));
+	const char *order = json_string_value(json_object_get(question, "order"));
+	char id[MODEL_ID_SIZE], text[240];
+	struct err err = { 0 };
+
+	text_slug(id, sizeof(id), name ? name : "");
+	if (!name || !printers_find(c->env.printers, id)) {
+		snprintf(text, sizeof(text), "there is no printer '%s'", name ? name : "");
+		return failure(text);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+		if (!text_equal(order, orders[i].name))
+			continue;
+		if (sessions_order(c->env.sessions, id, orders[i].order, &err) < 0)
+			return failure(err.text);
+		return json_pack("{s:o}", "session",
+		                 json_session(sessions_of(c->env.sessions, id)));
+	}
+	return failure("the order must be start, pause, resume, stop, discard or shoot");
+}
+
+static void asked(void *arg, struct local_call *call, const char *line)
+{
+	struct control *c = arg;
+	json_t *question = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	const char *verb = json_string_value(json_object_get(question, "verb"));
+	json_t *answer;
+
+	if (text_equal(verb, "status"))
+		answer = status(c);
+	else if (text_equal(verb, "session"))
+		answer = order_session(c, question);
+	else
+		answer = failure(
+			"this daemon does not know that question; is it of another version?");
+
+	char *text = json_dumps(answer, JSON_COMPACT);
+
+	local_answer(call, text);
+	free(text);
+	json_decref(answer);
+	json_decref(question);
+}
+
+static void socket_path(char *dst, size_t size, const char *data_dir)
+{
+	snprintf(dst, size, "%s/control", data_dir);
+}
+
+int control_new(const struct control_env *env, struct control **ret, struct err *err)
+{
+	struct control *c = MEM_NEW(struct control);
+	char path[1100];
+
+	c->env = *env;
+	socket_path(path, sizeof(path), env->data_dir);
+
+	int rc = local_server_new(env->loop, path, asked, c, &c->server, err);
+
+	if (rc < 0) {
+		free(c);
+		return rc;
+	}
+	*ret = c;
+	return 0;
+}
+
+void control_free(struct control *c)
+{
+	if (!c)
+		return;
+	local_server_free(c->server);
+	free(c);
+}
+
+json_t *control_ask(const char *data_dir, json_t *question, struct err *err)
+{
+	char path[1100];
+	char *line = json_dumps(question, JSON_COMPACT);
+	auto_buf struct buf b = { 0 };
+
+	socket_path(path, sizeof(path), data_dir);
+
+	int rc = local_ask(path, line, ASK_LIMIT_MS, &b, err);
+
+	free(line);
+	json_decref(question);
+	if (rc == -ENOENT || rc == -ECONNREFUSED)
+		err_set(err, rc,
+		        "no Bedside runs on the data folder %s; start it, or name another with "
+		        "--data",
+		        data_dir);
+	if (rc < 0)
+		return NULL;
+
+	json_t *answer = json_loads(buf_peek(&b), 0, NULL);
+	const char *text = json_string_value(json_object_get(answer, "error"));
+
+	if (answer && !text)
+		return answer;
+	err_set(err, -EREMOTEIO, "%s", text ? text : "the daemon's answer is not understood");
+	json_decref(answer);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * control: what `bedside status` and `bedside session` ask of the running daemon, over the socket
+ * <data>/control. A question is a JSON object with "verb"; the answer has "error" (a sentence) or
+ * what was asked for.
+ *
+ * Thread: loop; control_ask() is for the tools.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+#include <jansson.h>
+
+struct control;
+struct err;
+struct loop;
+struct printers;
+struct sessions;
+
+struct control_env {
+	struct loop *loop;
+	struct printers *printers;
+	struct sessions *sessions;
+	const char *data_dir;
+};
+
+int control_new(const struct control_env *env, struct control **ret, struct err *err) MUST_CHECK;
+void control_free(struct control *c); /* NULL is allowed */
+
+/* Asks the daemon of `data_dir` and waits. Takes the question. NULL with the sentence in err; else
+ * a new reference to the answer, which has no "error". */
+json_t *control_ask(const char *data_dir, json_t *question, struct err *err);

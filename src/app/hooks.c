@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/hooks.h"
+
+#include "app/config.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cameras/camera.h"
+#include "model/json.h"
+#include "printers/doctor.h"
+#include "printers/printer.h"
+#include "printers/scout.h"
+#include "web/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One search or one examination on behalf of a page; the list is the hooks'. */
+struct errand {
+	struct hooks *hooks;
+	struct scout *scout;
+	struct doctor *doctor;
+	void (*done)(void *done_arg, json_t *answer, const struct err *err);
+	void *done_arg;
+	struct errand *prev, *next;
+};
+
+struct hooks {
+	struct hooks_env env;
+	struct errand *errands;
+};
+
+struct hooks *hooks_new(const struct hooks_env *env)
+{
+	struct hooks *h = MEM_NEW(struct hooks);
+
+	h->env = *env;
+	return h;
+}
+
+static void errand_free(struct errand *e)
+{
+	if (e->prev)
+		e->prev->next = e->next;
+	else
+		e->hooks->errands = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	scout_free(e->scout);
+	doctor_free(e->doctor);
+	free(e);
+}
+
+static struct errand *
+errand_new(struct hooks *h, void (*done)(void *done_arg, json_t *answer, const struct err *err),
+           void *done_arg)
+{
+	struct errand *e = MEM_NEW(struct errand);
+
+	*e = (struct errand){ .hooks = h, .done = done, .done_arg = done_arg, .next = h->errands };
+	if (h->errands)
+		h->errands->prev = e;
+	h->errands = e;
+	return e;
+}
+
+void hooks_free(struct hooks *h)
+{
+	if (!h)
+		return;
+	while (h->errands)
+		errand_free(h->errands);
+	free(h);
+}
+
+static void finish(struct errand *e, json_t *answer, const struct err *err)
+{
+	void (*done)(void *done_arg, json_t *answer, const struct err *err) = e->done;
+	void *done_arg = e->done_arg;
+
+	errand_free(e);
+	done(done_arg, answer, err);
+}
+
+/* ---- printers added, removed, pinned ---- */
+
+static int add_printer(void *arg, struct printer_config *c, struct err *err)
+{
+	struct hooks *h = arg;
+
+	text_slug(c->id, sizeof(c->id), c->name);
+	if (printers_find(h->env.printers, c->id))
+		return err_set(err, -EEXIST, "There is a printer called '%s' already.", c->name);
+	TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
+
+	int rc = config_add_printer(h->env.config->data_dir, c, err);
+
+	return rc < 0 ? rc : plumbing_add_printer(h->env.plumbing, c, err);
+}
+
+static int remove_printer(void *arg, const char *id, struct err *err)
+{
+	struct hooks *h = arg;
+	int rc = config_remove_printer(h->env.config, id, err);
+
+	if (rc == 0)
+		plumbing_remove_printer(h->env.plumbing, id);
+	return rc;
+}
+
+static int pin_printer(void *arg, const char *id, const uint8_t sha256[32], struct err *err)
+{
+	struct hooks *h = arg;
+	struct printer *p = printers_find(h->env.printers, id);
+	struct trust trust = { .mode = TRUST_PIN };
+
+	if (!p)
+		return err_set(err, -ENOENT, "There is no printer '%s'.", id);
+
+	int rc = config_pin_printer(h->env.config->data_dir, id, sha256, err);
+
+	if (rc < 0)
+		return rc;
+	memcpy(trust.pin, sha256, sizeof(trust.pin));
+	TEXT_SET(trust.ca_file, printer_config(p)->trust.ca_file);
+	printer_set_trust(p, &trust);
+	plumbing_trust_changed(h->env.plumbing, id);
+	return 0;
+}
+
+/* ---- looking for printers ---- */
+
+static bool is_known(struct printers *ps, const char *serial)
+{
+	struct printer *p;
+
+	for (size_t i = 0; (p = printers_at(ps, i)); i++) {
+		if (strcmp(printer_config(p)->serial, serial) == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *json_scouted(struct printers *ps, const struct scout_printer *s)
+{
+	char hex[65];
+	json_t *o = json_object();
+
+	json_object_set_new(o, "serial", json_text(s->found.serial));
+	json_object_set_new(o, "name", json_text(s->found.name));
+	json_object_set_new(o, "model", json_text(s->model));
+	json_object_set_new(o, "address", json_text(s->found.address));
+	json_object_set_new(o, "firmware", json_text(s->found.firmware));
+	json_object_set_new(o, "connect", json_text(s->found.connect));
+	json_object_set_new(o, "is_known", json_boolean(is_known(ps, s->found.serial)));
+	text_hex(hex, s->sha256, sizeof(s->sha256));
+	json_object_set_new(
+		o, "certificate",
+		s->has_leaf ? json_pack("{s:s, s:b}", "sha256", hex, "chains", (int)s->chains)
+			    : json_null());
+	return o;
+}
+
+static void scouted(void *arg, const struct scout_printer *found, size_t n, const struct err *err)
+{
+	struct errand *e = arg;
+	json_t *list = NULL;
+
+	if (!err || n > 0) {
+		list = json_array();
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(list,
+			                      json_scouted(e->hooks->env.printers, &found[i]));
+	}
+	finish(e, list, err);
+}
+
+static void discover(void *arg, void (*done)(void *done_arg, json_t *printers, const struct err *),
+                     void *done_arg)
+{
+	struct hooks *h = arg;
+	struct errand *e = errand_new(h, done, done_arg);
+	const struct scout_options o = {
+		.ca_file = h->env.config->ca_file[0] ? h->env.config->ca_file : NULL,
+	};
+
+	e->scout = scout_start(h->env.loop, &o, scouted, e);
+}
+
+/* ---- the doctor ---- */
+
+static void examined(void *arg, const struct doctor_report *report)
+{
+	struct errand *e = arg;
+	json_t *steps = json_array();
+
+	for (unsigned i = 0; i < report->n; i++) {
+		const struct doctor_step *s = &report->steps[i];
+
+		json_array_append_new(
+			steps, json_pack("{s:s, s:b, s:I, s:o, s:o}", "name", s->name, "is_ok",
+		                         (int)s->is_ok, "took_ms", (json_int_t)s->took_ms, "text",
+		                         json_text(s->text), "advice", json_text(s->advice)));
+	}
+	finish(e, steps, NULL);
+}
+
+static void examine(void *arg, const char *id,
+                    void (*done)(void *done_arg, json_t *steps, const struct err *), void *done_arg)
+{
+	struct hooks *h = arg;
+	struct printer *p = printers_find(h->env.printers, id);
+	struct camera *cam = cameras_find(h->env.cameras, id);
+	struct err err = { 0 };
+
+	if (!p) {
+		err_set(&err, -ENOENT, "There is no printer '%s'.", id);
+		done(done_arg, NULL, &err);
+		return;
+	}
+
+	struct errand *e = errand_new(h, done, done_arg);
+	const struct doctor_env env = {
+		.loop = h->env.loop,
+		.data_dir = h->env.config->data_dir,
+		.ca_file = h->env.config->ca_file[0] ? h->env.config->ca_file : NULL,
+		.is_camera_in_use = cam && camera_status(cam)->state == CAMERA_LIVE,
+	};
+
+	e->doctor = doctor_start(&env, printer_config(p),
+	                         &(struct doctor_events){ .done = examined, .arg = e });
+}
+
+void hooks_fill(struct hooks *h, struct web_hooks *ret)
+{
+	*ret = (struct web_hooks){
+		.add_printer = add_printer,
+		.remove_printer = remove_printer,
+		.pin_printer = pin_printer,
+		.discover = discover,
+		.doctor = examine,
+		.arg = h,
+	};
+}

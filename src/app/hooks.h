@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * hooks: what the page may ask of the program as a whole: printers added, pinned, searched, tested.
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "base/base.h"
+
+struct cameras;
+struct config;
+struct err;
+struct hooks;
+struct loop;
+struct plumbing;
+struct printer_config;
+struct printers;
+struct web_hooks;
+
+struct hooks_env {
+	struct plumbing *plumbing;
+	struct loop *loop;
+	const struct config *config;
+	struct printers *printers;
+	struct cameras *cameras;
+};
+
+struct hooks *hooks_new(const struct hooks_env *env);
+/* Questions still open are never answered. NULL is allowed. */
+void hooks_free(struct hooks *h);
+void hooks_fill(struct hooks *h, struct web_hooks *ret);
+
+/* plumbing.c's side: starts a printer with its camera and sessions, and ends one. */
+int plumbing_add_printer(struct plumbing *p, const struct printer_config *c,
+                         struct err *err) MUST_CHECK;
+void plumbing_remove_printer(struct plumbing *p, const char *id);
+/* Its certificate is judged anew: the camera must judge likewise. */
+void plumbing_trust_changed(struct plumbing *p, const char *id);

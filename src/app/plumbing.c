@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/plumbing.h"
+
+#include "app/config.h"
+#include "app/control.h"
+#include "app/hooks.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "cameras/camera.h"
+#include "capture/sessions.h"
+#include "core/bus.h"
+#include "core/fs.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/sandbox.h"
+#include "core/signals.h"
+#include "core/work.h"
+#include "film/films.h"
+#include "fleet/jobs.h"
+#include "fleet/retention.h"
+#include "model/event.h"
+#include "printers/bambu_ca.h"
+#include "printers/printer.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "web/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define POOL_THREADS 2
+#define END_LIMIT_MS 20000
+
+struct plumbing {
+	const struct plumbing_options *options;
+	const struct config *config;
+	struct loop *loop;
+	struct bus *bus;
+	struct work_pool *pool; /* pictures, G-code, passwords */
+	struct work_pool *disk; /* the journals' queue */
+	struct store *store;
+	struct cameras *cameras;
+	struct printers *printers;
+	struct sessions *sessions;
+	struct films *films;
+	struct jobs *jobs;
+	struct retention *retention;
+	struct hooks *hooks;
+	struct web *web;
+	struct control *control;
+	struct signals *signals;
+	struct bus_listener listener;
+	struct timer watchdog;
+	struct timer end_limit;
+	bool is_ending;
+	char worker_path[1024];
+};
+
+/* ---- cameras and plans of a printer ---- */
+
+static void add_own_camera(struct plumbing *p, const struct printer *printer)
+{
+	struct camera_config c = { 0 };
+	const char *why = NULL;
+	struct err err = { 0 };
+	const char *id = printer_config(printer)->id;
+
+	if (cameras_find(p->cameras, id) || !printer_config(printer)->has_camera ||
+	    !printer_own_camera(printer, &c, &why))
+		return;
+	TEXT_SET(c.id, id);
+	TEXT_SET(c.printer, id);
+	if (!c.name[0])
+		TEXT_SET(c.name, printer_config(printer)->name);
+	if (cameras_add(p->cameras, &c, NULL, &err) < 0)
+		log_warn(NULL, "camera of printer '%s': %s", id, err.text);
+	camera_config_fini(&c);
+}
+
+/* The cameras that the plan names, else the printer's own, else those that look at it. */
+static void set_plan(struct plumbing *p, const char *printer, const struct session_plan *given)
+{
+	struct session_plan plan = *given;
+
+	if (plan.n_cameras == 0 && cameras_find(p->cameras, printer))
+		TEXT_SET(plan.cameras[plan.n_cameras++], printer);
+	for (size_t i = 0; given->n_cameras == 0 && i < p->config->n_cameras; i++) {
+		const struct camera_config *c = &p->config->cameras[i];
+
+		if (strcmp(c->printer, printer) == 0 && plan.n_cameras < SESSION_MAX_CAMERAS)
+			TEXT_SET(plan.cameras[plan.n_cameras++], c->id);
+	}
+	sessions_set_plan(p->sessions, printer, &plan);
+}
+
+static const struct session_plan *configured_plan(const struct plumbing *p, const char *printer)
+{
+	static struct session_plan defaults; /* set once, before it is read */
+
+	for (size_t i = 0; i < p->config->n_printers; i++) {
+		if (strcmp(p->config->printers[i].printer.id, printer) == 0)
+			return &p->config->printers[i].plan;
+	}
+	session_plan_init(&defaults);
+	return &defaults;
+}
+
+int plumbing_add_printer(struct plumbing *p, const struct printer_config *c, struct err *err)
+{
+	struct printer *printer = NULL;
+	int rc = printers_add(p->printers, c, &printer, err);
+
+	if (rc < 0)
+		return rc;
+	add_own_camera(p, printer);
+	set_plan(p, c->id, configured_plan(p, c->id));
+	return 0;
+}
+
+void plumbing_remove_printer(struct plumbing *p, const char *id)
+{
+	sessions_forget(p->sessions, id);
+	cameras_remove(p->cameras, id);
+	printers_remove(p->printers, id);
+}
+
+void plumbing_trust_changed(struct plumbing *p, const char *id)
+{
+	/* Made anew with the printer's new trust. */
+	cameras_remove(p->cameras, id);
+	add_own_camera(p, printers_find(p->printers, id));
+}
+
+/* ---- joining the rooms ---- */
+
+static void heard(void *arg, const struct bus_event *e)
+{
+	struct plumbing *p = arg;
+
+	if (e->type == EVENT_FILM) {
+		const struct film *f = &event_as_film(e)->film;
+
+		if (!films_is_making(p->films, f->session))
+			sessions_film_done(p->sessions, f->session);
+	} else if (e->type == EVENT_PRINTER) {
+		/* The model, and so the camera, may be known only from the first report. */
+		const struct event_printer *ep = event_as_printer(e);
+		const struct printer *printer = printers_find(p->printers, ep->printer);
+
+		if (!printer || !(ep->changed & PRINTER_CHANGED_MACHINE) ||
+		    cameras_find(p->cameras, ep->printer))
+			return;
+		add_own_camera(p, printer);
+		if (cameras_find(p->cameras, ep->printer))
+			set_plan(p, ep->printer, configured_plan(p, ep->printer));
+	}
+}
+
+static void feed_watchdog(void *arg UNUSED)
+{
+	sandbox_notify("WATCHDOG=1");
+}
+
+/* ---- the end ---- */
+
+static void films_ended(void *arg)
+{
+	struct plumbing *p = arg;
+
+	p->films = NULL;
+	loop_stop(p->loop);
+}
+
+static void sessions_ended(void *arg)
+{
+	struct plumbing *p = arg;
+
+	p->sessions = NULL;
+	films_free(p->films, films_ended, p);
+}
+
+static void end_takes_too_long(void *arg)
+{
+	struct plumbing *p = arg;
+
+	/* What is flushed is safe; the next start goes on from there. */
+	log_error(NULL, "ending takes longer than %d s; going now, nothing on disk is lost",
+	          END_LIMIT_MS / 1000);
+	(void)p;
+	_exit(1);
+}
+
+static void begin_end(struct plumbing *p)
+{
+	p->is_ending = true;
+	sandbox_notify("STOPPING=1");
+	timer_start(&p->end_limit, END_LIMIT_MS);
+	bus_unlisten(&p->listener);
+	web_free(p->web);
+	p->web = NULL;
+	control_free(p->control);
+	p->control = NULL;
+	hooks_free(p->hooks);
+	p->hooks = NULL;
+	retention_free(p->retention);
+	p->retention = NULL;
+	jobs_free(p->jobs);
+	p->jobs = NULL;
+	sessions_free(p->sessions, sessions_ended, p);
+}
+
+static void asked_to_end(void *arg, int number)
+{
+	struct plumbing *p = arg;
+
+	if (p->is_ending) {
+		log_warn(NULL, "asked again: ending at once");
+		_exit(1);
+	}
+	log_info(NULL, "signal %d: ending; running sessions go on at the next start", number);
+	begin_end(p);
+}
+
+/* ---- the beginning ---- */
+
+static int build_rooms(struct plumbing *p, struct err *err)
+{
+	const struct config *c = p->config;
+	int rc = store_open(p->loop, c->data_dir, &p->store, err);
+
+	if (rc < 0)
+		return rc;
+	p->pool = work_pool_new(p->loop, "worker", POOL_THREADS);
+	p->disk = work_pool_new(p->loop, "journal", 1);
+	p->cameras = cameras_new(&(struct cameras_env){ .loop = p->loop,
+	                                                .bus = p->bus,
+	                                                .pool = p->pool,
+	                                                .ca_pem = bambu_ca_pem(),
+	                                                .data_dir = c->data_dir });
+	p->printers = printers_new(
+		&(struct printers_env){ .loop = p->loop,
+	                                .bus = p->bus,
+	                                .pool = p->pool,
+	                                .data_dir = c->data_dir,
+	                                .ca_file = c->ca_file[0] ? c->ca_file : NULL });
+	p->films = films_new(&(struct films_env){ .loop = p->loop,
+	                                          .bus = p->bus,
+	                                          .store = p->store,
+	                                          .data_dir = c->data_dir,
+	                                          .worker_path = p->worker_path,
+	                                          .max_workers = 1 });
+	p->sessions = sessions_new(&(struct sessions_env){ .loop = p->loop,
+	                                                   .bus = p->bus,
+	                                                   .cameras = p->cameras,
+	                                                   .store = p->store,
+	                                                   .disk = p->disk,
+	                                                   .data_dir = c->data_dir,
+	                                                   .floor_bytes = c->storage.floor_bytes,
+	                                                   .budget_bytes = c->storage.budget_bytes,
+	                                                   .flush_ms = c->storage.flush_ms });
+	return 0;
+}
+
+static int start_web(struct plumbing *p, struct err *err)
+{
+	const struct config *c = p->config;
+	struct web_env env = {
+		.loop = p->loop,
+		.bus = p->bus,
+		.store = p->store,
+		.printers = p->printers,
+		.cameras = p->cameras,
+		.sessions = p->sessions,
+		.films = p->films,
+		.pool = p->pool,
+		.data_dir = c->data_dir,
+		.listen = c->web.listen[0] ? c->web.listen : NULL,
+		.port = c->web.port,
+		.tls = c->web.tls == WEB_TLS_OFF           ? WEB_PLAIN
+		       : c->web.tls == WEB_TLS_SELF_SIGNED ? WEB_SELF_SIGNED
+		                                           : WEB_OWN_CERTIFICATE,
+		.certificate = c->web.certificate,
+		.key = c->web.key,
+		.base_path = c->web.base_path,
+		.n_proxies = c->web.n_proxies,
+		.is_demo = p->options->is_demo,
+		.floor_bytes = c->storage.floor_bytes,
+		.budget_bytes = c->storage.budget_bytes,
+	};
+
+	for (size_t i = 0; i < c->web.n_proxies; i++)
+		env.proxies[i] = c->web.proxies[i];
+	hooks_fill(p->hooks, &env.hooks);
+	return web_new(&env, &p->web, err);
+}
+
+static void add_devices(struct plumbing *p)
+{
+	const struct config *c = p->config;
+	struct err err = { 0 };
+
+	for (size_t i = 0; i < c->n_cameras; i++) {
+		if (cameras_add(p->cameras, &c->cameras[i], NULL, &err) < 0)
+			log_error(NULL, "camera '%s': %s", c->cameras[i].name, err.text);
+	}
+	for (size_t i = 0; i < c->n_printers; i++) {
+		if (plumbing_add_printer(p, &c->printers[i].printer, &err) < 0)
+			log_error(NULL, "printer '%s': %s", c->printers[i].printer.name, err.text);
+	}
+}
+
+static int begin(struct plumbing *p, struct err *err)
+{
+	const struct config *c = p->config;
+	int rc = fs_make_dirs(c->data_dir, err);
+
+	if (rc < 0)
+		return err_wrap(err, rc, "the data folder");
+	rc = build_rooms(p, err);
+	if (rc < 0)
+		return rc;
+	p->jobs = jobs_new(&(struct jobs_env){ .loop = p->loop,
+	                                       .bus = p->bus,
+	                                       .store = p->store,
+	                                       .printers = p->printers,
+	                                       .pool = p->pool,
+	                                       .data_dir = c->data_dir });
+	p->retention =
+		retention_new(&(struct retention_env){ .loop = p->loop,
+	                                               .bus = p->bus,
+	                                               .store = p->store,
+	                                               .disk = p->disk,
+	                                               .data_dir = c->data_dir,
+	                                               .keep_frames_ms = c->storage.keep_frames_ms,
+	                                               .keep_films_ms = c->storage.keep_films_ms,
+	                                               .floor_bytes = c->storage.floor_bytes,
+	                                               .budget_bytes = c->storage.budget_bytes });
+	p->hooks = hooks_new(&(struct hooks_env){ .plumbing = p,
+	                                          .loop = p->loop,
+	                                          .config = c,
+	                                          .printers = p->printers,
+	                                          .cameras = p->cameras });
+	add_devices(p);
+	rc = start_web(p, err);
+	if (rc == 0)
+		rc = control_new(&(struct control_env){ .loop = p->loop,
+		                                        .printers = p->printers,
+		                                        .sessions = p->sessions,
+		                                        .data_dir = c->data_dir },
+		                 &p->control, err);
+	if (rc < 0)
+		return rc;
+	bus_listen(p->bus, &p->listener, heard, p);
+	return 0;
+}
+
+static void tear_down(struct plumbing *p)
+{
+	bus_unlisten(&p->listener);
+	timer_stop(&p->watchdog);
+	timer_stop(&p->end_limit);
+	cameras_free(p->cameras);
+	printers_free(p->printers);
+	work_pool_free(p->disk);
+	work_pool_free(p->pool);
+	store_close(p->store);
+	bus_free(p->bus);
+	signals_free(p->signals);
+	loop_free(p->loop);
+}
+
+static void announce(struct plumbing *p)
+{
+	int64_t watchdog_ms = sandbox_watchdog_ms();
+
+	if (watchdog_ms > 0)
+		timer_start_every(&p->watchdog, watchdog_ms);
+	sandbox_notify("READY=1");
+	if (p->options->ready)
+		p->options->ready(p->options->arg, web_setup_link(p->web));
+}
+
+int plumbing_run(const struct plumbing_options *o, struct err *err)
+{
+	struct plumbing p = { .options = o, .config = o->config };
+
+	log_set_level((enum log_level)o->config->log_level);
+	films_find_worker(p.worker_path, sizeof(p.worker_path));
+	p.loop = loop_new();
+	p.bus = bus_new(p.loop);
+	timer_init(&p.watchdog, p.loop, feed_watchdog, &p);
+	timer_init(&p.end_limit, p.loop, end_takes_too_long, &p);
+	p.signals = signals_new(p.loop, asked_to_end, &p);
+
+	int rc = begin(&p, err);
+
+	if (rc == 0) {
+		announce(&p);
+		loop_run(p.loop);
+	} else if (p.sessions) {
+		/* What was built is taken down in order: the loop runs for it. */
+		struct err why = err ? *err : (struct err){ 0 };
+
+		begin_end(&p);
+		loop_run(p.loop);
+		if (err)
+			*err = why;
+	}
+	tear_down(&p);
+	return rc;
+}
