@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const char base_tag[] = "<base href=\"/\">";
+static const char base_tag[] = "<base href=\"/\""; /* and perhaps " /" */
 
 const struct asset *asset_find(const char *path)
 {
@@ -26,12 +26,12 @@ static void send_index(struct call *c, const struct asset *a)
 	struct http_reply reply = { .status = 200, .type = a->type, .cache = "no-cache" };
 	const char *html = (const char *)a->data;
 	const char *at = memmem(html, a->size, base_tag, sizeof(base_tag) - 1);
+	const char *rest = at ? memchr(at, '>', a->size - (size_t)(at - html)) : NULL;
 	struct buf b;
 
 	buf_init(&b, 0);
-	if (at) {
-		const char *rest = at + sizeof(base_tag) - 1;
-
+	if (rest) {
+		rest++;
 		buf_add(&b, html, (size_t)(at - html));
 		buf_printf(&b, "<base href=\"%s\">", c->base_path);
 		buf_add(&b, rest, a->size - (size_t)(rest - html));
