@@ -355,3 +355,56 @@ TEST(layers_of_the_recorded_print_come_once_each)
 	CHECK(h.all[0].at_us == 428 * SECOND);
 	layers_free(l);
 }
+
+/* A printer that runs the job and tells what its M73 lines make it tell. */
+static void print_job(const char *path)
+{
+	static struct heard h;
+	struct gcode_index *ix;
+	const char *full = test_shared(path);
+
+	CHECK(full != NULL);
+	CHECK(gcode_file_index(full, 0, NULL, &ix, NULL) == 0);
+
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+	int total = (int)ix->n_layers;
+
+	layers_set_table(l, ix);
+	report(l, 0, 0, total, 0);
+	for (double t = 0; t < ix->time_s; t += 2) {
+		int number = (int)gcode_index_layer_at_time(ix, t);
+
+		if (number > 0)
+			report(l, 100 + (int)t, number, total, (int)(t / ix->time_s * 100));
+	}
+	layers_end(l, INT64_C(100000) * SECOND, 0, LAYERS_FINISHED);
+	CHECK_INT(h.n, total);
+	for (int i = 0; i < h.n; i++)
+		CHECK(fabs(h.all[i].z_mm - gcode_index_z(ix, (uint32_t)i + 1)) < 1e-6);
+	layers_free(l);
+	gcode_index_free(ix);
+}
+
+TEST(layers_of_every_sliced_job_come_once_each)
+{
+	static const char *const jobs[] = {
+		"data/bambu/3mf/a1mini_cube_studio2.4.gcode.3mf",
+		"data/bambu/3mf/p1s_cube_orca2.3.1.gcode.3mf",
+		"data/bambu/3mf/p1s_two_objects_petgcf_studio2.5.gcode.3mf",
+		"data/bambu/3mf/x1c_two_plates_studio2.4.gcode.3mf",
+		"data/gcode/cura_4.10_multi_object.gcode",
+		"data/gcode/icesl_2021.gcode",
+		"data/gcode/kirimoto_3.0.gcode",
+		"data/gcode/kisslicer_1.6.3.gcode",
+		"data/gcode/prusaslicer_2.4_arcwelder_objects.gcode",
+		"data/gcode/prusaslicer_2.8.1_mini_cube.bgcode",
+		"data/gcode/prusaslicer_2.9.4_box_mk4.bgcode",
+		"data/gcode/simplify3d.gcode",
+		"data/gcode/slic3r_1.3.1.gcode",
+	};
+
+	if (!test_shared("data/gcode"))
+		SKIP("the developers' sliced jobs are not here");
+	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+		print_job(jobs[i]);
+}

@@ -113,3 +113,122 @@ TEST(index_does_not_depend_on_where_the_text_is_torn)
 	gcode_index_free(whole);
 	buf_fini(&text);
 }
+
+/* Large enough for the second core: the same index as from the text in one piece. */
+TEST(threemf_read_on_two_cores_equals_its_text)
+{
+	struct gcode_make m = { .shape = GCODE_SHAPE_GEAR, .n_layers = 400, .n_filaments = 2 };
+	struct gcode_index *plain;
+	struct gcode_index *packed;
+	struct buf text;
+	struct buf job;
+
+	gcode_make_text(&m, &text);
+	CHECK(text.size > (size_t)5 << 19);
+	CHECK(gcode_index_text(text.data, text.size, NULL, &plain, NULL) == 0);
+	CHECK(gcode_make_threemf(&m, &job, NULL) == 0);
+	CHECK(gcode_bytes_index(job.data, job.size, 0, NULL, &packed, NULL) == 0);
+	CHECK_INT(packed->n_layers, plain->n_layers);
+	CHECK_INT(packed->n_lines, plain->n_lines);
+	CHECK(memcmp(packed->layers, plain->layers, plain->n_layers * sizeof(*plain->layers)) == 0);
+	gcode_index_free(plain);
+	gcode_index_free(packed);
+	buf_fini(&text);
+	buf_fini(&job);
+}
+
+static int open_error(const struct buf *zip, struct err *err)
+{
+	struct gcode_threemf *t;
+	struct gcode_index *ix;
+	int rc = gcode_threemf_open(zip->data, zip->size, &t, err);
+
+	if (rc < 0)
+		return rc;
+	rc = gcode_threemf_index(t, 0, NULL, &ix, err);
+	if (rc == 0)
+		gcode_index_free(ix);
+	gcode_threemf_close(t);
+	return rc;
+}
+
+TEST(threemf_refuses_bombs)
+{
+	char *zeros = calloc(1, 5000000);
+	struct gcode_zip_file bomb = { "Metadata/plate_1.gcode", zeros, 5000000, false };
+	struct gcode_zip_file *many = calloc(5000, sizeof(*many));
+	char(*names)[32] = calloc(5000, sizeof(*names));
+	struct buf zip;
+	struct err err = { 0 };
+
+	CHECK(gcode_zip_make(&bomb, 1, &zip, &err) == 0);
+	CHECK_INT(open_error(&zip, &err), -EFBIG);
+	CHECK(strstr(err.text, "200 times") != NULL);
+	buf_fini(&zip);
+
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "f%d", i);
+		many[i] = (struct gcode_zip_file){ names[i], "x", 1, true };
+	}
+	CHECK(gcode_zip_make(many, 5000, &zip, &err) == 0);
+	CHECK_INT(open_error(&zip, &err), -EINVAL);
+	CHECK(strstr(err.text, "5000 entries") != NULL);
+	buf_fini(&zip);
+	free(zeros);
+	free(many);
+	free(names);
+}
+
+/* Cut short or changed anywhere it is refused or read: never worse. */
+TEST(threemf_survives_being_torn_and_changed)
+{
+	struct gcode_make m = { .n_layers = 2 };
+	struct buf job;
+	struct err err = { 0 };
+
+	CHECK(gcode_make_threemf(&m, &job, NULL) == 0);
+	for (size_t n = 0; n < job.size; n += job.size / 50 + 1) {
+		struct buf cut = { .data = malloc(n + 1), .size = n };
+
+		memcpy(cut.data, job.data, n);
+		CHECK(open_error(&cut, &err) < 0);
+		CHECK(err.text[0] != '\0');
+		free(cut.data);
+	}
+	for (size_t i = 0; i < job.size; i += job.size / 300 + 1) {
+		job.data[i] = (char)(job.data[i] ^ 0x41);
+		(void)open_error(&job, &err);
+		job.data[i] = (char)(job.data[i] ^ 0x41);
+	}
+	CHECK_INT(open_error(&job, &err), 0);
+	buf_fini(&job);
+}
+
+TEST(threemf_notices_damaged_gcode)
+{
+	struct gcode_make m = { .n_layers = 3 };
+	struct gcode_zip_file files[2] = { { "Metadata/plate_1.gcode", NULL, 0, true },
+		                           { "Metadata/plate_1.gcode.md5", NULL, 32, true } };
+	struct gcode_threemf *t;
+	struct buf text;
+	struct buf zip;
+	struct err err = { 0 };
+
+	gcode_make_text(&m, &text);
+	files[0].bytes = text.data;
+	files[0].size = text.size;
+	files[1].bytes = "00000000000000000000000000000000";
+	CHECK(gcode_zip_make(files, 2, &zip, &err) == 0);
+	CHECK(gcode_threemf_open(zip.data, zip.size, &t, &err) == 0);
+	CHECK_INT(gcode_threemf_check_md5(t, 1, &err), -EBADMSG);
+	gcode_threemf_close(t);
+
+	char *at = memmem(zip.data, zip.size, "CHANGE_LAYER", 12);
+
+	CHECK(at != NULL);
+	*at = 'X';
+	CHECK_INT(open_error(&zip, &err), -EBADMSG);
+	CHECK(strstr(err.text, "damaged") != NULL);
+	buf_fini(&zip);
+	buf_fini(&text);
+}
