@@ -47,6 +47,18 @@
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
 	 LANDLOCK_ACCESS_FS_TRUNCATE | LANDLOCK_ACCESS_FS_EXECUTE)
 
+/* The leak check of AddressSanitizer traces its own threads and reads /proc. */
+#if defined(__SANITIZE_ADDRESS__)
+	#define IS_SANITIZED 1
+#elif defined(__has_feature)
+	#if __has_feature(address_sanitizer)
+		#define IS_SANITIZED 1
+	#endif
+#endif
+#ifndef IS_SANITIZED
+	#define IS_SANITIZED 0
+#endif
+
 bool sandbox_die_with_parent(void)
 {
 	pid_t parent = getppid();
@@ -131,6 +143,8 @@ static int lock_files(const struct sandbox_rules *r, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
+	if (IS_SANITIZED && allow(fd, "/proc", RIGHTS_READ & known, err) < 0)
+		return -EACCES;
 	if (syscall(SYS_landlock_restrict_self, fd, 0) < 0)
 		return err_sys(err, "entering the sandbox");
 	return 1;
@@ -152,7 +166,7 @@ static int lock_files(const struct sandbox_rules *r, struct err *err)
 static const long forbidden[] = {
 	SYS_execve,
 	SYS_execveat,
-	#if !defined(__SANITIZE_ADDRESS__) /* its leak check traces its own threads */
+	#if !IS_SANITIZED
 	SYS_ptrace,
 	#endif
 	SYS_process_vm_readv,
