@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOW_PUSHALL_US 300000000LL /* bambu.md 2.3: at most one in 5 minutes on A1 and P1 */
+#define PUSHALL_US 300000000LL      /* one in 5 minutes; on A1 and P1 over reconnects too */
 #define PUSHALL_AGAIN_US 15000000LL /* while no full state has come */
 #define EFFECT_US 5000000LL         /* how long an echoed command may take to show */
 #define JUDGE_MS 500
@@ -68,8 +68,8 @@ static bool may_push(const struct bambu *b)
 
 	if (b->pushall_us == 0)
 		return true;
-	if (bambu_report_has_full(b->report) && bambu_report_model(b->report)->is_slow)
-		least_us = SLOW_PUSHALL_US;
+	if (bambu_report_has_full(b->report))
+		least_us = PUSHALL_US;
 	return now_us(b) - b->pushall_us >= least_us;
 }
 
@@ -95,9 +95,8 @@ static void want_pushall(struct bambu *b)
 		return;
 	}
 
-	bool is_slow = bambu_report_has_full(b->report) && bambu_report_model(b->report)->is_slow;
-	int64_t wait_us =
-		b->pushall_us + (is_slow ? SLOW_PUSHALL_US : PUSHALL_AGAIN_US) - now_us(b);
+	bool has_full = bambu_report_has_full(b->report);
+	int64_t wait_us = b->pushall_us + (has_full ? PUSHALL_US : PUSHALL_AGAIN_US) - now_us(b);
 
 	if (!timer_is_running(&b->pushall))
 		timer_start(&b->pushall, wait_us / 1000 + 1);
