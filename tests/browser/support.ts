@@ -34,6 +34,7 @@ interface Options {
   isDemo?: boolean;
   base?: string;
   speed?: number;
+  copies?: number;
 }
 
 /** Collects what must never happen on any page. */

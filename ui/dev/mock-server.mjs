@@ -30,8 +30,12 @@ class Refusal extends Error {
 
 const WHO = { operator: 'Operators and administrators can do this.', admin: 'Administrators can do this.' };
 
-export async function startMock({ port = 0, needsSetup = false, isEmpty = false, base = '/', isDemo = false, speed = 1 } = {}) {
+export async function startMock({ port = 0, needsSetup = false, isEmpty = false, base = '/', isDemo = false, speed = 1, copies = 0 } = {}) {
   const printers = isEmpty ? [] : makePrinters();
+  for (let i = 0; i < copies; i++) {
+    const p = makePrinters()[i % 2];
+    printers.push({ ...p, id: `${p.id}-${i}`, name: `${p.name} ${i + 2}` });
+  }
   const cameras = makeCameras(printers);
   const sessions = new Map();
   let films = isEmpty ? [] : makeFilms();

@@ -49,7 +49,7 @@ function end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
 }
 
 const base = () => `http://127.0.0.1:${port}/`;
-const layerOf = async (id: string) => Number(/Layer (\d+)/.exec((await card(id).textContent()) ?? '')?.[1] ?? 0);
+const layerOf = async (id: string) => Number(/Layer\s(\d+)/.exec((await card(id).textContent()) ?? '')?.[1] ?? 0);
 const card = (id: string) => page.locator(`article[data-printer="${id}"]`);
 
 test.beforeAll(async ({ browser }) => {

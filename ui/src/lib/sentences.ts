@@ -100,7 +100,8 @@ export function progressSentence(p: Printer, now: number): string {
       parts.push(words.progress.left(span(left * 60)));
       if (p.activity === 'printing') parts.push(words.progress.done(timeOfDay(now + left * 60_000, now)));
     }
-    return parts.length ? parts.join(', ') : words.progress.started;
+    // Lines break between the parts, not within them.
+    return parts.length ? parts.map((x) => x.replaceAll(' ', '\u00a0')).join(', ') : words.progress.started;
   }
   if (p.activity === 'finished' || p.activity === 'failed' || p.activity === 'cancelled') {
     const at = p.since_at ? timeOfDay(p.since_at, now) : '';
