@@ -292,7 +292,8 @@ static int take_switch(struct options *o, int id)
 
 static void defaults(struct options *o)
 {
-	const char *home = getenv("HOME"), *data = getenv("XDG_DATA_HOME");
+	const char *home = getenv("HOME");          /* NOLINT(concurrency-mt-unsafe) at start */
+	const char *data = getenv("XDG_DATA_HOME"); /* NOLINT(concurrency-mt-unsafe) at start */
 
 	if (!o->cert_dir[0] && data && data[0] == '/')
 		(void)snprintf(o->cert_dir, sizeof(o->cert_dir), "%s/bedside/simulator", data);
@@ -311,6 +312,7 @@ static int parse(struct options *o, int argc, char **argv)
 
 	o->sim.announces = true;
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 	while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		if (id == OPT_HELP)
 			return 1;

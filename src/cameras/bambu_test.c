@@ -220,7 +220,8 @@ static void start_maker(struct rig *r)
 	CHECK_INT(jpeg_encode_rgbx((const uint8_t *)c->pixels, 320, 240, 90, &m->jpeg, NULL), 0);
 	draw_canvas_free(c);
 	CHECK(m->jpeg->size > BAMBU_CAMERA_MIN_PICTURE);
-	CHECK_INT(tcp_listener_open(r->loop, "127.0.0.1", 0, on_accepted, m, &m->listener, NULL),
+	CHECK_INT(tcp_listener_open(r->loop, "127.0.0.1", 0, &(struct tcp_accept){ on_accepted, m },
+	                            &m->listener, NULL),
 	          0);
 }
 

@@ -87,7 +87,8 @@ static void begin(struct scene *s, const char *scheme, const char *answer)
 	s->server.loop = loop_new();
 	buf_init(&s->server.heard, 0);
 	TEXT_SET(s->server.answer, answer);
-	CHECK_INT(tcp_listener_open(s->server.loop, "127.0.0.1", 0, server_accepted, &s->server,
+	CHECK_INT(tcp_listener_open(s->server.loop, "127.0.0.1", 0,
+	                            &(struct tcp_accept){ server_accepted, &s->server },
 	                            &s->server.listener, &err),
 	          0);
 	(void)snprintf(s->url, sizeof(s->url), "%s://127.0.0.1:%u/a%%20b", scheme,

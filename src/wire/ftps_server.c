@@ -219,7 +219,7 @@ static void send_more(struct session *s)
 	char chunk[8192];
 	size_t budget = allowance(s);
 
-	if (stream_queued(s->data) > 4 * CHUNK)
+	if (stream_queued(s->data) > (size_t)4 * CHUNK)
 		return;
 	while (budget > 0) {
 		ssize_t n = read(s->fd, chunk, MIN(budget, sizeof(chunk)));
@@ -382,7 +382,8 @@ static void do_passive(struct session *s, bool is_extended)
 	struct err err;
 
 	data_forget(s);
-	if (tcp_listener_open(s->server->c.loop, s->local, 0, on_data_accepted, s, &s->listener,
+	if (tcp_listener_open(s->server->c.loop, s->local, 0,
+	                      &(struct tcp_accept){ on_data_accepted, s }, &s->listener,
 	                      &err) < 0) {
 		say(s, "425 %s", err.text);
 		return;
@@ -396,7 +397,7 @@ static void do_passive(struct session *s, bool is_extended)
 	}
 	TEXT_SET(address, s->local);
 	for (char *at = address; *at; at++)
-		*at = *at == '.' ? ',' : *at;
+		*at = (char)(*at == '.' ? ',' : *at);
 	say(s, "227 Entering Passive Mode (%s,%u,%u).", address, port >> 8, port & 255);
 }
 
@@ -415,7 +416,8 @@ static void list_line(const struct session *s, struct buf *out, const char *name
 	gmtime_r(&at, &tm);
 	/* Year or time of day, as ls does. */
 	(void)strftime(when, sizeof(when),
-	               now - at > 180 * 86400 || at > now + 86400 ? "%b %d  %Y" : "%b %d %H:%M",
+	               now - at > (time_t)180 * 86400 || at > now + 86400 ? "%b %d  %Y"
+	                                                                  : "%b %d %H:%M",
 	               &tm);
 	buf_printf(out, "%s    1 1000     1000     %8lld %s %s\r\n",
 	           S_ISDIR(st->st_mode) ? "drwxr-xr-x" : "-rw-r--r--", (long long)st->st_size, when,
@@ -427,6 +429,7 @@ static void list_folder(struct session *s, const char *path, bool is_bare)
 	DIR *dir = opendir(path);
 	struct dirent *d;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): this DIR is ours alone */
 	while (dir && (d = readdir(dir)) != NULL) {
 		struct stat st;
 
@@ -743,7 +746,8 @@ int ftps_server_open(const struct ftps_config *c, struct ftps_server **ret, stru
 	TEXT_SET(f->root, c->root);
 	timer_init(&f->sweep, c->loop, sessions_sweep, f);
 
-	int rc = tcp_listener_open(c->loop, c->address, c->port, on_accepted, f, &f->listener, err);
+	int rc = tcp_listener_open(c->loop, c->address, c->port,
+	                           &(struct tcp_accept){ on_accepted, f }, &f->listener, err);
 
 	if (rc < 0) {
 		free(f);

@@ -335,7 +335,7 @@ void mqtt_write_connect(struct buf *b, const struct mqtt_login *l)
 void mqtt_write_connack(struct buf *b, bool is_session_present, enum mqtt_connack code)
 {
 	put_head(b, MQTT_CONNACK, 0, 2);
-	buf_add_char(b, is_session_present && code == MQTT_ACCEPTED);
+	buf_add_char(b, is_session_present && code == MQTT_ACCEPTED ? 1 : 0);
 	buf_add_char(b, (char)code);
 }
 

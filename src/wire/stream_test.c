@@ -224,7 +224,9 @@ static void echo_start(struct echo *e, struct loop *l)
 {
 	struct err err;
 
-	CHECK_INT(tcp_listener_open(l, "127.0.0.1", 0, echo_accepted, e, &e->listener, &err), 0);
+	CHECK_INT(tcp_listener_open(l, "127.0.0.1", 0, &(struct tcp_accept){ echo_accepted, e },
+	                            &e->listener, &err),
+	          0);
 }
 
 static void client_write_much(void *arg)

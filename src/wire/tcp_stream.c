@@ -535,8 +535,7 @@ bool tcp_stream_local_address(const struct stream *s, char *dst, size_t size)
 struct tcp_listener {
 	uv_tcp_t uv;
 	struct loop *loop;
-	void (*accepted)(void *arg, struct stream *s);
-	void *arg;
+	struct tcp_accept to;
 	uint16_t port;
 };
 
@@ -559,7 +558,7 @@ static void listener_on_connection(uv_stream_t *uv, int rc)
 	if (uv_tcp_getpeername(&t->uv, (struct sockaddr *)&a, &n) == 0)
 		address_text((struct sockaddr *)&a, t->s.peer, sizeof(t->s.peer));
 	tcp_opened(t);
-	k->accepted(k->arg, &t->s);
+	k->to.accepted(k->to.arg, &t->s);
 }
 
 static void listener_on_closed(uv_handle_t *handle)
@@ -568,8 +567,7 @@ static void listener_on_closed(uv_handle_t *handle)
 }
 
 int tcp_listener_open(struct loop *l, const char *address, uint16_t port,
-                      void (*accepted)(void *arg, struct stream *s), void *arg,
-                      struct tcp_listener **ret, struct err *err)
+                      const struct tcp_accept *to, struct tcp_listener **ret, struct err *err)
 {
 	struct sockaddr_storage a = { 0 };
 	int n = sizeof(a);
@@ -581,8 +579,7 @@ int tcp_listener_open(struct loop *l, const char *address, uint16_t port,
 	struct tcp_listener *k = MEM_NEW(struct tcp_listener);
 
 	k->loop = l;
-	k->accepted = accepted;
-	k->arg = arg;
+	k->to = *to;
 	k->uv.data = k;
 	uv_tcp_init(loop_uv(l), &k->uv);
 

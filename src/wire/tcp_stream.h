@@ -22,11 +22,16 @@ struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t por
 
 struct tcp_listener;
 
+struct tcp_accept { /* copied */
+	void (*accepted)(void *arg, struct stream *s);
+	void *arg;
+};
+
 /* `accepted` is given each connection: an open stream that is the callee's to free; its `opened`
  * comes in a later turn. `address` is numeric ("127.0.0.1", "::", "0.0.0.0"); port 0: any. */
 int tcp_listener_open(struct loop *l, const char *address, uint16_t port,
-                      void (*accepted)(void *arg, struct stream *s), void *arg,
-                      struct tcp_listener **ret, struct err *err) MUST_CHECK;
+                      const struct tcp_accept *to, struct tcp_listener **ret,
+                      struct err *err) MUST_CHECK;
 uint16_t tcp_listener_port(const struct tcp_listener *t);
 /* Streams already given away live on. NULL is allowed. */
 void tcp_listener_close(struct tcp_listener *t);

@@ -81,7 +81,7 @@ void tls_server_free(struct tls_server *t);
 
 /* TLS over an accepted stream, which it takes; the handshake starts at once. A peer that does not
  * finish it within 10 s is closed. */
-struct stream *tls_server_accept(struct tls_server *t, struct loop *l, struct stream *lower);
+struct stream *tls_server_accept(struct tls_server *server, struct loop *l, struct stream *lower);
 
 /* Both kinds: fails if certificate or key cannot be read or do not belong together. */
 int tls_certificate_check(const char *certificate_file, const char *key_file,

@@ -431,7 +431,9 @@ TEST(much_and_little_go_through_real_sockets)
 	                                                      .key_file = k->key },
 	                         &h.server, &err),
 	          0);
-	CHECK_INT(tcp_listener_open(h.loop, "127.0.0.1", 0, on_accepted, &h, &h.listener, &err), 0);
+	CHECK_INT(tcp_listener_open(h.loop, "127.0.0.1", 0, &(struct tcp_accept){ on_accepted, &h },
+	                            &h.listener, &err),
+	          0);
 	c.s = tls_stream_connect(h.loop, "127.0.0.1", tcp_listener_port(h.listener),
 	                         &(struct tls_client){ .trust = TLS_TRUST_PIN,
 	                                               .pin = { 0 },

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "printers/sim/engine_priv.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,7 @@ static double word(const char *line, char letter, double otherwise)
 		if (at[1] != letter)
 			continue;
 		text_copy_n(number, sizeof(number), at + 2, strcspn(at + 2, " ;"));
-		return text_to_double(number, &v) ? v : otherwise;
+		return text_to_double(number, &v) ? fmax(-1e6, fmin(1e6, v)) : otherwise;
 	}
 	return otherwise;
 }
@@ -235,16 +236,24 @@ static const char *do_cali_get(struct sim_engine *e, const json_t *c)
 	return NULL;
 }
 
+static const char *set_target(struct sim_engine *e, const char *key, const json_t *value)
+{
+	double c = json_number_value(value);
+
+	if (!json_is_number(value) || c < 0 || c > 400)
+		return "temperature out of range";
+	json_object_set_new(e->print, key, json_integer((int)c));
+	return NULL;
+}
+
 static const char *do_bed(struct sim_engine *e, const json_t *c)
 {
-	json_object_set(e->print, "bed_target_temper", json_object_get(c, "temp"));
-	return NULL;
+	return set_target(e, "bed_target_temper", json_object_get(c, "temp"));
 }
 
 static const char *do_nozzle(struct sim_engine *e, const json_t *c)
 {
-	json_object_set(e->print, "nozzle_target_temper", json_object_get(c, "target_temp"));
-	return NULL;
+	return set_target(e, "nozzle_target_temper", json_object_get(c, "target_temp"));
 }
 
 static const struct command print_commands[] = {

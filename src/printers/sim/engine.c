@@ -119,8 +119,9 @@ static json_t *wrap(struct sim_engine *e, json_t *print, int msg)
 		if (e->faults[SIM_FAULT_CLOCK_WRONG].is_on &&
 		    !text_to_double(e->faults[SIM_FAULT_CLOCK_WRONG].arg, &late_s))
 			late_s = 365.0 * 86400;
-		json_object_set_new(print, "t_utc",
-		                    json_integer(wall_ms - (int64_t)(late_s * 1000)));
+		json_object_set_new(
+			print, "t_utc",
+			json_integer(wall_ms - (int64_t)(fmax(-1e9, fmin(1e9, late_s)) * 1000)));
 	}
 	return json_pack("{s:o}", "print", print);
 }
@@ -185,8 +186,9 @@ static json_t *shown_c(const struct sim_engine *e, double c)
 
 static void heat(struct sim_engine *e, double dt_s)
 {
-	double nozzle = sim_number(e, "nozzle_target_temper"),
-	       bed = sim_number(e, "bed_target_temper");
+	/* G-code may ask for anything. */
+	double nozzle = fmax(0, fmin(400, sim_number(e, "nozzle_target_temper")));
+	double bed = fmax(0, fmin(400, sim_number(e, "bed_target_temper")));
 
 	e->nozzle_c = toward(e->nozzle_c, nozzle > 0 ? nozzle : 25, 3.2 * dt_s, 1.1 * dt_s);
 	e->bed_c = toward(e->bed_c, bed > 0 ? bed : 24, 0.6 * dt_s, 0.15 * dt_s);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static const char *const names[SIM_FAULT_N] = {
@@ -154,6 +155,7 @@ static void begin(struct sim_engine *e, enum sim_fault f, const char *arg)
 	TEXT_SET(st->arg, arg);
 	if (is_timed(f) && arg[0])
 		(void)text_to_double(arg, &seconds);
+	seconds = fmin(seconds, 1e7);
 	if (is_timed(f) && seconds > 0)
 		st->until_us = e->now_us + (int64_t)(seconds * 1e6);
 	if (f == SIM_FAULT_DROP || f == SIM_FAULT_POWER_CUT)

@@ -112,7 +112,7 @@ static int load_3mf(const struct buf *bytes, unsigned plate, const struct gcode_
 
 	const struct gcode_plate *p = gcode_threemf_plate(t, plate);
 
-	if (!p)
+	if (!p || !p->has_gcode)
 		rc = err_set(err, -ENOENT, "%s has no plate %u with G-code", j->file, plate);
 	else
 		rc = gcode_threemf_index(t, p->number, o, ret, err);
@@ -141,11 +141,11 @@ int sim_job_load(const char *path, unsigned plate, struct sim_job **ret, struct 
 		rc = load_3mf(&bytes, plate, &o, j, &ix, err);
 	else
 		rc = gcode_index_text(buf_peek(&bytes), bytes.size, &o, &ix, err);
-	if (rc == 0 && ix->n_layers == 0) {
+	if (rc == 0 && ix && ix->n_layers == 0) {
 		gcode_index_free(ix);
 		rc = err_set(err, -EINVAL, "%s has no layers", path);
 	}
-	if (rc < 0) {
+	if (rc < 0 || !ix) {
 		sim_job_unref(j);
 		return rc;
 	}

@@ -169,7 +169,7 @@ static void rules_update(struct sim *s)
 	                               : 0;
 	(void)text_to_double(sim_engine_fault_arg(s->engine, SIM_FAULT_CLOCK_WRONG), &late_s);
 	s->rules.clock_offset_ms = sim_engine_has_fault(s->engine, SIM_FAULT_CLOCK_WRONG)
-	                                   ? -(int64_t)(late_s * 1000)
+	                                   ? -(int64_t)(fmax(-1e9, fmin(1e9, late_s)) * 1000)
 	                                   : 0;
 }
 
@@ -236,7 +236,8 @@ static int service_open(struct sim *s, enum sim_service kind, const char *addres
 	v->sim = s;
 	v->kind = kind;
 
-	int rc = tcp_listener_open(s->loop, address, *port, on_accepted, v, &v->listener, err);
+	int rc = tcp_listener_open(s->loop, address, *port, &(struct tcp_accept){ on_accepted, v },
+	                           &v->listener, err);
 
 	if (rc == 0)
 		*port = tcp_listener_port(v->listener);
