@@ -30,7 +30,7 @@
  * nobody else may frame it, and nothing may guess types. */
 static const char security_headers[] =
 	"Content-Security-Policy: default-src 'self'; img-src 'self' blob: data:; "
-	"media-src 'self' blob:; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
+	"media-src 'self' blob:; connect-src 'self'; "
 	"object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'\r\n"
 	"X-Content-Type-Options: nosniff\r\n"
 	"X-Frame-Options: SAMEORIGIN\r\n"

@@ -67,7 +67,7 @@ struct conn {
 	SSL *ssl;
 	enum phase phase;
 	char address[INET6_ADDRSTRLEN];
-	bool is_exempt, is_working, is_closing, closes_after, tls_wants_read;
+	bool is_working, is_closing, closes_after, tls_wants_read;
 	int64_t deadline_us, body_deadline_us;
 
 	struct buf in;
@@ -1258,22 +1258,21 @@ static bool is_loopback(const char *address)
 	return text_starts(address, "127.") || strcmp(address, "::1") == 0;
 }
 
-static bool has_room_for(struct http_server *s, const char *address, bool *ret_exempt)
+static bool has_room_for(const struct http_server *s, const char *address)
 {
 	unsigned n = 0;
 
-	*ret_exempt = is_loopback(address) ||
-	              (s->config.is_exempt && s->config.is_exempt(s->config.arg, address));
 	if (s->n_conns >= s->config.max_connections)
 		return false;
-	if (*ret_exempt)
+	if (is_loopback(address) ||
+	    (s->config.is_exempt && s->config.is_exempt(s->config.arg, address)))
 		return true;
 	for (const struct conn *c = s->conns; c; c = c->next)
 		n += strcmp(c->address, address) == 0;
 	return n < s->config.max_per_address;
 }
 
-static void add_conn(struct http_server *s, int fd, const char *address, bool is_exempt)
+static void add_conn(struct http_server *s, int fd, const char *address)
 {
 	struct conn *c = MEM_NEW(struct conn);
 	int one = 1;
@@ -1282,7 +1281,6 @@ static void add_conn(struct http_server *s, int fd, const char *address, bool is
 	c->server = s;
 	c->fd = fd;
 	c->file_fd = -1;
-	c->is_exempt = is_exempt;
 	c->phase = s->ctx ? PHASE_HANDSHAKE : PHASE_HEAD;
 	text_copy(c->address, sizeof(c->address), address);
 	buf_init(&c->in, 0);
@@ -1320,7 +1318,6 @@ static void on_listener(uv_poll_t *h, int status, int events)
 		int fd =
 			accept4(s->fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		char address[INET6_ADDRSTRLEN];
-		bool is_exempt;
 
 		if (fd < 0) {
 			/* Out of descriptors: the queue stays readable, so look away for a while. */
@@ -1330,14 +1327,14 @@ static void on_listener(uv_poll_t *h, int status, int events)
 			return;
 		}
 		peer_text(address, &ss);
-		if (!has_room_for(s, address, &is_exempt)) {
+		if (!has_room_for(s, address)) {
 			if (!s->ctx)
 				(void)!send(fd, busy, sizeof(busy) - 1,
 				            MSG_NOSIGNAL | MSG_DONTWAIT);
 			(void)close(fd);
 			continue;
 		}
-		add_conn(s, fd, address, is_exempt);
+		add_conn(s, fd, address);
 	}
 }
 
