@@ -214,6 +214,7 @@ static bool read_wish(int argc, char **argv, struct wish *w)
 	int c;
 
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): before any thread */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j')
 			w->is_json = true;

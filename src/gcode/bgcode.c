@@ -185,7 +185,9 @@ static inline char meatpack_char(const struct meatpack *m, unsigned nibble)
 {
 	static const char chars[] = "0123456789. \nGX";
 
-	return nibble == 11 && m->has_no_blanks ? 'E' : chars[nibble];
+	if (nibble == 11 && m->has_no_blanks)
+		return 'E';
+	return chars[nibble];
 }
 
 size_t gcode_meatpack_decode(char *dst, const uint8_t *src, size_t size)
@@ -292,7 +294,7 @@ static bool unpack_deflate(struct reader *r, const struct block *b)
 {
 	struct into to = { .at = r->unpacked, .max = b->size };
 
-	if (b->data_size < 6 || (b->data[0] & 15) != 8 || (b->data[1] & 0x20) ||
+	if (!b->data || b->data_size < 6 || (b->data[0] & 15) != 8 || (b->data[1] & 0x20) ||
 	    (b->data[0] << 8 | b->data[1]) % 31 != 0)
 		return false;
 	return gcode_inflate(b->data + 2, b->data_size - 6, b->size, into_sink, &to) ==
@@ -373,7 +375,7 @@ static int take_gcode(struct reader *r, const struct block *b, const uint8_t *by
 	size_t n = b->size;
 
 	if (b->encoding == ENCODE_MEATPACK || b->encoding == ENCODE_MEATPACK_COMMENTS) {
-		if (r->decoded_cap < 2 * b->size) {
+		if (!r->decoded || r->decoded_cap < 2 * b->size) {
 			r->decoded_cap = 2 * b->size;
 			r->decoded = mem_grow(r->decoded, r->decoded_cap, 1);
 		}

@@ -78,6 +78,21 @@ bool gcode_text_number(struct gcode_text t, double *ret, struct gcode_text *ret_
 	return true;
 }
 
+/* Seconds of a unit by its first letter; 0 if it is none but seconds themselves. */
+static double unit_seconds(struct gcode_text unit)
+{
+	switch (unit.size > 0 ? unit.at[0] | 0x20 : 's') {
+	case 'd':
+		return 86400;
+	case 'h':
+		return 3600;
+	case 'm':
+		return 60;
+	default:
+		return 0;
+	}
+}
+
 bool gcode_text_duration(struct gcode_text t, double *ret_s)
 {
 	double sum = 0;
@@ -85,12 +100,11 @@ bool gcode_text_duration(struct gcode_text t, double *ret_s)
 	bool is_found = false;
 
 	while (gcode_text_number(t, &value, &t)) {
-		struct gcode_text unit = gcode_text_trim(t);
-		char c = unit.size > 0 ? (char)tolower((unsigned char)unit.at[0]) : 's';
+		double unit = unit_seconds(gcode_text_trim(t));
 
 		is_found = true;
-		sum += value * (c == 'd' ? 86400 : c == 'h' ? 3600 : c == 'm' ? 60 : 1);
-		if (c != 'd' && c != 'h' && c != 'm')
+		sum += value * (unit > 0 ? unit : 1);
+		if (unit == 0)
 			break;
 	}
 	if (!is_found || !(sum >= 0 && sum < 1e9))
@@ -102,8 +116,8 @@ bool gcode_text_duration(struct gcode_text t, double *ret_s)
 /* One form of comment. Prefixes are compared in this order, so that longer ones stand first. */
 struct rule {
 	const char *prefix;
-	enum gcode_note_kind kind;
 	bool (*read)(struct gcode_text rest, struct gcode_note *note); /* NULL: the kind is all */
+	enum gcode_note_kind kind;
 	int arg; /* enum gcode_marker, or enum gcode_slicer */
 };
 
@@ -279,83 +293,83 @@ static bool read_slicer_other(struct gcode_text rest, struct gcode_note *note)
 }
 
 static const struct rule rules[] = {
-	{ "CHANGE_LAYER", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_BAMBU },
-	{ "LAYER_CHANGE", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_PRUSA },
-	{ "LAYER:", GCODE_NOTE_LAYER, read_layer_number, GCODE_MARKER_CURA },
-	{ "layer ", GCODE_NOTE_LAYER, read_layer_s3d, GCODE_MARKER_S3D },
-	{ "BEGIN_LAYER_OBJECT z=", GCODE_NOTE_LAYER, read_layer_kiss, GCODE_MARKER_KISS },
-	{ "<layer>", GCODE_NOTE_LAYER, read_exact, GCODE_MARKER_ICESL },
-	{ "--- layer ", GCODE_NOTE_LAYER, read_layer_kiri, GCODE_MARKER_KIRI },
-	{ "Z_HEIGHT:", GCODE_NOTE_Z, read_value, 0 },
-	{ "Z:", GCODE_NOTE_Z, read_value, 0 },
-	{ "LAYER_HEIGHT:", GCODE_NOTE_HEIGHT, read_value, 0 },
-	{ "HEIGHT:", GCODE_NOTE_HEIGHT, read_value, 0 },
-	{ "FEATURE:", GCODE_NOTE_FEATURE, read_feature, 0 },
-	{ "TYPE:", GCODE_NOTE_FEATURE, read_feature, 0 },
-	{ "feature ", GCODE_NOTE_FEATURE, read_feature, 0 },
-	{ "'", GCODE_NOTE_FEATURE, read_feature, 0 },
-	{ "TIME_ELAPSED:", GCODE_NOTE_ELAPSED, read_value, 0 },
-	{ "PRINTING_TIME:", GCODE_NOTE_ELAPSED, read_value, 0 },
-	{ "REMAINING_TIME:", GCODE_NOTE_LEFT, read_value, 0 },
-	{ "TIME:", GCODE_NOTE_TIME, read_value, 0 },
-	{ "Print Time:", GCODE_NOTE_TIME, read_time, 0 },
-	{ "estimated printing time (normal mode) =", GCODE_NOTE_TIME, read_time, 0 },
-	{ "estimated printing time =", GCODE_NOTE_TIME, read_time, 0 },
-	{ "model printing time:", GCODE_NOTE_TIME, read_two_times, 0 },
-	{ "Build Time:", GCODE_NOTE_TIME, read_time, 0 },
-	{ "Estimated Build Time:", GCODE_NOTE_TIME, read_time, 0 },
-	{ "Calculated-during-export Build Time:", GCODE_NOTE_TIME, read_time, 0 },
-	{ "estimated_print_time_s", GCODE_NOTE_TIME, read_value, 0 },
-	{ "--- print time:", GCODE_NOTE_TIME, read_time, 0 },
-	{ "LAYER_COUNT:", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
-	{ "total layer number:", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
-	{ "total layers count =", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
-	{ "layer_count :", GCODE_NOTE_LAYER_COUNT, read_value, 0 },
-	{ "total filament length [mm] :", GCODE_NOTE_FILAMENT_MM, read_list_mm, 0 },
-	{ "total filament weight [g] :", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
-	{ "filament used [mm] =", GCODE_NOTE_FILAMENT_MM, read_list_mm, 0 },
-	{ "filament used [g] =", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
-	{ "filament_length_m =", GCODE_NOTE_FILAMENT_MM, read_list_m, 0 },
-	{ "filament_mass_g =", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
-	{ "filament used =", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
-	{ "Filament used:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
-	{ "Material Length:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
-	{ "--- filament used:", GCODE_NOTE_FILAMENT_MM, read_list_unit, 0 },
-	{ "Material Weight:", GCODE_NOTE_FILAMENT_G, read_list_mm, 0 },
-	{ "Material#", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
-	{ "Ext ", GCODE_NOTE_EXTRUDER_MM, read_extruder, 0 },
-	{ "filament:", GCODE_NOTE_FILAMENT_USED, read_name, 0 },
-	{ "max_z_height:", GCODE_NOTE_MAX_Z, read_value, 0 },
-	{ "max_layer_z =", GCODE_NOTE_MAX_Z, read_value, 0 },
-	{ "printing object ", GCODE_NOTE_OBJECT, read_object, 0 },
-	{ "start printing object, unique label id:", GCODE_NOTE_OBJECT, read_name, 0 },
-	{ "OBJECT_ID:", GCODE_NOTE_OBJECT, read_name, 0 },
-	{ "MESH:", GCODE_NOTE_OBJECT, read_mesh, 0 },
-	{ "PRINTING:", GCODE_NOTE_OBJECT, read_mesh, 0 },
-	{ "thumbnail begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_PNG },
-	{ "thumbnail_PNG begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_PNG },
-	{ "thumbnail_JPG begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_JPEG },
-	{ "thumbnail_QOI begin ", GCODE_NOTE_THUMBNAIL, read_name, GCODE_PICTURE_QOI },
-	{ "thumbnail end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
-	{ "thumbnail_PNG end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
-	{ "thumbnail_JPG end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
-	{ "thumbnail_QOI end", GCODE_NOTE_THUMBNAIL_END, read_exact, 0 },
-	{ "BambuStudio ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_BAMBU },
-	{ "generated by OrcaSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_ORCA },
-	{ "generated by PrusaSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_PRUSA },
-	{ "generated by SuperSlicer ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_SUPER },
-	{ "generated by Slic3r ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_SLIC3R },
-	{ "Generated with Cura_SteamEngine ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_CURA },
-	{ "G-Code generated by Simplify3D(R) Version ", GCODE_NOTE_SLICER, read_slicer,
+	{ "CHANGE_LAYER", read_exact, GCODE_NOTE_LAYER, GCODE_MARKER_BAMBU },
+	{ "LAYER_CHANGE", read_exact, GCODE_NOTE_LAYER, GCODE_MARKER_PRUSA },
+	{ "LAYER:", read_layer_number, GCODE_NOTE_LAYER, GCODE_MARKER_CURA },
+	{ "layer ", read_layer_s3d, GCODE_NOTE_LAYER, GCODE_MARKER_S3D },
+	{ "BEGIN_LAYER_OBJECT z=", read_layer_kiss, GCODE_NOTE_LAYER, GCODE_MARKER_KISS },
+	{ "<layer>", read_exact, GCODE_NOTE_LAYER, GCODE_MARKER_ICESL },
+	{ "--- layer ", read_layer_kiri, GCODE_NOTE_LAYER, GCODE_MARKER_KIRI },
+	{ "Z_HEIGHT:", read_value, GCODE_NOTE_Z, 0 },
+	{ "Z:", read_value, GCODE_NOTE_Z, 0 },
+	{ "LAYER_HEIGHT:", read_value, GCODE_NOTE_HEIGHT, 0 },
+	{ "HEIGHT:", read_value, GCODE_NOTE_HEIGHT, 0 },
+	{ "FEATURE:", read_feature, GCODE_NOTE_FEATURE, 0 },
+	{ "TYPE:", read_feature, GCODE_NOTE_FEATURE, 0 },
+	{ "feature ", read_feature, GCODE_NOTE_FEATURE, 0 },
+	{ "'", read_feature, GCODE_NOTE_FEATURE, 0 },
+	{ "TIME_ELAPSED:", read_value, GCODE_NOTE_ELAPSED, 0 },
+	{ "PRINTING_TIME:", read_value, GCODE_NOTE_ELAPSED, 0 },
+	{ "REMAINING_TIME:", read_value, GCODE_NOTE_LEFT, 0 },
+	{ "TIME:", read_value, GCODE_NOTE_TIME, 0 },
+	{ "Print Time:", read_time, GCODE_NOTE_TIME, 0 },
+	{ "estimated printing time (normal mode) =", read_time, GCODE_NOTE_TIME, 0 },
+	{ "estimated printing time =", read_time, GCODE_NOTE_TIME, 0 },
+	{ "model printing time:", read_two_times, GCODE_NOTE_TIME, 0 },
+	{ "Build Time:", read_time, GCODE_NOTE_TIME, 0 },
+	{ "Estimated Build Time:", read_time, GCODE_NOTE_TIME, 0 },
+	{ "Calculated-during-export Build Time:", read_time, GCODE_NOTE_TIME, 0 },
+	{ "estimated_print_time_s", read_value, GCODE_NOTE_TIME, 0 },
+	{ "--- print time:", read_time, GCODE_NOTE_TIME, 0 },
+	{ "LAYER_COUNT:", read_value, GCODE_NOTE_LAYER_COUNT, 0 },
+	{ "total layer number:", read_value, GCODE_NOTE_LAYER_COUNT, 0 },
+	{ "total layers count =", read_value, GCODE_NOTE_LAYER_COUNT, 0 },
+	{ "layer_count :", read_value, GCODE_NOTE_LAYER_COUNT, 0 },
+	{ "total filament length [mm] :", read_list_mm, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "total filament weight [g] :", read_list_mm, GCODE_NOTE_FILAMENT_G, 0 },
+	{ "filament used [mm] =", read_list_mm, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "filament used [g] =", read_list_mm, GCODE_NOTE_FILAMENT_G, 0 },
+	{ "filament_length_m =", read_list_m, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "filament_mass_g =", read_list_mm, GCODE_NOTE_FILAMENT_G, 0 },
+	{ "filament used =", read_list_unit, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "Filament used:", read_list_unit, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "Material Length:", read_list_unit, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "--- filament used:", read_list_unit, GCODE_NOTE_FILAMENT_MM, 0 },
+	{ "Material Weight:", read_list_mm, GCODE_NOTE_FILAMENT_G, 0 },
+	{ "Material#", read_extruder, GCODE_NOTE_EXTRUDER_MM, 0 },
+	{ "Ext ", read_extruder, GCODE_NOTE_EXTRUDER_MM, 0 },
+	{ "filament:", read_name, GCODE_NOTE_FILAMENT_USED, 0 },
+	{ "max_z_height:", read_value, GCODE_NOTE_MAX_Z, 0 },
+	{ "max_layer_z =", read_value, GCODE_NOTE_MAX_Z, 0 },
+	{ "printing object ", read_object, GCODE_NOTE_OBJECT, 0 },
+	{ "start printing object, unique label id:", read_name, GCODE_NOTE_OBJECT, 0 },
+	{ "OBJECT_ID:", read_name, GCODE_NOTE_OBJECT, 0 },
+	{ "MESH:", read_mesh, GCODE_NOTE_OBJECT, 0 },
+	{ "PRINTING:", read_mesh, GCODE_NOTE_OBJECT, 0 },
+	{ "thumbnail begin ", read_name, GCODE_NOTE_THUMBNAIL, GCODE_PICTURE_PNG },
+	{ "thumbnail_PNG begin ", read_name, GCODE_NOTE_THUMBNAIL, GCODE_PICTURE_PNG },
+	{ "thumbnail_JPG begin ", read_name, GCODE_NOTE_THUMBNAIL, GCODE_PICTURE_JPEG },
+	{ "thumbnail_QOI begin ", read_name, GCODE_NOTE_THUMBNAIL, GCODE_PICTURE_QOI },
+	{ "thumbnail end", read_exact, GCODE_NOTE_THUMBNAIL_END, 0 },
+	{ "thumbnail_PNG end", read_exact, GCODE_NOTE_THUMBNAIL_END, 0 },
+	{ "thumbnail_JPG end", read_exact, GCODE_NOTE_THUMBNAIL_END, 0 },
+	{ "thumbnail_QOI end", read_exact, GCODE_NOTE_THUMBNAIL_END, 0 },
+	{ "BambuStudio ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_BAMBU },
+	{ "generated by OrcaSlicer ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_ORCA },
+	{ "generated by PrusaSlicer ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_PRUSA },
+	{ "generated by SuperSlicer ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_SUPER },
+	{ "generated by Slic3r ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_SLIC3R },
+	{ "Generated with Cura_SteamEngine ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_CURA },
+	{ "G-Code generated by Simplify3D(R) Version ", read_slicer, GCODE_NOTE_SLICER,
 	  GCODE_SLICER_SIMPLIFY3D },
-	{ "Sliced by ideaMaker ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_IDEAMAKER },
-	{ "KISSlicer", GCODE_NOTE_SLICER, NULL, GCODE_SLICER_KISS },
-	{ "version ", GCODE_NOTE_VERSION, read_slicer, 0 },
-	{ "<IceSL ", GCODE_NOTE_SLICER, read_slicer_icesl, GCODE_SLICER_ICESL },
-	{ "Generated by Kiri:Moto ", GCODE_NOTE_SLICER, read_slicer, GCODE_SLICER_KIRI },
-	{ "generated by ", GCODE_NOTE_SLICER, read_slicer_other, GCODE_SLICER_UNKNOWN },
-	{ "Generated by ", GCODE_NOTE_SLICER, read_slicer_other, GCODE_SLICER_UNKNOWN },
-	{ "Postprocessed by [ArcWelder]", GCODE_NOTE_ARCWELDER, NULL, 0 },
+	{ "Sliced by ideaMaker ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_IDEAMAKER },
+	{ "KISSlicer", NULL, GCODE_NOTE_SLICER, GCODE_SLICER_KISS },
+	{ "version ", read_slicer, GCODE_NOTE_VERSION, 0 },
+	{ "<IceSL ", read_slicer_icesl, GCODE_NOTE_SLICER, GCODE_SLICER_ICESL },
+	{ "Generated by Kiri:Moto ", read_slicer, GCODE_NOTE_SLICER, GCODE_SLICER_KIRI },
+	{ "generated by ", read_slicer_other, GCODE_NOTE_SLICER, GCODE_SLICER_UNKNOWN },
+	{ "Generated by ", read_slicer_other, GCODE_NOTE_SLICER, GCODE_SLICER_UNKNOWN },
+	{ "Postprocessed by [ArcWelder]", NULL, GCODE_NOTE_ARCWELDER, 0 },
 };
 
 /* Simplify3D 4 names its features without a word before them. */

@@ -374,7 +374,7 @@ static void config(const struct maker *k, struct buf *b)
 	buf_add_str(b, "; CONFIG_BLOCK_START\n; brim_type = no_brim\n"
 	               "; curr_bed_type = Textured PEI Plate\n");
 	buf_printf(b, "; filament_colour = %s", colours[0]);
-	for (unsigned i = 1; i < n; i++)
+	for (unsigned i = 1; i < n && i < ARRAY_LEN(colours); i++)
 		buf_printf(b, ";%s", colours[i]);
 	buf_add_char(b, '\n');
 	add_repeated(b, "filament_density", "1.24", ',', n);

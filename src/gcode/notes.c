@@ -90,25 +90,32 @@ static void minutes_left(struct gcode_scan *s, double minutes)
 	s->last_minutes = m;
 }
 
+/* One word of M73. */
+static void progress_word(struct gcode_scan *s, char letter, double v)
+{
+	struct gcode_index *ix = s->ix;
+
+	if (letter == 'R')
+		minutes_left(s, v);
+	if (letter == 'P' && v >= 0 && v <= 100 && ix->percent_layer[(int)v] == UINT32_MAX)
+		ix->percent_layer[(int)v] = (uint32_t)ix->n_layers;
+	if (letter == 'L' && v >= 0 && v <= GCODE_LAYERS_MAX) {
+		ix->markers_seen |= 1U << GCODE_MARKER_PROGRESS;
+		if (s->layer)
+			s->layer->reported = (int32_t)v;
+	}
+}
+
 void scan_progress(struct gcode_scan *s, const char *p, const char *end)
 {
 	while (p < end && *p != ';') {
-		char letter = (char)toupper((unsigned char)*p++);
+		char letter = (char)(*p++ & ~0x20);
 		double v;
 
 		if (letter < 'A' || letter > 'Z')
 			continue;
 		p = gcode_number(p, &v);
-		if (letter == 'R')
-			minutes_left(s, v);
-		if (letter == 'P' && v >= 0 && v <= 100 &&
-		    s->ix->percent_layer[(int)v] == UINT32_MAX)
-			s->ix->percent_layer[(int)v] = (uint32_t)s->ix->n_layers;
-		if (letter != 'L' || !(v >= 0 && v <= GCODE_LAYERS_MAX))
-			continue;
-		s->ix->markers_seen |= 1U << GCODE_MARKER_PROGRESS;
-		if (s->layer)
-			s->layer->reported = (int32_t)v;
+		progress_word(s, letter, v);
 	}
 }
 

@@ -16,7 +16,6 @@
 
 struct raw_line {
 	uint32_t first, n;
-	bool is_outer;
 };
 
 struct gcode_outliner {
@@ -69,9 +68,9 @@ void gcode_outliner_reset(struct gcode_outliner *b)
 
 static int16_t to_units(double mm)
 {
-	double v = mm * UNITS_PER_MM;
+	double v = fmin(fmax(mm * UNITS_PER_MM, INT16_MIN), INT16_MAX);
 
-	return (int16_t)(v < INT16_MIN ? INT16_MIN : v > INT16_MAX ? INT16_MAX : lrint(v));
+	return (int16_t)lrint(v);
 }
 
 static bool is_same(struct gcode_point a, struct gcode_point b)
@@ -82,10 +81,14 @@ static bool is_same(struct gcode_point a, struct gcode_point b)
 /* Widens the box min…max to hold `p`. */
 static void box_widen(struct gcode_point *min, struct gcode_point *max, struct gcode_point p)
 {
-	min->x = p.x < min->x ? p.x : min->x;
-	min->y = p.y < min->y ? p.y : min->y;
-	max->x = p.x > max->x ? p.x : max->x;
-	max->y = p.y > max->y ? p.y : max->y;
+	if (p.x < min->x)
+		min->x = p.x;
+	if (p.y < min->y)
+		min->y = p.y;
+	if (p.x > max->x)
+		max->x = p.x;
+	if (p.y > max->y)
+		max->y = p.y;
 }
 
 void gcode_outliner_add(struct gcode_outliner *b, const double from[2], const double to[2],
@@ -102,19 +105,16 @@ void gcode_outliner_add(struct gcode_outliner *b, const double from[2], const do
 		b->n_raw = b->n_lines = 0;
 	}
 
-	struct raw_line *line = b->n_lines > 0 ? &b->lines[b->n_lines - 1] : NULL;
-
-	if (!line || !is_same(b->raw[b->n_raw - 1], p)) {
+	if (b->n_lines == 0 || !is_same(b->raw[b->n_raw - 1], p)) {
 		if (b->n_lines == RAW_LINES_MAX)
 			return;
-		line = &b->lines[b->n_lines++];
-		*line = (struct raw_line){ .first = b->n_raw, .n = 1, .is_outer = is_outer_wall };
+		b->lines[b->n_lines++] = (struct raw_line){ .first = b->n_raw, .n = 1 };
 		b->raw[b->n_raw++] = p;
 	}
 	if (is_same(b->raw[b->n_raw - 1], q))
 		return;
 	b->raw[b->n_raw++] = q;
-	line->n++;
+	b->lines[b->n_lines - 1].n++;
 }
 
 /* Square of the distance of `p` from the stretch a–b, in square units. */

@@ -158,17 +158,14 @@ static void layer_by_z(struct gcode_scan *s, double z0, const char *at)
 	double z = s->pos[AXIS_Z];
 	double rise = z - s->last_z;
 
-	if (isnan(s->last_z)) {
-		scan_layer_begin(s, at, NAN, 0);
-	} else if (rise > Z_RISE_MM && z - z0 > 0 && z - z0 < SPIRAL_HEIGHT_MM / 2) {
+	if (rise > Z_RISE_MM && z - z0 > 0 && z - z0 < SPIRAL_HEIGHT_MM / 2) {
 		/* Climbs while it extrudes: a spiral, one layer per turn's height. */
 		if (z - s->layer_z < SPIRAL_HEIGHT_MM)
 			return;
 		s->ix->is_spiral = true;
 		scan_layer_begin(s, at, NAN, SPIRAL_HEIGHT_MM);
-	} else if (rise > Z_RISE_MM || (z - z0 > 0 && z - s->layer_z >= SPIRAL_HEIGHT_MM)) {
-		scan_layer_begin(s, at, NAN, 0);
-	} else if (rise < -Z_FALL_MM) {
+	} else if (isnan(s->last_z) || rise > Z_RISE_MM || rise < -Z_FALL_MM ||
+	           (z - z0 > 0 && z - s->layer_z >= SPIRAL_HEIGHT_MM)) {
 		scan_layer_begin(s, at, NAN, 0);
 	} else if (rise >= -Z_RISE_MM) {
 		return;
@@ -258,11 +255,9 @@ static inline const char *words_read(const char *p, struct words *w)
 static inline bool move_target(const struct gcode_scan *s, const struct words *w, double to[3])
 {
 	for (unsigned i = 0; i < 3; i++) {
-		double v = w->v[i] * s->unit;
-
 		to[i] = s->pos[i];
 		if (w->seen & 1U << i)
-			to[i] = s->is_relative ? to[i] + v : v;
+			to[i] = w->v[i] * s->unit + (s->is_relative ? to[i] : 0);
 		if (!(fabs(to[i]) < COORD_MAX))
 			return false;
 	}

@@ -405,10 +405,10 @@ int gcode_threemf_index(struct gcode_threemf *t, unsigned number,
                         const struct gcode_options *options, struct gcode_index **ret,
                         struct err *err)
 {
-	const struct gcode_plate *p;
+	const struct gcode_plate *p = NULL;
 	int i = plate_entry(t, number, &p, err);
 
-	if (i < 0)
+	if (!p)
 		return i;
 
 	struct gcode_scan *s = gcode_scan_new(options);
