@@ -76,6 +76,7 @@ static void ask_folders(struct sessions *ss, struct unfinished *u)
 
 	if (!d)
 		return;
+	/* Each DIR is one thread's: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	for (struct dirent *e; (e = readdir(d));)
 		if (id_is_valid(e->d_name))
 			read_session_file(ss, e->d_name, u);

@@ -106,6 +106,7 @@ static void suspend(struct station *st, enum session_input in)
 {
 	struct recording *r = st->current;
 
+	assert(r);
 	r->is_paused_by_order = in == SESSION_ORDERED_PAUSE;
 	recording_state(r, SESSION_PAUSED,
 	                r->is_paused_by_order ? "paused by order" : pause_text(st));
@@ -116,6 +117,7 @@ static void finish(struct station *st, enum session_input in)
 	struct recording *r = st->current;
 	const char *text = "the print has ended";
 
+	assert(r);
 	if (in == SESSION_ORDERED_STOP)
 		text = "stopped by order";
 	else if (in == SESSION_ORDERED_DISCARD)
@@ -129,10 +131,13 @@ static void finish(struct station *st, enum session_input in)
 
 static void shoot_now(struct sessions *ss, struct station *st)
 {
-	struct due d = { TRIGGER_MANUAL, st->current->s.layer, (double)NAN,
-		         loop_now_us(ss->env.loop) };
+	struct recording *r = st->current;
 
-	shots_add(st->current, &d);
+	assert(r);
+
+	struct due d = { TRIGGER_MANUAL, r->s.layer, (double)NAN, loop_now_us(ss->env.loop) };
+
+	shots_add(r, &d);
 }
 
 static int feed(struct sessions *ss, struct station *st, enum session_input in, struct err *err)
@@ -146,6 +151,8 @@ static int feed(struct sessions *ss, struct station *st, enum session_input in, 
 	}
 	if (r && step.action != SESSION_DO_REFUSE)
 		r->machine = step.next;
+	/* Only an idle machine has no recording, and its steps need none. */
+	assert(r || step.action <= SESSION_DO_BEGIN);
 	switch (step.action) {
 	case SESSION_DO_NOTHING:
 		return 0;

@@ -135,7 +135,7 @@ static int add_file(struct writing *w, const char *from, const char *name, uint6
                     struct err *err)
 {
 	char to[PATH_SIZE];
-	struct copied c;
+	struct copied c = { 0 };
 	int rc;
 
 	if (snprintf(to, sizeof(to), "%s/%s", w->dir, name) >= (int)sizeof(to))
@@ -259,7 +259,7 @@ static int fill(struct writing *w, struct err *err)
 	static const char *const folders[] = { "printers.d", "films", "sessions" };
 	auto_free char *db = mem_printf("%s/" STORE_FILE, w->dir);
 	auto_free char *old = mem_printf("%s/" STORE_FILE, w->data_dir);
-	struct copied c;
+	struct copied c = { 0 };
 	int rc = access(old, R_OK) < 0 ? err_sys(err, "there is no database in %s", w->data_dir)
 	                               : store_copy(w->data_dir, db, err);
 
@@ -339,8 +339,8 @@ static int stage_file(struct restoring *r, const json_t *o, struct err *err)
 	const char *crc_text = json_string_value(json_object_get(o, "crc32c"));
 	json_int_t size = json_integer_value(json_object_get(o, "size"));
 	char from[PATH_SIZE], to[PATH_SIZE];
-	struct copied c;
-	uint64_t crc;
+	struct copied c = { 0 };
+	uint64_t crc = 0;
 	int rc;
 
 	if (!name || !crc_text || !text_to_u64(crc_text, 16, &crc) || !is_ours(name) ||
@@ -366,7 +366,7 @@ static int stage_file(struct restoring *r, const json_t *o, struct err *err)
 static int check_db(const struct restoring *r, struct err *err)
 {
 	auto_free char *path = mem_printf("%s/" STORE_FILE, r->staging);
-	struct db *db;
+	struct db *db = NULL;
 	int version = 0, rc = db_open(path, DB_READ_ONLY, &db, err);
 
 	if (rc < 0)

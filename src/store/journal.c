@@ -137,12 +137,12 @@ static void opened(void *arg)
 
 struct journal *journal_start(const struct journal_env *env, const char *sessions_dir,
                               const struct session *s,
-                              void (*done)(void *arg, const struct err *err), void *arg)
+                              void (*told)(void *arg, const struct err *err), void *arg)
 {
 	struct journal *j = make(env, sessions_dir, s);
 	struct opening *o = MEM_NEW(struct opening);
 
-	*o = (struct opening){ .journal = j, .opened = done, .arg = arg };
+	*o = (struct opening){ .journal = j, .opened = told, .arg = arg };
 	j->n_working++;
 	work_submit(env->queue, run_opening, opened, o);
 	journal_save_session(j, s);

@@ -75,11 +75,11 @@ int journal_open(const struct journal_env *env, const char *sessions_dir, const 
                  struct journal **ret, struct err *err) MUST_CHECK;
 
 /* As journal_open() without waiting: the disk's work is done in the background, in order, so frames
- * may be added at once. `opened` (may be NULL) hears on the loop how it went; after a failure each
+ * may be added at once. `told` (may be NULL) hears on the loop how it went; after a failure each
  * flush tries again, and frames are refused until it works. */
 struct journal *journal_start(const struct journal_env *env, const char *sessions_dir,
                               const struct session *s,
-                              void (*opened)(void *arg, const struct err *err), void *arg);
+                              void (*told)(void *arg, const struct err *err), void *arg);
 
 /* Flushes; `done` on the loop when everything is on disk. The journal is freed after it. */
 void journal_close(struct journal *j, void (*done)(void *arg), void *arg);

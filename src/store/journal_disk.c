@@ -193,8 +193,10 @@ static int make_camera_dir(struct journal_disk *d, const char *camera)
 		return -errno;
 	if (fsync(d->dir_fd) < 0)
 		return -errno;
-	if (d->n_cameras < ARRAY_LEN(d->cameras))
-		TEXT_SET(d->cameras[d->n_cameras++], camera);
+	if (d->n_cameras < ARRAY_LEN(d->cameras)) {
+		TEXT_SET(d->cameras[d->n_cameras], camera);
+		d->n_cameras++;
+	}
 	return 0;
 }
 

@@ -53,6 +53,7 @@ static void search(struct journal_files *k, const char *session_dir, const char 
 
 	if (!d)
 		return;
+	/* Each DIR is one thread's: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	for (struct dirent *e; (e = readdir(d));)
 		if (journal_is_picture_name(e->d_name) && !is_known(k, camera, e->d_name) &&
 		    snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) < (int)sizeof(path))
@@ -69,6 +70,7 @@ void journal_files_strangers(struct journal_files *k, const char *session_dir,
 		return;
 	if (k->n > 0)
 		qsort(k->files, k->n, sizeof(*k->files), by_name);
+	/* Each DIR is one thread's: NOLINTNEXTLINE(concurrency-mt-unsafe) */
 	for (struct dirent *e; (e = readdir(d));)
 		if (e->d_name[0] != '.' && e->d_type != DT_REG && e->d_type != DT_LNK)
 			search(k, session_dir, e->d_name, found, arg);

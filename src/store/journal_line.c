@@ -206,11 +206,11 @@ void journal_scan_manifest(const char *p, size_t size, struct journal_scan *ret,
                            void (*each)(void *arg, const struct journal_entry *e, size_t at),
                            void *arg)
 {
-	size_t at = 0, taken, line_size, n_bad = 0;
+	size_t at = 0, taken, line_size = 0, n_bad = 0;
 
 	*ret = (struct journal_scan){ 0 };
 	while ((taken = journal_next_line(p + at, size - at, &line_size)) > 0) {
-		struct journal_entry e;
+		struct journal_entry e = { 0 };
 		int kind = journal_parse_line(p + at, line_size, &e, NULL);
 
 		if (kind == 1) {

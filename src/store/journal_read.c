@@ -197,7 +197,7 @@ static void count_stranger(void *arg, const char *path UNUSED)
 static void check_entry(const char *session_dir, const struct journal_entry *e,
                         struct journal_check *ret)
 {
-	uint8_t *bytes;
+	uint8_t *bytes = NULL;
 	int rc;
 
 	if (e->file[0] == '\0') {
@@ -219,8 +219,8 @@ int journal_check(const char *session_dir, struct journal_check *ret, struct err
 {
 	struct journal_check c = { 0 };
 	struct journal_files known = { 0 };
-	struct journal_reader *r;
-	struct journal_entry e;
+	struct journal_reader *r = NULL;
+	struct journal_entry e = { 0 };
 	struct stat st;
 	int kind, rc = journal_reader_open(session_dir, &r, err);
 

@@ -116,7 +116,7 @@ int store_open(struct loop *l, const char *data_dir, struct store **ret, struct 
 {
 	char lock[PATH_SIZE];
 	auto_fd int fd = -1;
-	struct db *db;
+	struct db *db = NULL;
 	int rc = join(lock, data_dir, "lock", err);
 
 	if (rc < 0)
@@ -159,7 +159,7 @@ static int open_beside(const char *data_dir, struct db **ret, struct err *err)
 
 int store_open_tool(struct loop *l, const char *data_dir, struct store **ret, struct err *err)
 {
-	struct db *db;
+	struct db *db = NULL;
 	int rc = store_open(l, data_dir, ret, err);
 
 	if (rc != -EBUSY)
@@ -297,7 +297,7 @@ void store_backup(struct store *s, const char *dest_path,
 int store_copy(const char *data_dir, const char *dest_path, struct err *err)
 {
 	char path[PATH_SIZE];
-	struct db *db;
+	struct db *db = NULL;
 	int rc = join(path, data_dir, STORE_FILE, err);
 
 	if (rc == 0)
