@@ -38,9 +38,10 @@ int repo_job_running(struct db *db, struct job **ret, size_t *ret_n, struct err 
 
 /* The job must have been saved. Saving a layer again replaces it. */
 int repo_layer_save(struct db *db, const struct layer *l, struct err *err) MUST_CHECK;
-/* By number, from `from` on; at most `limit`. */
-int repo_layer_list(struct db *db, const char *job, int from, unsigned limit, struct layer **ret,
-                    size_t *ret_n, struct err *err) MUST_CHECK;
+/* By number, from `from` on; at most REPO_MAX_LAYERS. */
+#define REPO_MAX_LAYERS 2000
+int repo_layer_list(struct db *db, const char *job, int from, struct layer **ret, size_t *ret_n,
+                    struct err *err) MUST_CHECK;
 
 int repo_session_save(struct db *db, const struct session *s, struct err *err) MUST_CHECK;
 int repo_session_get(struct db *db, const char *id, struct session *ret,

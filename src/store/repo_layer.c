@@ -38,13 +38,13 @@ static void read_layer(struct db_rows *r, void *element)
 	l->is_catching_up = db_get_int(r, 9) != 0;
 }
 
-int repo_layer_list(struct db *db, const char *job, int from, unsigned limit, struct layer **ret,
-                    size_t *ret_n, struct err *err)
+int repo_layer_list(struct db *db, const char *job, int from, struct layer **ret, size_t *ret_n,
+                    struct err *err)
 {
 	struct repo_query q = {
 		.sql = "SELECT " COLUMNS " FROM layers WHERE job = $1 AND number >= $2 "
 		       "ORDER BY number LIMIT $3",
-		.args = DB_ARGS(db_text(job), db_int(from), db_int(limit)),
+		.args = DB_ARGS(db_text(job), db_int(from), db_int(REPO_MAX_LAYERS)),
 		.read = read_layer,
 		.size = sizeof(**ret),
 	};

@@ -106,10 +106,10 @@ TEST(layers_are_kept_once_and_need_their_job)
 	CHECK_INT(repo_layer_save(db, &l, NULL), 0);
 	l.number = 1;
 	CHECK_INT(repo_layer_save(db, &l, NULL), 0);
-	CHECK_INT(repo_layer_list(db, j.id, 0, 10, &list, &n, NULL), 0);
+	CHECK_INT(repo_layer_list(db, j.id, 0, &list, &n, NULL), 0);
 	CHECK(n == 2 && list[0].number == 1 && list[1].number == 2 && list[1].z_mm == 0.4);
 	free(list);
-	CHECK_INT(repo_layer_list(db, j.id, 2, 10, &list, &n, NULL), 0);
+	CHECK_INT(repo_layer_list(db, j.id, 2, &list, &n, NULL), 0);
 	CHECK_INT(n, 1);
 	free(list);
 	db_close(db);

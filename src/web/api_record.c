@@ -73,7 +73,7 @@ static int layers(struct db *db, const struct call *c, json_t **ret, struct err 
 	if (rc >= 0 && n_jobs > 0) {
 		int from = job->layer > MAX_LAYERS ? job->layer - MAX_LAYERS + 1 : 0;
 
-		rc = repo_layer_list(db, job->id, from, MAX_LAYERS, &list, &n, err);
+		rc = repo_layer_list(db, job->id, from, &list, &n, err);
 	}
 	for (size_t i = 0; rc >= 0 && i < n; i++)
 		json_array_append_new(a, json_layer(&list[i]));
