@@ -206,8 +206,9 @@ void sim_script_make(struct sim_engine *e)
 
 	e->first_layer_s = at_s;
 	e->last_layer_s = at_s + e->job->layers[e->job->n_layers].at_s;
-	layers(e, at_s);
+	/* Before the layers: of a job with too many of them the end must not be what is cut. */
 	finish(e, e->last_layer_s);
+	layers(e, at_s);
 	sort(e->steps, e->n_steps);
 }
 
