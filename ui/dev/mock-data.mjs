@@ -107,7 +107,7 @@ export function makeFilm(id, printer, name, more = {}) {
 export function makeFilms() {
   const h = 3.6e6;
   return [
-    { ...makeFilm('f-anna', 'anna', 'Vase, spiral', { state: 'growing', session: 's-anna', made_at: null, duration_s: 3.4, n_frames: 84, progress_percent: 39, bytes: 640_000, poster: '' }) },
+    { ...makeFilm('f-anna', 'anna', 'Vase, spiral', { state: 'growing', session: 's-anna', made_at: null, duration_s: 3.4, n_frames: 84, progress_percent: 39, bytes: 640_000 }) },
     makeFilm('f-dora', 'dora', 'Cube', { made_at: iso(Date.now() - 0.66 * h) }),
     makeFilm('f-3', 'bertha', 'Cable clips', { made_at: iso(Date.now() - 5 * h), n_frames: 88, n_skipped: 2 }),
     makeFilm('f-4', 'clara', 'Planter with a long name that does not fit on one line of a card', { made_at: iso(Date.now() - 26 * h), duration_s: 42, n_frames: 1050 }),
