@@ -32,3 +32,6 @@ struct serve_options {
 int serve_options(int argc, char **argv, struct serve_options *ret);
 /* plumbing_options.ready: prints the address. */
 void serve_ready(void *arg, const char *address);
+
+/* `bedside simulate job`. */
+int simulate_job(int argc, char **argv);

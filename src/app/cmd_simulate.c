@@ -31,7 +31,8 @@
 #define MAX_LINE 1200
 
 static const char usage[] =
-	"usage: bedside simulate bambu [option]…\n"
+	"usage: bedside simulate job [option]… FILE   (writes a sliced job of our own)\n"
+	"       bedside simulate bambu [option]…\n"
 	"\n"
 	"  --model NAME          A1 (default), A1mini, P1S, P1P, X1C, X1, X1E, P2S, H2D, …\n"
 	"  --serial S            15 characters; made up if not given\n"
@@ -547,6 +548,9 @@ static int run(struct simulate *a)
 
 int cmd_simulate(int argc, char **argv)
 {
+	if (argc >= 2 && strcmp(argv[1], "job") == 0)
+		return simulate_job(argc - 1, argv + 1);
+
 	struct simulate *a = MEM_NEW(struct simulate);
 	int rc;
 

@@ -6,8 +6,13 @@ need curl
 need jq
 need ffprobe
 
+mkdir -p "$tmp/storage"
+"$BEDSIDE" simulate job --shape boat --layers 60 "$tmp/storage/job.gcode.3mf"
+mkfifo "$tmp/orders"
+sleep 600 >"$tmp/orders" &
+pids+=($!)
 "$BEDSIDE" simulate bambu --model A1 --serial 03900A4E2E00001 --code 11223344 --storage "$tmp/storage" \
-  --cert-dir "$tmp/certs" --no-ssdp --speed 40 --camera-fps 8 --control "$tmp/sim.sock" >"$tmp/sim.out" 2>"$tmp/sim.log" < <(sleep 600) &
+  --cert-dir "$tmp/certs" --no-ssdp --speed 16 --camera-fps 8 >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
 pids+=($!)
 until_true 20 test -s "$tmp/sim.out" || die "the simulator does not start"
 port() { jq -r ".ports.$1" "$tmp/sim.out"; }
@@ -44,15 +49,13 @@ ended() { get films | jq -e '.films[0].state == "verified"' >/dev/null; }
 start
 [ "$(curl -s -o /dev/null -w '%{http_code}' "${base}api/v1/printers")" = 401 ] || die "a stranger is let in"
 "$BEDSIDE" status --config "$tmp/bedside.yaml"
-printf 'print\n' >/dev/null
-python3 - "$tmp/sim.sock" <<'EOF' 2>/dev/null || echo "print" | timeout 5 curl -s --unix-socket "$tmp/sim.sock" telnet://localhost >/dev/null || true
-import socket, sys
-s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b"print\n"); s.close()
-EOF
+
+# The print begins when everything watches.
+printf 'print %s\n' "$tmp/storage/job.gcode.3mf" >"$tmp/orders"
 
 flushed=0
 for wanted in 4 9 15 22; do
-  until_true 60 session_has "$wanted" || die "no $wanted pictures"
+  until_true 90 session_has "$wanted" || die "no $wanted pictures"
   flushed=$(n_frames)
   kill -9 "$daemon"
   wait "$daemon" 2>/dev/null || true

@@ -24,7 +24,7 @@ began=$SECONDS
 start
 get start | jq -e '.is_demo and (.needs_setup | not)' >/dev/null || die "the demo asks for a password"
 until_true 30 reports || die "the printers are not online"
-until_true 30 recorded 3 || die "no session records"
+until_true 75 recorded 3 || die "no session records"
 until_true 10 live || die "no pictures"
 
 session=$(get sessions | jq -r '[.sessions[] | select(.state == "recording")][0].id')
