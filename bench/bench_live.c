@@ -57,7 +57,7 @@ static int dial(uint16_t port)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		exit(1);
+		_exit(1);
 	(void)!send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL);
 	return fd;
 }
@@ -84,7 +84,7 @@ static void be_viewers(uint16_t port, int n, bool reads, int told, int tell)
 			char what;
 
 			if (read(told, &what, 1) != 1)
-				exit(0);
+				_exit(0);
 			(void)!write(tell, &total, sizeof(total));
 		}
 	}
@@ -96,7 +96,7 @@ static struct viewers viewers_start(uint16_t port, int n, bool reads)
 	struct viewers v;
 
 	if (pipe(to) < 0 || pipe(from) < 0)
-		exit(1);
+		_exit(1);
 	(void)fflush(stdout); /* or the child would print it again */
 	v.pid = fork();
 	if (v.pid == 0) {
@@ -176,7 +176,7 @@ static void next_picture(void *arg)
 	struct frame *f = calloc(1, sizeof(*f));
 
 	if (!f)
-		exit(1);
+		_exit(1);
 	frame_init(f, stay);
 	f->data = picture;
 	f->size = PICTURE;
@@ -194,7 +194,7 @@ static void next_step(void *arg)
 	if (b->step++ == 0) {
 		b->bytes = viewers_read(&b->viewers);
 		b->cpu = cpu_ms();
-		timer_start(&b->turn, SECONDS * 1000);
+		timer_start(&b->turn, INT64_C(1000) * SECONDS);
 		return;
 	}
 
@@ -226,7 +226,7 @@ static double bare(int n)
 
 	if (bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener, 256) < 0 ||
 	    getsockname(listener, (struct sockaddr *)&a, &size) < 0)
-		exit(1);
+		_exit(1);
 
 	struct viewers v = viewers_start(ntohs(a.sin_port), n, true);
 

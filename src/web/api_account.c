@@ -18,7 +18,7 @@ static void set_cookie(struct call *c, const struct login *l, const char *token)
 
 	/* Without an age the browser forgets it when it ends. */
 	if (l->is_remembered)
-		snprintf(age, sizeof(age), "; Max-Age=%lld", AUTH_REMEMBER_MS / 1000);
+		snprintf(age, sizeof(age), "; Max-Age=%lld", (long long)(AUTH_REMEMBER_MS / 1000));
 	snprintf(c->set_cookie, sizeof(c->set_cookie),
 	         AUTH_COOKIE "=%s; Path=%s; HttpOnly; SameSite=Strict%s%s", token, c->base_path,
 	         c->is_secure ? "; Secure" : "", age);

@@ -564,7 +564,8 @@ static void next_frame(void *arg)
 	struct frame *f = frame_new(FRAME_JPEG, r->frame_size, &bytes);
 
 	memset(bytes, 'x', r->frame_size);
-	memcpy(bytes, "JPEG", 4);
+	for (size_t i = 0; i < 4; i++)
+		bytes[i] = (uint8_t) "JPEG"[i];
 	f->seq = ++r->n_frames;
 	f->captured_us = loop_now_us(r->loop);
 	f->captured_wall_ms = loop_wall_ms(r->loop);

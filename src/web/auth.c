@@ -952,7 +952,7 @@ int auth_new(struct loop *l, struct store *s, struct auth **ret, struct err *err
 	timer_start_every(&a->reload, AUTH_RELOAD_MS);
 	if (auth_needs_setup(a)) {
 		crypto_random_text(a->setup_token, SECRET_CHARS);
-		a->setup_until_us = loop_now_us(l) + WEB_SETUP_MS * 1000ll;
+		a->setup_until_us = loop_now_us(l) + WEB_SETUP_MS * 1000;
 	}
 	*ret = a;
 	return 0;

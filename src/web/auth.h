@@ -25,8 +25,8 @@ struct store;
 #define AUTH_COOKIE "bedside_session"
 #define AUTH_SETUP_COOKIE "bedside_setup"
 #define AUTH_TOKEN_SIZE 44 /* 43 characters, 256 bits */
-#define AUTH_REMEMBER_MS (7 * 24 * 3600 * 1000ll)
-#define AUTH_LOGIN_MS (24 * 3600 * 1000ll) /* without "remember me" */
+#define AUTH_REMEMBER_MS INT64_C(604800000)
+#define AUTH_LOGIN_MS INT64_C(86400000) /* without "remember me" */
 
 int auth_new(struct loop *l, struct store *s, struct auth **ret, struct err *err) MUST_CHECK;
 /* Running jobs are finished; their `done` is still called. */

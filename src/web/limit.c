@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MINUTE_US (60 * 1000000ll)
+#define MINUTE_US INT64_C(60000000)
 #define HOUR_US (60 * MINUTE_US)
 
 void limit_fini(struct limit *l)

@@ -154,8 +154,8 @@ static void draw_card(void *arg)
 		(void)draw_text(c, &small, line);
 		small.y += 28;
 	}
-	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, c->width, c->height, 80,
-	                     &d->jpeg, NULL) < 0)
+	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, c->width, c->height, 80, &d->jpeg, NULL) <
+	    0)
 		d->jpeg = NULL;
 	draw_canvas_free(c);
 }
@@ -459,11 +459,14 @@ void live_free(struct live *l)
 {
 	if (!l)
 		return;
-	while (l->viewers)
-		free_viewer(l->viewers);
-	while (l->stills) {
-		camera_shot_cancel(&l->stills->shot);
-		call_refuse(end_still(l->stills), 503, "Bedside is ending.");
+	for (struct viewer *v = l->viewers, *next; v; v = next) {
+		next = v->next;
+		free_viewer(v);
+	}
+	for (struct still *s = l->stills, *next; s; s = next) {
+		next = s->next;
+		camera_shot_cancel(&s->shot);
+		call_refuse(end_still(s), 503, "Bedside is ending.");
 	}
 	timer_stop(&l->tick);
 	http_bytes_unref(l->between);

@@ -556,8 +556,10 @@ void push_free(struct push *p)
 	if (!p)
 		return;
 	bus_unlisten(&p->listener);
-	while (p->clients)
-		free_client(p->clients);
+	for (struct client *c = p->clients, *next; c; c = next) {
+		next = c->next;
+		free_client(c);
+	}
 	timer_stop(&p->heartbeat);
 	timer_stop(&p->flush);
 	p->is_ending = true;

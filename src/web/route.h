@@ -48,15 +48,15 @@ enum route_flag {
 
 struct route {
 	enum http_method method;
-	const char *path; /* "/api/v1/films/{id}/video" */
 	enum user_role role;
+	const char *path; /* "/api/v1/films/{id}/video" */
 	void (*handle)(struct call *c);
 	const char *summary;
 	const struct field *query, *body; /* NULL: none */
 	int status;                       /* of the good answer */
+	unsigned flags;                   /* enum route_flag */
 	/* Its content: a shape's name, "image/jpeg" and the like, or NULL for none. */
 	const char *answer;
-	unsigned flags;
 };
 
 const struct route *route_at(size_t i); /* NULL after the last */

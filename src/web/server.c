@@ -176,8 +176,8 @@ static bool has_setup_token(struct call *c)
 	if (call_query(c, "token", token, sizeof(token)) &&
 	    auth_is_setup_token(c->web->auth, token)) {
 		snprintf(c->set_cookie, sizeof(c->set_cookie),
-		         AUTH_SETUP_COOKIE "=%s; Path=%s; HttpOnly; SameSite=Strict; Max-Age=%d",
-		         token, c->base_path, WEB_SETUP_MS / 1000);
+		         AUTH_SETUP_COOKIE "=%s; Path=%s; HttpOnly; SameSite=Strict; Max-Age=%lld",
+		         token, c->base_path, (long long)(WEB_SETUP_MS / 1000));
 		return true;
 	}
 	return http_cookie_get(http_header(c->head, "Cookie"), AUTH_SETUP_COOKIE, token,
@@ -260,7 +260,7 @@ static bool pass_body(struct call *c)
 	struct field_fault fault;
 	size_t size;
 	const char *bytes = http_request_body(c->request, &size);
-	json_error_t why;
+	json_error_t why = { 0 };
 
 	if (!route_check_query(c->route, c->head->query, &fault)) {
 		call_refuse_field(c, fault.field, "%s", fault.text);

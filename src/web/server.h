@@ -88,7 +88,7 @@ uint16_t web_port(const struct web *w);
 /* The address to open in a browser, "http://localhost:8484/"; while no password is set, with the
  * one-time token (15 minutes, WEB_SETUP_MS). Borrowed until the next call. */
 const char *web_setup_link(struct web *w);
-#define WEB_SETUP_MS (15 * 60 * 1000)
+#define WEB_SETUP_MS INT64_C(900000)
 
 /* SHA-256 of the page's certificate in hex; "" without TLS. */
 const char *web_fingerprint(const struct web *w);

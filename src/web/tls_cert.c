@@ -60,7 +60,7 @@ static X509 *make_cert(EVP_PKEY *key, int64_t now_wall_ms)
 	/* A day earlier, for clocks that are not quite right. */
 	ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(now_wall_ms / 1000 - 86400));
 	ASN1_TIME_set(X509_getm_notAfter(cert),
-	              (time_t)(now_wall_ms / 1000 + VALID_DAYS * 86400ll));
+	              (time_t)(now_wall_ms / 1000 + VALID_DAYS * INT64_C(86400)));
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)host, -1, -1,
 	                           0);
 	X509_set_subject_name(cert, name);

@@ -301,7 +301,7 @@ TEST(web_ends_logins_when_they_or_their_user_expire)
 	          201);
 	sign_in(&r, "guest");
 	CHECK_INT(ASK("GET /api/v1/printers", .cookie = r.cookie), 200);
-	loop_advance(r.loop, 31 * 60000);
+	loop_advance(r.loop, INT64_C(31) * 60000);
 	CHECK_INT(ASK("GET /api/v1/printers", .cookie = r.cookie), 401);
 	CHECK_INT(ASK("POST /api/v1/login",
 	              .body = "{\"name\":\"guest\",\"password\":\"" PASSWORD "\"}"),
@@ -422,7 +422,7 @@ TEST(web_limits_guessing_by_address_and_by_account)
 		loop_advance(r.loop, 13000);
 	}
 	CHECK_INT(try_wrong(&r, "root", "192.168.5.1"), 429);
-	loop_advance(r.loop, 3600 * 1000);
+	loop_advance(r.loop, INT64_C(3600000));
 	sign_in(&r, "root");
 	/* Good ones do not count. */
 	for (int i = 0; i < 8; i++)

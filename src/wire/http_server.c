@@ -37,7 +37,7 @@
 #define LINGER_MS 2000
 #define SWEEP_MS 1000
 #define READ_CHUNK 16384u
-#define BODY_TIMEOUT_MS 120000
+#define BODY_TIMEOUT_MS INT64_C(120000)
 
 enum phase {
 	PHASE_HANDSHAKE,
@@ -1018,7 +1018,7 @@ static bool work_head(struct conn *c)
 	}
 	c->phase = PHASE_BODY;
 	set_deadline(c, s->config.head_timeout_ms);
-	c->body_deadline_us = loop_now_us(s->loop) + BODY_TIMEOUT_MS * 1000ll;
+	c->body_deadline_us = loop_now_us(s->loop) + BODY_TIMEOUT_MS * 1000;
 	if (c->n_out > 0)
 		conn_flush(c, false);
 	return true;
@@ -1313,7 +1313,7 @@ static void on_listener(uv_poll_t *h, int status, int events)
 	(void)status;
 	(void)events;
 	for (unsigned i = 0; i < 64; i++) {
-		struct sockaddr_storage ss;
+		struct sockaddr_storage ss = { 0 };
 		socklen_t size = sizeof(ss);
 		int fd =
 			accept4(s->fd, (struct sockaddr *)&ss, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -1435,13 +1435,13 @@ static int bind_to(struct http_server *s, const struct addrinfo *ai, const char 
 	if (listen(fd, 256) < 0)
 		return err_sys(err, "listening on %s, port %u", address, s->config.port);
 
-	struct sockaddr_storage ss;
-	socklen_t size = sizeof(ss);
-
-	if (getsockname(fd, (struct sockaddr *)&ss, &size) < 0)
-		return err_sys(err, "asking for the port");
 	/* The port stands at the same place for both families. */
-	s->port = ntohs(((struct sockaddr_in *)(void *)&ss)->sin_port);
+	struct sockaddr_in6 bound = { 0 };
+	socklen_t size = sizeof(bound);
+
+	if (getsockname(fd, (struct sockaddr *)&bound, &size) < 0)
+		return err_sys(err, "asking for the port");
+	s->port = ntohs(bound.sin6_port);
 	s->fd = STEAL_FD(fd);
 	return 0;
 }
