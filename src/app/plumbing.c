@@ -18,6 +18,7 @@
 #include "core/work.h"
 #include "film/films.h"
 #include "fleet/jobs.h"
+#include "fleet/notices.h"
 #include "fleet/retention.h"
 #include "model/event.h"
 #include "printers/bambu_ca.h"
@@ -49,6 +50,7 @@ struct plumbing {
 	struct films *films;
 	struct jobs *jobs;
 	struct retention *retention;
+	struct notices *notices;
 	struct hooks *hooks;
 	struct web *web;
 	struct control *control;
@@ -206,6 +208,8 @@ static void begin_end(struct plumbing *p)
 	p->control = NULL;
 	hooks_free(p->hooks);
 	p->hooks = NULL;
+	notices_free(p->notices);
+	p->notices = NULL;
 	retention_free(p->retention);
 	p->retention = NULL;
 	jobs_free(p->jobs);
@@ -339,6 +343,7 @@ static int begin(struct plumbing *p, struct err *err)
 	                                               .keep_films_ms = c->storage.keep_films_ms,
 	                                               .floor_bytes = c->storage.floor_bytes,
 	                                               .budget_bytes = c->storage.budget_bytes });
+	p->notices = notices_new(p->loop, p->bus, p->store);
 	p->hooks = hooks_new(&(struct hooks_env){ .plumbing = p,
 	                                          .loop = p->loop,
 	                                          .config = c,

@@ -1,7 +1,8 @@
 # lib: what the end-to-end tests share. Sourced by each; the program is $BEDSIDE.
 # shellcheck shell=bash
 set -euo pipefail
-: "${BEDSIDE:=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build/src/app/bedside}"
+# Each test takes the build folder as its argument, or $BEDSIDE, the program.
+: "${BEDSIDE:=${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/build}/src/app/bedside}"
 export BEDSIDE
 tmp=$(mktemp -d /tmp/bedside-e2e-XXXXXX)
 pids=()
