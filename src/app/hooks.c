@@ -66,15 +66,6 @@ errand_new(struct hooks *h, void (*done)(void *done_arg, json_t *answer, const s
 	return e;
 }
 
-void hooks_free(struct hooks *h)
-{
-	if (!h)
-		return;
-	while (h->errands)
-		errand_free(h->errands);
-	free(h);
-}
-
 static void finish(struct errand *e, json_t *answer, const struct err *err)
 {
 	void (*done)(void *done_arg, json_t *answer, const struct err *err) = e->done;
@@ -82,6 +73,18 @@ static void finish(struct errand *e, json_t *answer, const struct err *err)
 
 	errand_free(e);
 	done(done_arg, answer, err);
+}
+
+void hooks_free(struct hooks *h)
+{
+	struct err err = { 0 };
+
+	if (!h)
+		return;
+	err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
+	while (h->errands)
+		finish(h->errands, NULL, &err);
+	free(h);
 }
 
 /* ---- printers added, removed, pinned ---- */

@@ -28,7 +28,7 @@ struct hooks_env {
 };
 
 struct hooks *hooks_new(const struct hooks_env *env);
-/* Questions still open are never answered. NULL is allowed. */
+/* Questions still open are answered with an error. NULL is allowed. */
 void hooks_free(struct hooks *h);
 void hooks_fill(struct hooks *h, struct web_hooks *ret);
 
