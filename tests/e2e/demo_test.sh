@@ -7,6 +7,7 @@ need jq
 need ffprobe
 
 start() {
+  : >"$tmp/demo.out"
   "$BEDSIDE" demo --data "$tmp/data" --port 0 >"$tmp/demo.out" 2>>"$tmp/demo.log" &
   daemon=$!
   pids+=("$daemon")
