@@ -43,9 +43,9 @@ struct demo_printer {
 
 static const struct demo_printer demo_printers[N_PRINTERS] = {
 	{ "a1", "A1", "A1", "03900A4D0000001", GCODE_SHAPE_VASE, GCODE_MACHINE_A1,
-	  "Twisted vase.gcode.3mf", 60, "14" },
+	  "Twisted vase.gcode.3mf", 60, "10" },
 	{ "p1s", "P1S", "P1S", "01P00A4D0000002", GCODE_SHAPE_GEAR, GCODE_MACHINE_P1S,
-	  "Gear.gcode.3mf", 50, "14" },
+	  "Gear.gcode.3mf", 50, "11" },
 };
 
 struct simulator {
@@ -98,7 +98,7 @@ static _Noreturn void become_simulator(const struct demo_printer *d, const struc
 	execl("/proc/self/exe", "bedside", "simulate", "bambu", "--model", d->model, "--serial",
 	      d->serial, "--code", DEMO_CODE, "--address", "127.0.0.1", "--storage", storage,
 	      "--cert-dir", certs, "--print", job, "--repeat", "--speed", d->speed, "--camera-fps",
-	      "4", "--no-ssdp", (char *)NULL);
+	      "10", "--no-ssdp", (char *)NULL);
 	_exit(127);
 }
 

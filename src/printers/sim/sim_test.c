@@ -728,8 +728,10 @@ TEST(announcements_are_those_of_the_real_ones)
 
 	sim_notify_write(&out, &id, false);
 	CHECK(strstr(buf_peek(&out), "USN: 03000A400001111\r\n") != NULL);
-	if (!path)
+	if (!path) {
+		buf_fini(&out);
 		SKIP("no shared vectors");
+	}
 	CHECK_INT(fs_read(path, 4096, &wanted, NULL), 0);
 	CHECK_STR(buf_peek(&out), buf_peek(&wanted));
 }
