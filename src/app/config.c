@@ -313,13 +313,14 @@ static void read_plan(struct loading *l, const struct conf_node *map, const char
                       struct session_plan *plan)
 {
 	const struct conf_node *session = conf_get(map, "session");
-	char where[160];
+	char where[160], path_cameras[176];
 
 	snprintf(where, sizeof(where), "%.120s%ssession", path, path[0] ? "." : "");
+	snprintf(path_cameras, sizeof(path_cameras), "%s.cameras", where);
 	opt_read(session_opts, ARRAY_LEN(session_opts), session, where, plan, l->errors);
 	if (session && session->kind == CONF_MAP && conf_get(session, "cameras"))
 		plan->n_cameras =
-			read_texts(l, conf_get(session, "cameras"), where, plan->cameras[0],
+			read_texts(l, conf_get(session, "cameras"), path_cameras, plan->cameras[0],
 		                   sizeof(plan->cameras[0]), SESSION_MAX_CAMERAS);
 	for (unsigned i = 0; i < plan->n_cameras; i++) {
 		char id[MODEL_ID_SIZE];
@@ -375,7 +376,13 @@ static void read_code_file(struct loading *l, const struct conf_node *n, const c
 	}
 	buf_add_char(&b, '\0');
 	b.data[strcspn(b.data, "\r\n")] = '\0';
-	secret_set(&p->access_code, b.data);
+	if (b.data[0])
+		secret_set(&p->access_code, b.data);
+	else
+		conf_error(l->errors, n->line,
+		           "%s.access_code_file: %s is empty; its first line must be the code on "
+		           "the printer's screen",
+		           path, file);
 	secret_wipe(b.data, b.size);
 	buf_fini(&b);
 }
@@ -398,7 +405,7 @@ static void read_code_from_environment(struct printer_config *p)
 static void check_printer(struct loading *l, const struct conf_node *n, const char *path,
                           const struct printer_config *p)
 {
-	if (!secret_is_set(&p->access_code))
+	if (!secret_is_set(&p->access_code) && !conf_get(n, "access_code_file"))
 		conf_error(l->errors, n->line,
 		           "%s.access_code: is missing; it is on the printer's screen under "
 		           "Settings, LAN only (or name a file in access_code_file)",
@@ -584,30 +591,50 @@ static void read_added_printers(struct loading *l)
 	free(names);
 }
 
-static void check_whole(struct loading *l)
+static int line_of(const struct conf_node *map, const char *key)
+{
+	const struct conf_node *n = conf_get(map, key);
+
+	return n ? n->line : 0;
+}
+
+static void check_camera(struct loading *l, const struct camera_config *cam,
+                         const struct conf_node *n, size_t number)
+{
+	const struct config *c = l->config;
+
+	for (size_t k = 0; k < c->n_printers; k++) {
+		if (strcmp(c->printers[k].printer.id, cam->printer) == 0)
+			return;
+	}
+	if (cam->printer[0])
+		conf_error(l->errors, line_of(n, "printer"),
+		           "cameras[%zu].printer: there is no printer '%s'; it must be the name of "
+		           "one under printers",
+		           number, cam->printer);
+}
+
+static void check_whole(struct loading *l, const struct conf_node *root)
 {
 	struct config *c = l->config;
 	char *path = c->web.base_path;
 	size_t n = strlen(path);
 
 	if (path[0] != '/' || strstr(path, "..") || strpbrk(path, "\"<>?# "))
-		conf_error(l->errors, 0,
+		conf_error(l->errors, line_of(conf_get(root, "web"), "base_path"),
 		           "web.base_path: '%s' must begin with / and be a plain path", path);
 	else if (path[n - 1] != '/' && n + 1 < sizeof(c->web.base_path))
 		text_copy(path + n, sizeof(c->web.base_path) - n, "/");
 	if (c->web.tls == WEB_TLS_FILES && (!c->web.certificate[0] || !c->web.key[0]))
-		conf_error(l->errors, 0,
+		conf_error(l->errors, line_of(conf_get(root, "web"), "tls"),
 		           "web.tls: files needs web.certificate and web.key, the paths of two PEM "
 		           "files");
-	for (size_t i = 0; i < c->n_cameras; i++) {
-		bool is_known = !c->cameras[i].printer[0];
 
-		for (size_t k = 0; k < c->n_printers && !is_known; k++)
-			is_known = strcmp(c->printers[k].printer.id, c->cameras[i].printer) == 0;
-		if (!is_known)
-			conf_error(l->errors, 0, "cameras[%zu].printer: there is no printer '%s'",
-			           i, c->cameras[i].printer);
-	}
+	const struct conf_node *list = conf_get(root, "cameras");
+	const struct conf_node *entry = list ? list->first : NULL;
+
+	for (size_t i = 0; i < c->n_cameras; i++, entry = entry ? entry->next : NULL)
+		check_camera(l, &c->cameras[i], entry, i);
 }
 
 static void read_root(struct loading *l, const struct conf_node *root, const char *data_dir)
@@ -637,7 +664,7 @@ static void read_root(struct loading *l, const struct conf_node *root, const cha
 	read_added_printers(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
 	read_list(l, root, "cameras", read_camera);
-	check_whole(l);
+	check_whole(l, root);
 }
 
 bool config_load(const char *path, const char *data_dir, struct config *ret,

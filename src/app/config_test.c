@@ -79,9 +79,9 @@ TEST(faults_of_every_kind_are_all_named)
 		"printers[1].name: 'a1' is the name of another printer already",
 		"printers[1].access_code: is missing",
 		"cameras[0].size: '5x5' must be WIDTHxHEIGHT",
-		"web.base_path: 'x' must begin with /",
-		"web.tls: files needs web.certificate and web.key",
-		"cameras[0].printer: there is no printer 'nobody'",
+		"bedside.yaml:1: web.base_path: 'x' must begin with /",
+		"bedside.yaml:1: web.tls: files needs web.certificate and web.key",
+		"bedside.yaml:12: cameras[0].printer: there is no printer 'nobody'",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {

@@ -323,7 +323,9 @@ static int begin(struct plumbing *p, struct err *err)
 	int rc = fs_make_dirs(c->data_dir, err);
 
 	if (rc < 0)
-		return err_wrap(err, rc, "the data folder");
+		return err_wrap(err, rc,
+		                "the data folder cannot be used; choose another with --data, or "
+		                "mend its owner and mode");
 	rc = build_rooms(p, err);
 	if (rc < 0)
 		return rc;

@@ -109,6 +109,15 @@ static bool has_key(const struct conf_node *map, const char *key)
 	return false;
 }
 
+static void refuse_twice(struct parsing *p, const yaml_event_t *e)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%.80s: this key stands here twice; keep one",
+	         (const char *)e->data.scalar.value);
+	fail(p, line_of(e), text);
+}
+
 static void read_entries(struct parsing *p, struct conf_node *parent, unsigned depth)
 {
 	yaml_event_t e;
@@ -123,7 +132,7 @@ static void read_entries(struct parsing *p, struct conf_node *parent, unsigned d
 			if (e.type != YAML_SCALAR_EVENT)
 				fail(p, line_of(&e), "a key must be a plain word");
 			else if (has_key(parent, (const char *)e.data.scalar.value))
-				fail(p, line_of(&e), "this key stands here twice");
+				refuse_twice(p, &e);
 			else
 				key = mem_str((const char *)e.data.scalar.value);
 			yaml_event_delete(&e);

@@ -98,7 +98,11 @@ TEST(yaml_that_is_none_is_refused_with_its_line)
 	read_yaml("a: &x {b: c}\nd: *x\n", &s);
 	CHECK(errors.n == 1 && strstr(errors.texts[0], "test.yaml:1: anchors"));
 	read_yaml("name: a\nname: b\n", &s);
-	CHECK(errors.n == 1 && strstr(errors.texts[0], "test.yaml:2: this key stands here twice"));
+	CHECK(errors.n == 1 &&
+	      strstr(errors.texts[0], "test.yaml:2: name: this key stands here twice"));
+	read_yaml("name: ''\n", &s);
+	CHECK(errors.n == 1 &&
+	      strstr(errors.texts[0], "test.yaml:1: name: '' must be text of 1 to"));
 	read_yaml("- a\n", &s);
 	CHECK(errors.n == 1);
 	read_yaml("a: [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]\n", &s);

@@ -40,6 +40,15 @@ static void describe_choices(const struct opt *o, char *dst, size_t size)
 	}
 }
 
+static const char *span_text(char *dst, double ms)
+{
+	if (ms > 0 && ms < 1000)
+		snprintf(dst, WHEN_TEXT_SIZE, "%.0f ms", ms);
+	else
+		when_span(dst, (int64_t)ms);
+	return dst;
+}
+
 static void describe_spans(const struct opt *o, char *dst, size_t size)
 {
 	char from[WHEN_TEXT_SIZE], to[WHEN_TEXT_SIZE];
@@ -48,7 +57,7 @@ static void describe_spans(const struct opt *o, char *dst, size_t size)
 		text_copy(dst, size, "a time such as 30s, 5m or 2h");
 	else
 		snprintf(dst, size, "a time such as 30s, 5m or 2h, from %s to %s",
-		         when_span(from, (int64_t)o->min), when_span(to, (int64_t)o->max));
+		         span_text(from, o->min), span_text(to, o->max));
 }
 
 void opt_describe(const struct opt *o, char *dst, size_t size)
@@ -68,7 +77,8 @@ void opt_describe(const struct opt *o, char *dst, size_t size)
 		describe_limits(o, "a number", dst, size);
 		break;
 	case OPT_TEXT:
-		snprintf(dst, size, "text of at most %zu bytes", o->size - 1);
+		snprintf(dst, size, "text of %s %zu bytes",
+		         o->flags & OPT_REQUIRED ? "1 to" : "at most", o->size - 1);
 		break;
 	case OPT_SECRET:
 		text_copy(dst, size, "a secret text, in quotes");
@@ -190,7 +200,7 @@ static int read_text(const struct opt *o, void *field, const char *text, struct 
 		ok = read_real(o, field, text);
 		break;
 	case OPT_TEXT:
-		ok = text_copy(field, o->size, text);
+		ok = text_copy(field, o->size, text) && (text[0] || !(o->flags & OPT_REQUIRED));
 		break;
 	case OPT_SECRET:
 		ok = strlen(text) <= SECRET_MAX;
@@ -232,11 +242,13 @@ void opt_defaults(const struct opt *table, size_t n, void *dst)
 /* Edits between two words, for "did you mean". */
 static size_t distance(const char *a, const char *b)
 {
-	size_t row[64], n = MIN(strlen(b), (size_t)63);
+	size_t row[64], n = MIN(strlen(b), (size_t)63), n_a = strlen(a);
 
+	if (n_a > 63)
+		return n_a;
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
-	for (size_t i = 1; i <= strlen(a); i++) {
+	for (size_t i = 1; i <= n_a; i++) {
 		size_t diagonal = row[0];
 
 		row[0] = i;

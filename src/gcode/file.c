@@ -74,7 +74,7 @@ int gcode_bytes_index(const void *bytes, size_t size, unsigned plate,
 int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,
                      struct gcode_index **ret, struct err *err)
 {
-	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe: no wait */
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)

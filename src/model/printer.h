@@ -153,7 +153,7 @@ enum printer_change { /* bits of what an event says has changed */
 
 struct printer_state {
 	enum printer_link link;
-	char link_text[240]; /* what is wrong with the connection and what to do; "" if fine */
+	char link_text[400]; /* what is wrong with the connection and what to do; "" if fine */
 	int64_t heard_us, heard_wall_ms; /* last report, 0 never */
 	bool is_stale;                   /* values are older than offline_after */
 	int64_t since_wall_ms;           /* of `activity` */

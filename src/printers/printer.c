@@ -180,11 +180,11 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 		return;
 	case PRINTER_FAILURE_CERTIFICATE:
 		text_hex(hex, p->leaf, 32);
-		(void)snprintf(dst, size,
-		               "Its certificate is not trusted; nothing was sent to it. If this is "
-		               "your printer, confirm the fingerprint sha256:%.16s… on this page. "
-		               "Otherwise check address and serial number.",
-		               hex);
+		(void)snprintf(
+			dst, size,
+			"Its certificate is refused: %.260s. If this is your printer, you can "
+			"confirm the fingerprint sha256:%.16s… on this page.",
+			what, hex);
 		return;
 	case PRINTER_FAILURE_REFUSED:
 		(void)snprintf(dst, size, "It refuses us: %.150s. Is the serial number right?",
