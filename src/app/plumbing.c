@@ -352,6 +352,7 @@ static int begin(struct plumbing *p, struct err *err)
 	                                          .printers = p->printers,
 	                                          .cameras = p->cameras });
 	add_devices(p);
+	sessions_end_orphans(p->sessions);
 	rc = start_web(p, err);
 	if (rc == 0)
 		rc = control_new(&(struct control_env){ .loop = p->loop,

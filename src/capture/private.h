@@ -20,6 +20,7 @@
 #include "store/journal.h"
 
 #define MAX_DUES 8
+#define SESSION_TEXT_ORDERED_PAUSE "paused by order"
 
 struct recording;
 
@@ -53,11 +54,13 @@ struct recording {
 	struct trigger trigger;
 	unsigned n_shooters;
 	struct shooter shooters[SESSION_MAX_CAMERAS];
-	bool is_found;           /* of an earlier run: waits for its job to be heard of */
-	bool is_paused_by_order; /* the print's going on does not end that pause */
-	bool is_ending;          /* the last picture is awaited */
+	bool is_found;            /* of an earlier run: waits for its job to be heard of */
+	bool is_paused_by_order;  /* the print's going on does not end that pause */
+	bool was_paused_by_order; /* in an earlier run: it goes on paused */
+	bool is_ending;           /* the last picture is awaited */
 	bool is_journal_closing;
 	bool is_disk_refusing; /* told the user so */
+	unsigned films_over;   /* bit i: the film of s.cameras[i] is there, or failed */
 	struct timer every;    /* pictures by time */
 	struct timer publish;  /* changes of numbers are told once a second */
 	int64_t saved_us;
@@ -72,6 +75,7 @@ struct station {
 	enum printer_pause pause;
 	struct session_plan plan;
 	struct job job;
+	char over_job[ID_SIZE]; /* ran on when its session was ended, before we were started */
 	struct session idle;
 	struct recording *current;
 	struct station *prev, *next; /* sessions.stations */
@@ -103,6 +107,7 @@ struct recording *recording_new(struct sessions *ss, const struct session_plan *
                                 const char *printer);
 void recording_free(struct recording *r);
 void recording_begin(struct recording *r, const struct job *job);
+void recording_next_job(struct recording *r, const struct job *job);
 void recording_state(struct recording *r, enum session_state state, const char *text);
 /* `text` becomes the state's; with_last: one more picture first. */
 void recording_finish(struct recording *r, const char *text, bool with_last);

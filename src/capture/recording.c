@@ -204,6 +204,15 @@ static void set_job(struct recording *r, const struct job *job)
 		r->s.layers = job->layers;
 }
 
+void recording_next_job(struct recording *r, const struct job *job)
+{
+	set_job(r, job);
+	r->s.layer = -1;
+	r->trigger.last_layer = 0;
+	recording_touch(r);
+	recording_save(r);
+}
+
 static void open_journal(struct recording *r)
 {
 	struct sessions *ss = r->owner;

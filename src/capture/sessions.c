@@ -109,7 +109,7 @@ static void suspend(struct station *st, enum session_input in)
 	assert(r);
 	r->is_paused_by_order = in == SESSION_ORDERED_PAUSE;
 	recording_state(r, SESSION_PAUSED,
-	                r->is_paused_by_order ? "paused by order" : pause_text(st));
+	                r->is_paused_by_order ? SESSION_TEXT_ORDERED_PAUSE : pause_text(st));
 }
 
 static void finish(struct station *st, enum session_input in)
@@ -199,6 +199,16 @@ static bool is_same_job(const struct session *s, const struct job *j, enum job_p
 	       strcmp(s->job_file, j->file) == 0 && strcmp(s->task_id, j->task_id) == 0;
 }
 
+static void end_found(struct station *st, enum job_outcome outcome, const char *text)
+{
+	struct recording *r = st->current;
+
+	r->machine = SESSION_FINALISING;
+	TEXT_SET(r->s.outcome, job_outcome_name(outcome));
+	recording_finish(r, text, false);
+	st->current = NULL;
+}
+
 /* A session found after a restart whose job is over or another by now gets its film. */
 static void settle_found(struct station *st, const struct event_job *e)
 {
@@ -209,10 +219,19 @@ static void settle_found(struct station *st, const struct event_job *e)
 		return;
 	if (!is_same && e->phase == JOB_ENDED)
 		return;
-	r->machine = SESSION_FINALISING;
-	TEXT_SET(r->s.outcome, job_outcome_name(is_same ? e->job.outcome : JOB_LOST));
-	recording_finish(r, "the print ended while Bedside was not running", false);
-	st->current = NULL;
+	end_found(st, is_same ? e->job.outcome : JOB_LOST,
+	          "the print ended while Bedside was not running");
+}
+
+/* A session that does not end with the print goes on with the next one: its layers count anew. */
+static void next_job(struct sessions *ss, struct station *st)
+{
+	struct recording *r = st->current;
+
+	if (!r || !r->journal || r->is_ending || strcmp(r->s.job, st->job.id) == 0)
+		return;
+	recording_next_job(r, &st->job);
+	disk_check(ss);
 }
 
 static void job_begins(struct sessions *ss, struct station *st)
@@ -221,11 +240,15 @@ static void job_begins(struct sessions *ss, struct station *st)
 
 	if (r && r->is_paused_by_order)
 		return;
-	if (!st->has_plan && !r)
+	if (!r && (!st->has_plan || strcmp(st->over_job, st->job.id) == 0))
 		return;
 	(void)feed(ss, st,
 	           st->plan.starts_itself ? SESSION_PRINT_BEGINS : SESSION_PRINT_BEGINS_ALONE,
 	           NULL);
+	if (r && r == st->current && r->was_paused_by_order) {
+		r->was_paused_by_order = false;
+		(void)feed(ss, st, SESSION_ORDERED_PAUSE, NULL);
+	}
 }
 
 static void heard_job(struct sessions *ss, const struct event_job *e)
@@ -244,6 +267,7 @@ static void heard_job(struct sessions *ss, const struct event_job *e)
 	case JOB_STARTED:
 	case JOB_FOUND_AGAIN:
 		st->is_print_paused = false;
+		next_job(ss, st);
 		job_begins(ss, st);
 		break;
 	case JOB_PAUSED:
@@ -308,6 +332,25 @@ static void heard_printer(struct sessions *ss, const struct event_printer *e)
 		recording_state(r, SESSION_PAUSED, pause_text(st));
 }
 
+/* A session is over when each of its cameras has its film, or will have none. */
+static void heard_film(struct sessions *ss, const struct film *f)
+{
+	struct recording *r, *next;
+
+	if (f->state != FILM_READY && f->state != FILM_VERIFIED && f->state != FILM_FAILED)
+		return;
+	DL_FOREACH_SAFE(ss->recordings, r, next)
+	{
+		if (strcmp(r->s.id, f->session) != 0)
+			continue;
+		for (unsigned i = 0; i < r->s.n_cameras; i++)
+			if (strcmp(r->s.cameras[i], f->camera) == 0)
+				r->films_over |= 1U << i;
+		if (r->s.state == SESSION_FINALISING && r->films_over == (1U << r->s.n_cameras) - 1)
+			recording_done(r, "");
+	}
+}
+
 static void heard(void *arg, const struct bus_event *e)
 {
 	struct sessions *ss = arg;
@@ -324,13 +367,9 @@ static void heard(void *arg, const struct bus_event *e)
 	case EVENT_PRINTER:
 		heard_printer(ss, event_as_printer(e));
 		break;
-	case EVENT_FILM: {
-		const struct film *f = &event_as_film(e)->film;
-
-		if (f->state == FILM_READY || f->state == FILM_VERIFIED || f->state == FILM_FAILED)
-			sessions_film_done(ss, f->session);
+	case EVENT_FILM:
+		heard_film(ss, &event_as_film(e)->film);
 		break;
-	}
 	case EVENT_CAMERA:
 	case EVENT_SESSION:
 	case EVENT_FRAME:
@@ -424,7 +463,7 @@ void sessions_set_plan(struct sessions *ss, const char *printer, const struct se
 
 	st->plan = *plan;
 	st->has_plan = true;
-	if (st->current && st->current->is_found) {
+	if (st->current && st->current->machine == SESSION_ARMED) {
 		unsigned n = st->current->plan.n_cameras;
 		struct session_plan *mine = &st->current->plan;
 		struct session_plan old = *mine;
@@ -435,6 +474,15 @@ void sessions_set_plan(struct sessions *ss, const char *printer, const struct se
 		mine->n_cameras = n;
 		memcpy(mine->cameras, old.cameras, sizeof(old.cameras));
 	}
+}
+
+void sessions_end_orphans(struct sessions *ss)
+{
+	struct station *st;
+
+	DL_FOREACH(ss->stations, st)
+	if (!st->has_plan && st->current && st->current->is_found)
+		end_found(st, JOB_LOST, "its printer is no longer configured");
 }
 
 const struct session_plan *sessions_plan(const struct sessions *ss, const char *printer)
@@ -496,7 +544,7 @@ int sessions_order(struct sessions *ss, const char *printer, enum session_order 
 	case SESSION_ORDER_PAUSE:
 		if (r && r->machine == SESSION_PAUSED && !r->is_paused_by_order) {
 			r->is_paused_by_order = true;
-			recording_state(r, SESSION_PAUSED, "paused by order");
+			recording_state(r, SESSION_PAUSED, SESSION_TEXT_ORDERED_PAUSE);
 			return 0;
 		}
 		in = SESSION_ORDERED_PAUSE;

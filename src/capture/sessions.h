@@ -48,6 +48,9 @@ void sessions_free(struct sessions *ss, void (*done)(void *arg), void *arg);
 /* A printer that has sessions, and how; again to change the plan (from the next session on). */
 void sessions_set_plan(struct sessions *ss, const char *printer, const struct session_plan *plan);
 const struct session_plan *sessions_plan(const struct sessions *ss, const char *printer);
+/* All printers have their plans by now: a session of an earlier run whose printer has none would wait
+ * for ever. It gets its film. */
+void sessions_end_orphans(struct sessions *ss);
 void sessions_forget(struct sessions *ss, const char *printer);
 
 /* The session of a printer as it is now; state SESSION_IDLE when there is none. */
@@ -65,6 +68,7 @@ enum session_order {
 int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
                    struct err *err) MUST_CHECK;
 
-/* A session that finalises is over when its film is there, or failed. The sessions hear EVENT_FILM
- * (ready, verified, failed) by themselves; this is for who knows it another way. */
+/* A session that finalises is over when the film of each of its cameras is there, or failed. The
+ * sessions hear EVENT_FILM (ready, verified, failed) by themselves; this is for who knows it another
+ * way. */
 void sessions_film_done(struct sessions *ss, const char *session_id);

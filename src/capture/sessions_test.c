@@ -138,6 +138,7 @@ struct bench {
 	struct cameras cameras;
 	struct sessions *sessions;
 	struct session_plan plan;
+	const char *plan_printer; /* NULL: "a1" */
 	struct job job;
 	char *dir;
 	uint64_t budget_bytes;
@@ -173,7 +174,7 @@ static void start_sessions(struct bench *b)
 		                    .flush_ms = JOURNAL_FLUSH_MS };
 
 	b->sessions = sessions_new(&env);
-	sessions_set_plan(b->sessions, "a1", &b->plan);
+	sessions_set_plan(b->sessions, b->plan_printer ? b->plan_printer : "a1", &b->plan);
 }
 
 static void add_camera(struct bench *b, const char *id)
@@ -293,14 +294,20 @@ static char *session_dir(struct bench *b, const char *id)
 	return mem_printf("%s/sessions/%s", b->dir, id);
 }
 
-static void film_is(struct bench *b, enum film_state state)
+static void film_of_is(struct bench *b, const char *camera, enum film_state state)
 {
 	struct event_film *e = event_new_film();
 
 	TEXT_SET(e->film.session, b->last.id);
+	TEXT_SET(e->film.camera, camera);
 	e->film.state = state;
 	bus_publish(b->bus, &e->head);
 	loop_advance(b->loop, 0);
+}
+
+static void film_is(struct bench *b, enum film_state state)
+{
+	film_of_is(b, "cam", state);
 }
 
 TEST(a_print_is_photographed_from_its_first_to_its_last_picture)
@@ -587,6 +594,76 @@ TEST(several_cameras_each_take_every_layer)
 	close_bench(&b);
 }
 
+TEST(a_session_of_several_cameras_waits_for_each_film)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	add_camera(&b, "side");
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	start_job(&b, 5);
+	print_layer(&b, 1, 5000);
+	end_job(&b, JOB_FINISHED);
+	loop_advance(b.loop, 5000);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	film_of_is(&b, "cam", FILM_READY);
+	film_of_is(&b, "cam", FILM_VERIFIED);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	film_of_is(&b, "side", FILM_FAILED);
+	CHECK_INT(b.last.state, SESSION_DONE);
+	close_bench(&b);
+}
+
+TEST(a_camera_made_anew_in_mid_shot_goes_on_with_the_next_layer)
+{
+	struct bench b;
+	struct camera *c = &b.cameras.cameras[0];
+	struct camera_shot *s;
+	struct err err;
+
+	open_bench(&b, false);
+	start_job(&b, 5);
+	print_layer(&b, 1, 5000);
+	c->period_ms = 0;
+	print_layer(&b, 2, 10);
+	CHECK_INT(c->n_shots, 1);
+	/* As cameras_remove() does: gone from the list, then its shots end. */
+	s = c->shots[0];
+	forget_shot(c, 0);
+	b.cameras.n = 0;
+	err_set(&err, -ENODEV, "the camera was removed");
+	s->done(s->arg, NULL, &err);
+	CHECK_INT(c->n_shots, 0);
+	b.cameras.n = 1;
+	c->n_held = 0;
+	c->period_ms = 100;
+	print_layer(&b, 3, 5000);
+	CHECK_INT(now(&b)->n_missed, 1);
+	CHECK_INT(now(&b)->n_frames, 3);
+	CHECK_INT(c->n_held, 1);
+	close_bench(&b);
+}
+
+TEST(a_session_that_goes_on_with_the_next_print_takes_its_layers)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	b.plan.ends_itself = false;
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	start_job(&b, 3);
+	for (int i = 1; i <= 3; i++)
+		print_layer(&b, i, 5000);
+	end_job(&b, JOB_FINISHED);
+	loop_advance(b.loop, 60000);
+	start_job(&b, 3);
+	for (int i = 1; i <= 3; i++)
+		print_layer(&b, i, 5000);
+	CHECK_INT(now(&b)->n_frames, 7);
+	CHECK_STR(now(&b)->job, b.job.id);
+	close_bench(&b);
+}
+
 TEST(pictures_by_time_stop_while_paused)
 {
 	struct bench b;
@@ -676,6 +753,135 @@ TEST(a_print_that_ended_while_bedside_was_away_gets_its_film)
 	CHECK_STR(b.last.id, id);
 	CHECK_INT(b.last.state, SESSION_FINALISING);
 	CHECK_STR(b.last.outcome, "finished");
+	close_bench(&b);
+}
+
+static int save_job(struct db *db, void *arg, struct err *err)
+{
+	return repo_job_save(db, arg, err);
+}
+
+static void record_job(struct bench *b)
+{
+	CHECK_INT(store_call(b->store, save_job, &b->job, NULL), 0);
+}
+
+TEST(a_session_whose_job_has_ended_in_the_records_waits_for_nobody)
+{
+	struct bench b;
+	char id[ID_SIZE];
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	print_layer(&b, 1, 5000);
+	print_layer(&b, 2, 5000);
+	TEXT_SET(id, now(&b)->id);
+	stop_sessions(&b);
+	b.job.outcome = JOB_CANCELLED;
+	record_job(&b);
+	start_sessions(&b);
+	loop_advance(b.loop, 5000);
+	CHECK_STR(b.last.id, id);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	CHECK_STR(b.last.outcome, "cancelled");
+	close_bench(&b);
+}
+
+TEST(a_session_ended_by_order_is_not_begun_again_by_a_restart)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	record_job(&b);
+	print_layer(&b, 1, 5000);
+	print_layer(&b, 2, 5000);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_STOP, NULL), 0);
+	loop_advance(b.loop, 5000);
+	film_is(&b, FILM_READY);
+	restart(&b);
+	tell_job(&b, JOB_FOUND_AGAIN);
+	print_layer(&b, 3, 5000);
+	CHECK_INT(now(&b)->state, SESSION_IDLE);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START, NULL), 0);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	close_bench(&b);
+}
+
+TEST(a_pause_by_order_outlives_a_restart)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	print_layer(&b, 1, 5000);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_PAUSE, NULL), 0);
+	loop_advance(b.loop, 1000);
+	restart(&b);
+	tell_job(&b, JOB_FOUND_AGAIN);
+	CHECK_INT(now(&b)->state, SESSION_PAUSED);
+	print_layer(&b, 2, 5000);
+	CHECK_INT(now(&b)->n_frames, 2);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_RESUME, NULL), 0);
+	print_layer(&b, 3, 5000);
+	CHECK_INT(now(&b)->n_frames, 3);
+	close_bench(&b);
+}
+
+static int drop_session(struct db *db, void *arg, struct err *err)
+{
+	return repo_session_delete(db, arg, err);
+}
+
+TEST(a_session_the_database_has_lost_is_found_in_its_folder)
+{
+	struct bench b;
+	char id[ID_SIZE];
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	print_layer(&b, 1, 5000);
+	TEXT_SET(id, now(&b)->id);
+	stop_sessions(&b);
+	CHECK_INT(store_call(b.store, drop_session, id, NULL), 0);
+	start_sessions(&b);
+	loop_advance(b.loop, 0);
+	CHECK_STR(now(&b)->id, id);
+	close_bench(&b);
+}
+
+TEST(a_found_session_of_a_printer_that_is_gone_gets_its_film)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	print_layer(&b, 1, 5000);
+	stop_sessions(&b);
+	b.plan_printer = "another";
+	start_sessions(&b);
+	sessions_end_orphans(b.sessions);
+	loop_advance(b.loop, 5000);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	CHECK_STR(b.last.outcome, "lost");
+	close_bench(&b);
+}
+
+TEST(a_session_armed_before_a_restart_records_as_planned)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	b.plan.every_n_layers = 2;
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START, NULL), 0);
+	loop_advance(b.loop, 1000);
+	restart(&b);
+	CHECK_INT(now(&b)->state, SESSION_ARMED);
+	start_job(&b, 4);
+	for (int i = 1; i <= 4; i++)
+		print_layer(&b, i, 5000);
+	CHECK_INT(now(&b)->n_frames, 3);
 	close_bench(&b);
 }
 

@@ -144,6 +144,17 @@ static void take(struct shooter *sh, struct frame *f)
 	frame_unref(f);
 }
 
+/* The camera as it is now: it may have been taken away, or made anew, since it was held. */
+static bool has_camera(struct shooter *sh)
+{
+	struct camera *c = cameras_find(sh->recording->owner->env.cameras, sh->camera);
+
+	if (c && c != sh->held)
+		camera_hold(c);
+	sh->held = c;
+	return c != NULL;
+}
+
 static void shot_done(void *arg, struct frame *f, const struct err *err)
 {
 	struct shooter *sh = arg;
@@ -152,6 +163,12 @@ static void shot_done(void *arg, struct frame *f, const struct err *err)
 	sh->is_shooting = false;
 	if (f) {
 		take(sh, f);
+	} else if (!has_camera(sh)) {
+		/* It was taken away, or is just being made anew: the next layer looks again. */
+		while (sh->n_dues > 0) {
+			miss(sh, &sh->dues[0], err ? err->text : "the camera is gone");
+			drop_first(sh, 1);
+		}
 	} else if (++sh->n_tries > r->plan.shot_retries || sh->n_dues > 1 || r->is_ending) {
 		miss(sh, &sh->dues[0], err ? err->text : "no picture came");
 		drop_first(sh, 1);
@@ -176,14 +193,7 @@ static void shoot(struct shooter *sh)
 
 static void add_to(struct shooter *sh, const struct due *d)
 {
-	struct recording *r = sh->recording;
-
-	if (!sh->held || cameras_find(r->owner->env.cameras, sh->camera) != sh->held) {
-		sh->held = cameras_find(r->owner->env.cameras, sh->camera);
-		if (sh->held)
-			camera_hold(sh->held);
-	}
-	if (!sh->held) {
+	if (!has_camera(sh)) {
 		miss(sh, d, "there is no such camera");
 		return;
 	}
