@@ -792,6 +792,16 @@ static struct conn *channel_conn(const struct http_channel *ch)
 	return CONTAINER_OF((struct http_channel *)(uintptr_t)ch, struct conn, channel);
 }
 
+/* Who is told NULL frees what `ev` speaks of: nothing of it may be called later. */
+static struct http_channel *open_channel(struct conn *c)
+{
+	conn_flush(c, false);
+	if (!c->is_closing)
+		return &c->channel;
+	c->channel.ev = (struct http_channel_events){ 0 };
+	return NULL;
+}
+
 struct http_channel *http_reply_stream(struct http_request *r, const struct http_reply *reply,
                                        const struct http_channel_events *ev)
 {
@@ -815,8 +825,7 @@ struct http_channel *http_reply_stream(struct http_request *r, const struct http
 	int low = NOT_SENT_BYTES;
 
 	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof(low));
-	conn_flush(c, false);
-	return c->is_closing ? NULL : &c->channel;
+	return open_channel(c);
 }
 
 /* RFC 6455 §4.2.2 */
@@ -864,8 +873,7 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 	c->phase = PHASE_WEBSOCKET;
 	buf_init(&c->message, HTTP_WS_MAX_MESSAGE + 1);
 	free_request(r);
-	conn_flush(c, false);
-	return c->is_closing ? NULL : &c->channel;
+	return open_channel(c);
 }
 
 void http_channel_send(struct http_channel *ch, struct http_bytes *const *parts, size_t n)

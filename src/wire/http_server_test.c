@@ -34,6 +34,8 @@ struct rig {
 	unsigned n_closed, n_asked;
 	int gone[2]; /* a pipe: a byte when the channel was closed */
 	size_t queued_max;
+	int hangs_up; /* a client's socket, closed with a reset before the answer; 0 none */
+	unsigned n_refused;
 	char file[300];
 	void (*talk)(struct rig *r);
 	pthread_t client;
@@ -86,6 +88,17 @@ static void flood(struct rig *r)
 	http_bytes_unref(b);
 }
 
+static void hang_up(struct rig *r)
+{
+	struct linger at_once = { .l_onoff = 1 };
+
+	if (!r->hangs_up)
+		return;
+	(void)setsockopt(r->hangs_up, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	(void)close(r->hangs_up);
+	r->hangs_up = 0;
+}
+
 static void asked(void *arg, struct http_request *req)
 {
 	struct rig *r = arg;
@@ -98,6 +111,8 @@ static void asked(void *arg, struct http_request *req)
 	const char *body = http_request_body(req, &size);
 
 	r->n_asked++;
+	if (strcmp(h->path, "/late") != 0)
+		hang_up(r);
 	if (strcmp(h->path, "/late") == 0) {
 		r->waiting = req;
 		timer_start(&r->later, 20);
@@ -107,10 +122,12 @@ static void asked(void *arg, struct http_request *req)
 		http_reply_file(req, &ok, "/nowhere/at/all", "{\"gone\":1}");
 	} else if (strcmp(h->path, "/stream") == 0) {
 		r->channel = http_reply_stream(req, &ok, &ev);
+		r->n_refused += !r->channel;
 		if (r->channel)
 			flood(r);
 	} else if (strcmp(h->path, "/ws") == 0 && h->wants_websocket) {
 		r->channel = http_reply_websocket(req, &ev);
+		r->n_refused += !r->channel;
 	} else {
 		http_reply_bytes(req, &ok, http_bytes_new(body, size));
 	}
@@ -386,4 +403,30 @@ TEST(http_server_bounds_and_closes_a_stalled_viewer)
 	run(talk_stalled, &r);
 	CHECK_INT(r.n_closed, 1);
 	CHECK(r.queued_max <= 200000);
+}
+
+static void hang_up_on(struct rig *r, const char *request)
+{
+	r->hangs_up = dial(r);
+	(void)!send(r->hangs_up, request, strlen(request), 0);
+	/* Turns of the loop, in which the connection is taken down. */
+	CHECK(text_ends(say(r, "GET /late HTTP/1.0\r\n\r\n"), "late"));
+	CHECK(text_ends(say(r, "GET /late HTTP/1.0\r\n\r\n"), "late"));
+}
+
+static void talk_and_run(struct rig *r)
+{
+	hang_up_on(r, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+	hang_up_on(r, "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+	              "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+}
+
+TEST(http_server_calls_nothing_of_a_channel_it_did_not_open)
+{
+	struct rig r;
+
+	run(talk_and_run, &r);
+	CHECK_INT(r.n_refused, 2);
+	CHECK_INT(r.n_closed, 0);
 }
