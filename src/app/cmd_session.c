@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "base/when.h"
+#include "model/json.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -124,7 +125,7 @@ static int finish(const struct asking *a, json_t *answer)
 	if (!answer)
 		return 1;
 	if (a->wants_json) {
-		json_dumpf(answer, stdout, JSON_INDENT(2));
+		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_SHORT_REALS);
 		putchar('\n');
 	} else if (json_object_get(answer, "session")) {
 		print_session(json_object_get(answer, "session"));

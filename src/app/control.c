@@ -90,7 +90,7 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		answer = failure(
 			"this daemon does not know that question; is it of another version?");
 
-	char *text = json_dumps(answer, JSON_COMPACT);
+	char *text = json_dumps(answer, JSON_COMPACT | JSON_SHORT_REALS);
 
 	local_answer(call, text);
 	free(text);
@@ -132,7 +132,7 @@ void control_free(struct control *c)
 json_t *control_ask(const char *data_dir, json_t *question, struct err *err)
 {
 	char path[1100];
-	char *line = json_dumps(question, JSON_COMPACT);
+	char *line = json_dumps(question, JSON_COMPACT | JSON_SHORT_REALS);
 	auto_buf struct buf b = { 0 };
 
 	socket_path(path, sizeof(path), data_dir);

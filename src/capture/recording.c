@@ -105,7 +105,7 @@ static void run_save(void *arg)
 {
 	struct save *sv = arg;
 	json_t *o = json_session(&sv->s);
-	char *text = json_dumps(o, JSON_INDENT(2));
+	char *text = json_dumps(o, JSON_INDENT(2) | JSON_SHORT_REALS);
 
 	sv->rc = fs_write_atomic(sv->path, text, strlen(text), 0600, &sv->err);
 	free(text);

@@ -187,7 +187,7 @@ static void keep_session_file(const char *dir, const struct session *s)
 {
 	auto_free char *path = mem_printf("%s/session.json", dir);
 	json_t *o = json_session(s);
-	auto_free char *text = json_dumps(o, JSON_INDENT(2));
+	auto_free char *text = json_dumps(o, JSON_INDENT(2) | JSON_SHORT_REALS);
 	struct err err;
 
 	json_decref(o);

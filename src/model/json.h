@@ -51,6 +51,9 @@ bool json_to_session(struct session *s, const json_t *j);
 bool json_to_film(struct film *f, const json_t *j);
 bool json_to_film_plan(struct film_plan *p, const json_t *j);
 
+/* A flag of json_dumps(): 0.4 as it was written, not 0.40000000000000002. */
+#define JSON_SHORT_REALS JSON_REAL_PRECISION(12)
+
 /* Helpers: null for NAN and -1. */
 json_t *json_or_null(double v);
 json_t *json_int_or_null(int64_t v);

@@ -336,7 +336,7 @@ void journal_save_session(struct journal *j, const struct session *s)
 
 	assert(loop_is_mine(j->env.loop) && !j->is_closing);
 	sv->journal = j;
-	sv->text = json_dumps(o, JSON_INDENT(2));
+	sv->text = json_dumps(o, JSON_INDENT(2) | JSON_SHORT_REALS);
 	sv->path = mem_printf("%s/session.json", j->dir);
 	json_decref(o);
 	j->n_working++;

@@ -804,3 +804,33 @@ TEST(web_speaks_tls_with_a_certificate_of_its_own)
 
 	run(&r, &env, talk_tls);
 }
+
+TEST(the_document_in_docs_is_that_of_the_table)
+{
+	json_t *doc = openapi_document("/");
+	auto_free char *text = json_dumps(doc, OPENAPI_DUMP);
+	struct buf b;
+
+	CHECK_INT(fs_read(test_source("docs/openapi.json"), 1000000, &b, NULL), 0);
+	if (strcmp(buf_peek(&b), text) != 0)
+		print_error("docs/openapi.json is old: ninja -C build openapi\n");
+	CHECK(strcmp(buf_peek(&b), text) == 0);
+	buf_fini(&b);
+	json_decref(doc);
+}
+
+TEST(api_writes_numbers_as_people_do)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	struct http_answer a;
+
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	fakes_printer_state()->n_nozzles = 1;
+	fakes_printer_state()->nozzles[0].diameter_mm = 0.4;
+	CHECK_INT(ask(&r, "GET /api/v1/printers/a1", "", &a), 200);
+	CHECK(strstr(a.body, "\"diameter_mm\":0.4,"));
+	http_answer_fini(&a);
+	stop(&r);
+}

@@ -86,7 +86,7 @@ void call_bytes(struct call *c, const struct http_reply *reply, struct http_byte
 void call_json(struct call *c, int status, json_t *j)
 {
 	struct http_reply reply = { .status = status, .type = "application/json" };
-	char *text = json_dumps(j, JSON_COMPACT);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_SHORT_REALS);
 
 	assert(text);
 	json_decref(j);
@@ -186,7 +186,7 @@ void call_too_many(struct call *c, int64_t wait_s, const char *text)
 	char wait[24];
 	struct http_reply reply = { .status = 429, .type = "application/json", .n_headers = 1 };
 	json_t *j = error_json(429, NULL, text);
-	char *body = json_dumps(j, JSON_COMPACT);
+	char *body = json_dumps(j, JSON_COMPACT | JSON_SHORT_REALS);
 
 	snprintf(wait, sizeof(wait), "%lld", (long long)wait_s);
 	reply.headers[0] = (struct http_header){ "Retry-After", wait };

@@ -83,6 +83,11 @@ static json_t *choices_of(const char *choices)
 	return a;
 }
 
+static json_t *limit_of(const struct field *f, double v)
+{
+	return f->type == FIELD_INT ? json_integer((json_int_t)v) : json_real(v);
+}
+
 static json_t *field_schema(const struct field *f)
 {
 	json_t *s = json_object();
@@ -103,8 +108,8 @@ static json_t *field_schema(const struct field *f)
 	case FIELD_INT:
 	case FIELD_NUMBER:
 		type = f->type == FIELD_INT ? "integer" : "number";
-		json_object_set_new(s, "minimum", json_real(f->min));
-		json_object_set_new(s, "maximum", json_real(f->max));
+		json_object_set_new(s, "minimum", limit_of(f, f->min));
+		json_object_set_new(s, "maximum", limit_of(f, f->max));
 		break;
 	case FIELD_BOOL:
 		type = "boolean";

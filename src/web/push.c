@@ -54,7 +54,7 @@ struct push {
 /* {"type":…} without its opening brace, to be shared behind each client's own {"seq":n, */
 static struct http_bytes *tail_of(json_t *message)
 {
-	char *text = json_dumps(message, JSON_COMPACT);
+	char *text = json_dumps(message, JSON_COMPACT | JSON_SHORT_REALS);
 
 	assert(text);
 	json_decref(message);

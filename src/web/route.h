@@ -85,3 +85,5 @@ const struct shape *shape_find(const char *name);
 
 /* The OpenAPI 3.1 document, a new reference. */
 json_t *openapi_document(const char *base_path);
+/* How docs/openapi.json, the document of "/", is written. */
+#define OPENAPI_DUMP (JSON_INDENT(1) | JSON_REAL_PRECISION(12))

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "model/json.h"
 #include "printers/bambu/tables.h"
 
 #include <ctype.h>
@@ -27,7 +28,7 @@ static void write_message(struct buf *b, const char *category, json_t *inner, ui
 	json_object_set_new(inner, "sequence_id", json_string(number));
 	json_object_set_new(j, category, inner);
 
-	char *text = json_dumps(j, JSON_COMPACT);
+	char *text = json_dumps(j, JSON_COMPACT | JSON_SHORT_REALS);
 
 	if (text)
 		buf_add(b, text, strlen(text) + 1);
