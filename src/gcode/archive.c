@@ -54,7 +54,8 @@ int gcode_zip_open(const void *bytes, size_t size, struct gcode_zip **ret, struc
 	zip_error_t e;
 
 	if (n < 0)
-		return err_set(err, -EINVAL, "this is no 3MF file, or its end is missing");
+		return err_set(err, -EINVAL,
+		               "this is no 3MF file, or its end is missing: copy it again");
 	if (n > GCODE_ZIP_ENTRIES_MAX)
 		return err_set(err, -EINVAL, "this archive has %d entries, at most %d are read", n,
 		               GCODE_ZIP_ENTRIES_MAX);

@@ -13,6 +13,7 @@
 #include "gcode/bgcode.h"
 #include "gcode/threemf.h"
 
+#define SNIFF 4096
 #define PIECE ((size_t)4 << 20) /* fed at a time, so that pages can go again */
 
 enum gcode_kind gcode_kind_of(const void *bytes, size_t size)
@@ -63,6 +64,12 @@ int gcode_bytes_index(const void *bytes, size_t size, unsigned plate,
 	case GCODE_KIND_TEXT:
 		break;
 	}
+
+	if (memchr(bytes, '\0', MIN(size, (size_t)SNIFF)))
+		return err_set(
+			err, -EINVAL,
+			"this is no G-code but something binary: slice the part again, or copy "
+			"the file again");
 
 	struct gcode_scan *s = gcode_scan_new(options);
 

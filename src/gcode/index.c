@@ -74,7 +74,9 @@ int gcode_scan_end(struct gcode_scan *s, struct gcode_index **ret, struct err *e
 	scan_text_end(s);
 	if (!s->has_gcode && s->n_moves == 0 && s->ix->slicer == GCODE_SLICER_UNKNOWN) {
 		gcode_scan_free(s);
-		return err_set(err, -EINVAL, "this is no G-code: not one command was found in it");
+		return err_set(err, -EINVAL,
+		               "this is no G-code: not one command was found in it; give the file "
+		               "that the slicer exported");
 	}
 	layers_finish(s->ix, s->layer_end);
 	filament_finish(s->ix);
