@@ -199,7 +199,8 @@ static int find_camera(struct render *r, struct err *err)
 	rc = journal_reader_open(r->dir, &reader, err);
 	if (rc < 0)
 		return rc;
-	while (!r->camera[0] && (rc = journal_reader_next(reader, &e, NULL)) != 0)
+	while (!r->camera[0] && (rc = journal_reader_next(reader, &e, NULL)) != 0 &&
+	       (rc > 0 || rc == -EBADMSG))
 		if (rc == 1)
 			TEXT_SET(r->camera, e.camera);
 	journal_reader_close(reader);

@@ -284,9 +284,13 @@ static int step_reading(struct encode *e, struct err *err)
 	bool is_last = !e->order->follows || e->was_finished;
 	int rc = journal_reader_next(e->reader, &j, &damage);
 
-	if (rc < 0) {
+	if (rc == -EBADMSG) {
 		log_warn(NULL, "a line of the manifest is left out: %s", damage.text);
 		return 0;
+	}
+	if (rc < 0) {
+		*err = damage;
+		return rc;
 	}
 	if (rc == 0) {
 		e->state = is_last ? ENCODE_FINISHING : ENCODE_WAITING;
@@ -438,7 +442,9 @@ static int count_frames(struct encode *e, struct err *err)
 
 	if (rc < 0)
 		return rc;
-	while ((rc = journal_reader_next(r, &j, NULL)) != 0) {
+	while ((rc = journal_reader_next(r, &j, err)) != 0) {
+		if (rc < 0 && rc != -EBADMSG)
+			break;
 		if (rc != 1 || !is_ours(e, &j))
 			continue;
 		e->n_total++;
@@ -446,7 +452,7 @@ static int count_frames(struct encode *e, struct err *err)
 			e->newest = j;
 	}
 	journal_reader_close(r);
-	return 0;
+	return rc;
 }
 
 static int prepare(struct encode *e, struct err *err)

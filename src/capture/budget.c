@@ -2,9 +2,6 @@
 
 #include "capture/budget.h"
 
-/* Once stopped, this much must be free above the floor to go on. */
-#define SPARE_BYTES (20U << 20)
-
 static uint64_t above(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
@@ -33,7 +30,7 @@ struct budget_verdict budget_judge(const struct budget_facts *f, unsigned keep_o
 
 	if (f->budget_bytes > 0)
 		v.left_bytes = MIN(v.left_bytes, above(f->budget_bytes, f->used_bytes));
-	v.must_stop = v.left_bytes <= (is_stopped ? SPARE_BYTES : 0);
+	v.must_stop = v.left_bytes <= (is_stopped ? BUDGET_SPARE_BYTES : 0);
 	v.keep_one_in = needed_thinning(to_come_bytes, v.left_bytes);
 	/* What a picture takes is not known yet, or how many there will be. */
 	if (f->n_taken == 0 || f->n_to_come == 0)

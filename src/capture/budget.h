@@ -13,6 +13,8 @@
 #include "base/base.h"
 
 #define BUDGET_MAX_THINNING 64
+/* Once stopped, this much must be free above the floor to go on. */
+#define BUDGET_SPARE_BYTES (20U << 20)
 
 struct budget_facts {
 	uint64_t free_bytes;   /* of the disk */

@@ -10,6 +10,7 @@
 #include "core/crypto.h"
 #include "core/fs.h"
 #include "core/loop.h"
+#include "film/making.h"
 #include "film/worker.h"
 #include "model/event.h"
 #include "model/json.h"
@@ -392,6 +393,63 @@ TEST(films_render_another_and_cancel_it)
 	wait_for(&b, FILM_FAILED);
 	CHECK_STR(b.film.text, "Cancelled.");
 	finish(&b);
+}
+
+static void ignore_change(void *arg, struct making *m, bool is_milestone)
+{
+	(void)arg;
+	(void)m;
+	(void)is_milestone;
+}
+
+static void ignore_idle(void *arg, struct making *m)
+{
+	(void)arg;
+	(void)m;
+}
+
+/* A worker that ends again and again; its successors wait for a time that never comes. */
+static struct film end_workers(enum making_phase phase, enum film_state state,
+                               const struct worker_said *said)
+{
+	const struct making_hooks hooks = { ignore_change, ignore_idle, NULL };
+	struct films_env env = { .loop = loop_new_simulated(WALL_MS), .data_dir = "/nowhere" };
+	struct film f = { .state = state };
+	struct making *m = making_new(&env, &hooks, &f);
+
+	m->phase = phase;
+	m->follows = m->wants_finish = true;
+	for (int i = 0; i < 20 && m->phase != MAKING_OVER; i++) {
+		m->has_last = false;
+		if (said)
+			m->ears.said(m, said);
+		m->ears.ended(m, said ? 1 : 0, said ? 0 : 9);
+	}
+	f = m->film;
+	making_free(m);
+	loop_free(env.loop);
+	return f;
+}
+
+TEST(films_wait_for_a_full_disk_however_long_it_takes)
+{
+	const struct worker_said full = { .word = WORKER_FAILED,
+		                          .reason = WORKER_DISK,
+		                          .text = "writing the film: no space" };
+	struct film f = end_workers(MAKING_ENCODING, FILM_FINISHING, &full);
+
+	CHECK_INT(f.state, FILM_FINISHING);
+	CHECK(strstr(f.text, "waits for the disk"));
+	f = end_workers(MAKING_ENCODING, FILM_FINISHING, NULL);
+	CHECK_INT(f.state, FILM_FAILED);
+}
+
+TEST(films_that_play_stay_ready_when_nobody_can_check_them)
+{
+	struct film f = end_workers(MAKING_VERIFYING, FILM_READY, NULL);
+
+	CHECK_INT(f.state, FILM_READY);
+	CHECK(strstr(f.text, "could not be checked"));
 }
 
 TEST(films_of_a_discarded_session_are_given_up)

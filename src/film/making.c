@@ -142,11 +142,28 @@ static void on_logged(void *arg, const char *line)
 	log_info(&m->log, "worker: %s", line);
 }
 
+/* The film plays, whatever became of its worker. Unverified: its pictures stay, and the next start
+ * checks it again. */
+static void keep_ready(struct making *m, const char *why)
+{
+	char text[240];
+
+	(void)snprintf(text, sizeof(text),
+	               "The film plays, but could not be checked: %.120s. The pictures are kept.",
+	               why);
+	log_warn(&m->log, "%s", text);
+	go_over(m, FILM_READY, text);
+}
+
 /* The worker died, or the disk did not let it go on: the next one takes up what is whole. */
 static void died(struct making *m, const char *why)
 {
 	m->n_deaths++;
 	log_warn(&m->log, "the worker ended (%s); another one goes on", why);
+	if (m->wants_finish && m->n_deaths >= MAX_DEATHS && m->film.state == FILM_READY) {
+		keep_ready(m, why);
+		return;
+	}
 	if (m->wants_finish && m->n_deaths >= MAX_DEATHS) {
 		char text[240];
 
@@ -180,6 +197,8 @@ static void failed(struct making *m, const struct worker_said *s)
 			(void)snprintf(m->film.text, sizeof(m->film.text),
 			               "The film waits for the disk: %.180s", s->text);
 			changed(m, false);
+			/* However long that takes: no number of attempts makes it hopeless. */
+			m->n_deaths = MIN(m->n_deaths, MAX_DEATHS - 2U);
 		}
 		break;
 	case WORKER_NO_REASON:

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/budget.h"
 #include "core/bus.h"
 #include "core/fs.h"
 #include "core/log.h"
@@ -13,11 +14,13 @@
 #include "core/work.h"
 #include "model/event.h"
 #include "model/json.h"
+#include "model/pick.h"
 #include "store/journal.h"
 #include "store/repo.h"
 #include "store/store.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +28,8 @@
 #define FIRST_MS 60000
 #define EVERY_MS 3600000
 #define MAX_SESSIONS 100 /* in one look */
+/* Freed beyond what is missing: recording goes on only when there is space to spare. */
+#define SPARE_BYTES (2ULL * BUDGET_SPARE_BYTES)
 
 struct retention {
 	struct retention_env env;
@@ -36,6 +41,18 @@ struct retention {
 
 /* ---- pure ---- */
 
+/* Every picture, or the choice of them that the session itself wanted. A short one that was asked
+ * for later is no reason to delete anything. */
+static bool is_whole(const struct film *film, const struct session *s, uint32_t n_pictures)
+{
+	if (film->n_frames + film->n_skipped >= n_pictures)
+		return true;
+	return film->plan.duration_s > 0 &&
+	       fabs(film->plan.duration_s - s->film.duration_s) < 0.001 &&
+	       !film_pick_is_off(&film->plan, n_pictures - MIN(film->n_skipped, n_pictures),
+	                         film->n_frames);
+}
+
 static const struct film *film_of(const struct retention_facts *f, unsigned camera)
 {
 	const struct session *s = f->session;
@@ -43,11 +60,9 @@ static const struct film *film_of(const struct retention_facts *f, unsigned came
 
 	for (size_t i = 0; i < f->n_films; i++) {
 		const struct film *film = &f->films[i];
-		bool is_whole = film->plan.duration_s > 0 ||
-		                film->n_frames + film->n_skipped >= f->n_pictures[camera];
 
 		if (strcmp(film->camera, s->cameras[camera]) == 0 && film->n_frames > 0 &&
-		    film->state == FILM_VERIFIED && is_whole &&
+		    film->state == FILM_VERIFIED && is_whole(film, s, f->n_pictures[camera]) &&
 		    (!best || film->made_wall_ms < best->made_wall_ms))
 			best = film;
 	}
@@ -199,10 +214,11 @@ static bool is_space_short(const struct look *k)
 {
 	uint64_t free_bytes, total_bytes;
 
-	if (k->budget_bytes > 0 && k->used_bytes > k->budget_bytes)
+	if (k->budget_bytes > 0 &&
+	    k->used_bytes + MIN(SPARE_BYTES, k->budget_bytes / 4) > k->budget_bytes)
 		return true;
 	return fs_space(k->data_dir, &free_bytes, &total_bytes, NULL) == 0 &&
-	       free_bytes < k->floor_bytes;
+	       free_bytes < k->floor_bytes + SPARE_BYTES;
 }
 
 static void try_one(struct look *k, struct candidate *c)
@@ -375,6 +391,10 @@ static void tick(void *arg)
 static void heard(void *arg, const struct bus_event *e)
 {
 	if (e->type == EVENT_FILM && event_as_film(e)->film.state == FILM_VERIFIED)
+		retention_run(arg);
+	/* Recording has stopped for want of space: now, not within the hour. */
+	if (e->type == EVENT_NOTICE && event_as_notice(e)->level == NOTICE_ALARM &&
+	    strcmp(event_as_notice(e)->topic, "disk") == 0)
 		retention_run(arg);
 }
 

@@ -4,7 +4,7 @@
  *
  * Pictures of a session are deleted only if the session is over, nothing is being made of it, and
  * each of its cameras has a film that was decoded to its last frame and holds every picture the
- * journal has of it (or was made to a wanted length). And only by policy: older than keep_frames_ms,
+ * journal has of it (or was made to the length that the session wanted). And only by policy: older than keep_frames_ms,
  * or the oldest first while the disk is below its floor or frames and films are over their budget.
  * The manifest and the records stay and say so. A session without a film keeps its pictures until a
  * person deletes it.
@@ -36,7 +36,8 @@ struct retention_env {
 	uint64_t floor_bytes, budget_bytes;
 };
 
-/* Looks a minute after the start, then every hour and after each verified film. */
+/* Looks a minute after the start, then every hour, after each verified film and whenever recording
+ * has stopped for want of space. */
 struct retention *retention_new(const struct retention_env *env);
 /* What is running is finished without us. Free the pools after it. */
 void retention_free(struct retention *r);

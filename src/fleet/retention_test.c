@@ -82,6 +82,21 @@ TEST(frames_may_go_only_by_age_and_with_a_verified_film_of_the_right_count)
 	CHECK_INT(judge(&s, &f, 1, DAY_MS), RETENTION_NO_FILM);
 }
 
+TEST(a_short_film_counts_only_if_the_session_wanted_it)
+{
+	struct session s = done_session();
+	struct film f = film_for(&s, FILM_VERIFIED, 3);
+
+	f.plan.duration_s = 0.1;
+	f.plan.hold_s = 0;
+	CHECK_INT(judge(&s, &f, 1, DAY_MS), RETENTION_NO_FILM);
+	s.film = f.plan;
+	f.n_frames = 6; /* all that 0.1 s can show */
+	CHECK_INT(judge(&s, &f, 1, DAY_MS), RETENTION_MAY_GO_NOW);
+	f.n_frames = 3;
+	CHECK_INT(judge(&s, &f, 1, DAY_MS), RETENTION_NO_FILM);
+}
+
 TEST(frames_in_use_never_go)
 {
 	struct session s = done_session();
@@ -264,6 +279,24 @@ TEST(retention_for_ever_deletes_only_for_the_budget_and_oldest_first)
 	loop_advance(b.loop, 100 * DAY_MS);
 	CHECK_INT(check(&b, &first).n_deleted, 10);
 	CHECK_INT(check(&b, &second).n_whole, 10);
+	retention_free(r);
+	close_bench(&b);
+}
+
+TEST(retention_makes_room_as_soon_as_recording_has_stopped)
+{
+	struct bench b;
+	struct session s;
+	struct retention *r;
+
+	open_bench(&b);
+	s = store_session(&b, FILM_VERIFIED);
+	/* All of it is used, none is over: recording stops there, and goes on only with some
+	 * space to spare. */
+	r = start(&b, 0, 10000);
+	event_notice(b.bus, WALL_MS, NOTICE_ALARM, "disk", "a1", "no more pictures are taken");
+	loop_advance(b.loop, 1000);
+	CHECK_INT(check(&b, &s).n_deleted, 10);
 	retention_free(r);
 	close_bench(&b);
 }

@@ -57,15 +57,30 @@ static size_t trusted_size(const struct journal_disk *d, const struct recovery *
 		const struct line *l = &r->newest[(i - 1) % MAX_CHECKED];
 		auto_free uint8_t *bytes = NULL;
 
-		if (journal_read_picture(d->dir, &l->entry, &bytes, NULL) == 0)
+		int rc = journal_read_picture(d->dir, &l->entry, &bytes, NULL);
+
+		/* What cannot be read just now may be whole: only what certainly is not goes. */
+		if (rc != -ENOENT && rc != -EBADMSG)
 			break;
 		good_size = l->at;
 	}
 	return good_size;
 }
 
-static void remove_stranger(void *arg UNUSED, const char *path)
+/* Where lines are damaged, `arg` is the last number that one of them may have spoken of: such a
+ * picture was flushed, and stays. */
+static void remove_stranger(void *arg, const char *path)
 {
+	const uint32_t *kept = arg;
+	const char *name = strrchr(path, '/') + 1;
+	char digits[12];
+	uint64_t number;
+
+	text_copy_n(digits, sizeof(digits), name, strspn(name, "0123456789"));
+	if (!text_ends(name, ".new") && text_to_u64(digits, 10, &number) && number <= *kept) {
+		log_warn(NULL, "%s is kept; its line in the manifest is damaged", path);
+		return;
+	}
 	log_debug(NULL, "removing %s: no line speaks of it", path);
 	(void)unlink(path);
 }
@@ -99,10 +114,13 @@ static int recover(struct journal_disk *d, const struct buf *manifest, struct er
 	d->n_frames = scan.n_frames;
 	d->last_number = scan.last_number;
 	d->bytes = scan.bytes;
+
+	uint32_t kept = scan.n_damaged > 0 ? scan.last_number : 0;
+
 	if (rc == 0 && size < manifest->size)
 		rc = cut(d, err);
 	if (rc == 0)
-		journal_files_strangers(&r->files, d->dir, remove_stranger, NULL);
+		journal_files_strangers(&r->files, d->dir, remove_stranger, &kept);
 	if (scan.n_damaged > 0)
 		log_warn(NULL, "%u lines of %s/" JOURNAL_MANIFEST " are damaged and left out",
 		         scan.n_damaged, d->dir);

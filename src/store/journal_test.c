@@ -365,6 +365,34 @@ TEST(a_line_damaged_in_the_middle_costs_that_line_only)
 	close_journal(&b);
 	CHECK_INT(b.last_number, 4);
 	CHECK_INT(check_dir(&b).n_whole, 3);
+
+	auto_free char *first = mem_printf("%s/a1/000001.jpg", b.session_dir);
+
+	CHECK(access(first, F_OK) == 0);
+	finish(&b);
+}
+
+TEST(a_newest_picture_that_cannot_be_read_just_now_keeps_its_line)
+{
+	struct bench b;
+
+	start(&b);
+	for (int i = 1; i <= 3; i++)
+		add(&b, "a1", i, 50);
+	close_journal(&b);
+
+	auto_free char *last = mem_printf("%s/a1/000003.jpg", b.session_dir);
+	auto_free char *aside = mem_printf("%s/a1/aside", b.session_dir);
+
+	/* A link is refused with an error that says nothing of what lies behind it. */
+	CHECK_INT(rename(last, aside), 0);
+	CHECK_INT(symlink("aside", last), 0);
+	open_journal(&b);
+	CHECK_INT(journal_n_frames(b.journal), 3);
+	add(&b, "a1", 4, 50);
+	close_journal(&b);
+	CHECK_INT(rename(aside, last), 0);
+	CHECK_INT(check_dir(&b).n_whole, 4);
 	finish(&b);
 }
 

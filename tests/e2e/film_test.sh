@@ -107,6 +107,14 @@ check "duration: with the hold" "$(stream d2.mp4 duration)" 12.000000
 "$av" encode --session s1 --camera cam --width 200 --height 100 --out d3.mp4 >d.log 2>&1
 check "size" "$(stream d3.mp4 width,height | tr '\n' ' ')" "200 100 "
 
+# A manifest that the disk does not give back: said, not tried for ever.
+mkdir -p s9/manifest
+timeout 20 "$av" encode --session s9 --camera cam --out s9.mp4 >s9.log 2>&1
+check "unreadable manifest: status" $? 1
+check "unreadable manifest: said" "$(said failed type s9.log)" failed
+timeout 20 "$bedside" render s9 >s9r.log 2>&1
+check "unreadable manifest: render" $? 1
+
 # A guess that was far too low: the head outgrows its room, the film is copied and whole.
 mkfifo in
 "$make" s6 cam 1 300 0 "${files[@]}"
