@@ -164,13 +164,16 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 	case PRINTER_FAILURE_UNREACHABLE:
 		(void)snprintf(
 			dst, size,
-			"Cannot reach it (%.80s). Is it switched on and in this network, and is "
+			"Cannot reach it (%.160s). Is it switched on and in this network, and is "
 			"the address %.40s still right? Bedside keeps trying.",
 			what, p->config.address);
 		return;
 	case PRINTER_FAILURE_LOST:
-		(void)snprintf(dst, size,
-		               "The connection was lost (%.150s). Bedside connects again.", what);
+		(void)snprintf(
+			dst, size,
+			"The connection was lost (%.200s). Bedside connects again; if this goes "
+			"on, compare the address with the one on its screen and restart it.",
+			what);
 		return;
 	case PRINTER_FAILURE_CODE:
 		(void)snprintf(dst, size,

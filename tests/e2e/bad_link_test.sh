@@ -112,12 +112,12 @@ card old "^refused .*ran out.*this computer's clock says .*if the clock is right
 card early "^refused .*valid only from .*this computer's clock says .*set the clock"
 card self '^refused .*does not chain.*confirm the fingerprint'
 card nobody 'Cannot reach it .*refuse.*Is it switched on .*is the address 127.0.0.1 still right'
-card no-name 'Cannot reach it .*no host .*no-such-printer.invalid'
+card no-name 'Cannot reach it .*no host .*no-such-printer.invalid.*Is it switched on .*still right'
 for s in http noise closes; do card $s "Cannot reach it .*Is it switched on .*address"; done
 card silent 'Cannot reach it'
 card tls-silent '(Cannot reach it|connection was lost|refuses us) .*' 30
-card tls-noise '(connection was lost|refuses us|Cannot reach)'
-card tls-huge '(connection was lost|refuses us|Cannot reach)'
+card tls-noise 'connection was lost .*MQTT.*compare the address'
+card tls-huge 'connection was lost .*MQTT.*compare the address'
 card tls-hostile '^online'
 get notices | jq -e '[.notices[] | select(.subject == "wrong-code" and (.text | test("access code")))] | length == 1' >/dev/null ||
   fail "no notice, or more than one, about the code: $(get notices | jq -c '[.notices[].text]')"
@@ -133,7 +133,7 @@ link_says stranger '^refused' || fail "a wrong fingerprint let it in"
 post printers/stranger/certificate "{\"sha256\":\"$real\"}"
 card stranger '^online'
 post printers/self/certificate "{\"sha256\":\"$(openssl x509 -in self.pem -outform DER | sha256sum | cut -c1-64)\"}"
-card self '(connection was lost|Cannot reach|refuses us)' 30
+card self 'connection was lost .*not MQTT.*compare the address' 30
 
 echo "-- doctor, in words"
 advises() { # PRINTER PATTERN
