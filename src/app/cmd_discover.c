@@ -170,6 +170,20 @@ static bool choose_trust(const struct search *s, const struct scout_printer *p, 
 	return true;
 }
 
+static bool is_known(const struct config *config, const char *serial)
+{
+	for (size_t i = 0; i < config->n_printers; i++) {
+		const struct printer_config *p = &config->printers[i].printer;
+
+		if (!text_equal(p->serial, serial))
+			continue;
+		fprintf(stderr, "bedside: the printer %s is configured already, as '%s'\n", serial,
+		        p->name);
+		return true;
+	}
+	return false;
+}
+
 static int add(struct search *s, const struct config *config, const struct scout_printer *p)
 {
 	struct printer_config c = { .has_camera = true, .offline_after_ms = 60000 };
@@ -183,7 +197,8 @@ static int add(struct search *s, const struct config *config, const struct scout
 	TEXT_SET(c.address, p->found.address);
 	TEXT_SET(c.serial, p->found.serial);
 	secret_set(&c.access_code, a->code);
-	if (choose_trust(s, p, &c.trust) && is_login_good(s, config, &c)) {
+	if (!is_known(config, c.serial) && choose_trust(s, p, &c.trust) &&
+	    is_login_good(s, config, &c)) {
 		rc = config_add_printer(config->data_dir, &c, &err) < 0;
 		if (rc)
 			fprintf(stderr, "bedside: %s\n", err.text);

@@ -660,6 +660,7 @@ static void read_root(struct loading *l, const struct conf_node *root, const cha
 	opt_read(storage_opts, ARRAY_LEN(storage_opts), conf_get(root, "storage"), "storage",
 	         &c->storage, l->errors);
 	read_plan(l, root, "", &l->plan);
+	c->plan = l->plan;
 	read_list(l, root, "printers", read_listed_printer);
 	read_added_printers(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
@@ -822,6 +823,38 @@ void config_write_printer(const struct printer_config *p, struct buf *out)
 	write_port(out, "detect_tls", p->ports.detect_tls);
 }
 
+/* Would the next start read it, and read the same? A file that it refuses would keep the whole
+ * program from starting. */
+static int check_added(const char *data_dir, const struct printer_config *p, const struct buf *b,
+                       struct err *err)
+{
+	struct conf_errors *errors = MEM_NEW(struct conf_errors);
+	struct config *c = MEM_NEW(struct config);
+	struct loading l = { .config = c, .errors = errors };
+	struct conf_node *n = conf_parse("the printer", buf_peek(b), b->size, errors);
+	int rc = 0;
+
+	session_plan_init(&l.plan);
+	TEXT_SET(c->data_dir, data_dir);
+	if (n)
+		read_printer(&l, n, "", true);
+
+	const struct printer_config *known = c->n_printers ? &c->printers[0].printer : NULL;
+
+	if (errors->n > 0)
+		rc = err_set(err, -EINVAL, "%s", errors->texts[0]);
+	else if (!known || strcmp(known->name, p->name) != 0 ||
+	         strcmp(known->address, p->address) != 0)
+		rc = err_set(err, -EINVAL,
+		             "name or address have line breaks or spaces that cannot "
+		             "be kept: write them plainly");
+	conf_free(n);
+	config_fini(c);
+	free(c);
+	free(errors);
+	return rc;
+}
+
 int config_add_printer(const char *data_dir, struct printer_config *p, struct err *err)
 {
 	char path[1200];
@@ -839,7 +872,9 @@ int config_add_printer(const char *data_dir, struct printer_config *p, struct er
 		return err_set(err, -EEXIST, "there is a printer called '%s' already", p->name);
 	buf_init(&b, CONF_MAX_BYTES);
 	config_write_printer(p, &b);
-	rc = fs_write_atomic(path, b.data, b.size, 0600, err);
+	rc = check_added(data_dir, p, &b, err);
+	if (rc == 0)
+		rc = fs_write_atomic(path, b.data, b.size, 0600, err);
 	secret_wipe(b.data, b.size);
 	buf_fini(&b);
 	return rc;

@@ -65,6 +65,7 @@ struct config {
 	char ca_file[256];
 	struct web_config web;
 	struct storage_config storage;
+	struct session_plan plan; /* of printers that have none of their own */
 	size_t n_printers;
 	struct printer_entry *printers;
 	size_t n_cameras;
@@ -93,7 +94,8 @@ void config_manual(struct buf *out);
 
 /* A printer in YAML, as it stands in printers.d; the access code included. */
 void config_write_printer(const struct printer_config *p, struct buf *out);
-/* Writes printers.d/<id>.yaml, mode 0600; -EEXIST if there is one. Sets p->id from its name. */
+/* Writes printers.d/<id>.yaml, mode 0600; -EEXIST if there is one, -EINVAL with the sentence for
+ * what the next start would refuse. Sets p->id from its name. */
 int config_add_printer(const char *data_dir, struct printer_config *p, struct err *err) MUST_CHECK;
 /* Removes what the page added; -EPERM with the sentence if it stands in bedside.yaml. */
 int config_remove_printer(const struct config *c, const char *id, struct err *err) MUST_CHECK;

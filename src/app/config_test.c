@@ -140,6 +140,43 @@ TEST(a_printer_added_on_the_page_is_there_next_time_and_can_go)
 	printer_config_fini(&p);
 }
 
+static int try_to_add(const char *name, const char *serial)
+{
+	struct printer_config p = { .driver = "bambu", .address = "10.0.0.5" };
+	struct err err = { 0 };
+
+	TEXT_SET(p.name, name);
+	TEXT_SET(p.serial, serial);
+	secret_set(&p.access_code, "12345678");
+
+	int rc = config_add_printer(dir, &p, &err);
+
+	CHECK(rc == 0 || err.text[0]);
+	printer_config_fini(&p);
+	return rc;
+}
+
+TEST(a_printer_that_the_next_start_would_refuse_is_not_written)
+{
+	CHECK(load(""));
+	config_fini(&config);
+	CHECK_INT(try_to_add("One", ""), -EINVAL);
+	CHECK_INT(try_to_add("Two", "03900a400001111"), -EINVAL);
+	CHECK_INT(try_to_add("Bell \a", "03900A400001111"), -EINVAL);
+	CHECK_INT(try_to_add("Two\nlines", "03900A400001111"), -EINVAL);
+	CHECK_INT(try_to_add("Good", "03900A400001111"), 0);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_printers, 1);
+	config_fini(&config);
+}
+
+TEST(printers_without_a_plan_of_their_own_get_that_of_the_file)
+{
+	CHECK(load("session: {every_n_layers: 3}\nfilm: {fps: 12}\n"));
+	CHECK(config.plan.every_n_layers == 3 && config.plan.film.fps == 12);
+	config_fini(&config);
+}
+
 TEST(the_example_file_is_a_valid_configuration)
 {
 	struct buf b;

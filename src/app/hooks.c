@@ -89,6 +89,17 @@ void hooks_free(struct hooks *h)
 
 /* ---- printers added, removed, pinned ---- */
 
+static bool is_known(struct printers *ps, const char *serial)
+{
+	struct printer *p;
+
+	for (size_t i = 0; (p = printers_at(ps, i)); i++) {
+		if (strcmp(printer_config(p)->serial, serial) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int add_printer(void *arg, struct printer_config *c, struct err *err)
 {
 	struct hooks *h = arg;
@@ -96,6 +107,10 @@ static int add_printer(void *arg, struct printer_config *c, struct err *err)
 	text_slug(c->id, sizeof(c->id), c->name);
 	if (printers_find(h->env.printers, c->id))
 		return err_set(err, -EEXIST, "There is a printer called '%s' already.", c->name);
+	/* Two of one serial would keep the next start from reading its configuration. */
+	if (is_known(h->env.printers, c->serial))
+		return err_set(err, -EEXIST,
+		               "The printer with the serial number %s is here already.", c->serial);
 	TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
 
 	int rc = config_add_printer(h->env.config->data_dir, c, err);
@@ -134,17 +149,6 @@ static int pin_printer(void *arg, const char *id, const uint8_t sha256[32], stru
 }
 
 /* ---- looking for printers ---- */
-
-static bool is_known(struct printers *ps, const char *serial)
-{
-	struct printer *p;
-
-	for (size_t i = 0; (p = printers_at(ps, i)); i++) {
-		if (strcmp(printer_config(p)->serial, serial) == 0)
-			return true;
-	}
-	return false;
-}
 
 static json_t *json_scouted(struct printers *ps, const struct scout_printer *s)
 {

@@ -101,14 +101,11 @@ static void set_plan(struct plumbing *p, const char *printer, const struct sessi
 
 static const struct session_plan *configured_plan(const struct plumbing *p, const char *printer)
 {
-	static struct session_plan defaults; /* set once, before it is read */
-
 	for (size_t i = 0; i < p->config->n_printers; i++) {
 		if (strcmp(p->config->printers[i].printer.id, printer) == 0)
 			return &p->config->printers[i].plan;
 	}
-	session_plan_init(&defaults);
-	return &defaults;
+	return &p->config->plan;
 }
 
 int plumbing_add_printer(struct plumbing *p, const struct printer_config *c, struct err *err)

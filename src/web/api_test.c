@@ -327,7 +327,8 @@ static const char *good_body(const struct route *route)
 		{ "/api/v1/users", "{\"name\":\"new one\",\"password\":\"12345678\",\"role\":"
 		                   "\"viewer\",\"expires_at\":\"2027-01-01T00:00:00Z\"}" },
 		{ "/api/v1/keys", "{\"name\":\"wall\",\"scopes\":[\"read\",\"operate\"]}" },
-		{ "/api/v1/printers", "{\"name\":\"n\",\"address\":\"h\",\"access_code\":\"1\"}" },
+		{ "/api/v1/printers", "{\"name\":\"n\",\"address\":\"h\",\"serial\":"
+		                      "\"03900A400001111\",\"access_code\":\"1\"}" },
 		{ "/api/v1/printers/{id}/commands", "{\"command\":\"fan\",\"percent\":50}" },
 		{ "/api/v1/printers/{id}/session", "{\"order\":\"start\"}" },
 		{ "/api/v1/printers/{id}/certificate",

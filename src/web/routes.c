@@ -91,7 +91,7 @@ static const struct field printer_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
 	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu", "the maker" },
 	{ "address", FIELD_TEXT, REQUIRED, 1, 255, NULL, "host name or address" },
-	{ "serial", FIELD_TEXT, 0, 0, 31, NULL, "serial number, as on its screen" },
+	{ "serial", FIELD_TEXT, REQUIRED, 6, 20, NULL, "serial number, as on its screen" },
 	{ "access_code", FIELD_TEXT, REQUIRED | SECRET, 1, 64, NULL, "as on its screen" },
 	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
 	END
