@@ -8,6 +8,11 @@
 
 #pragma once
 
+#include "base/base.h"
+
+struct err;
+struct secret;
+
 int cmd_backup(int argc, char **argv);
 int cmd_camera(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
@@ -31,7 +36,11 @@ struct serve_options {
 /* 0, or 2 for wrong usage. */
 int serve_options(int argc, char **argv, struct serve_options *ret);
 /* plumbing_options.ready: prints the address. */
-void serve_ready(void *arg, const char *address);
+void serve_ready(void *arg, const char *address, const char *fingerprint);
+
+/* The first line of a file, of standard input for "-": what stands among the arguments can be read
+ * by everybody on the machine. */
+int secret_from_file(const char *path, struct secret *ret, struct err *err) MUST_CHECK;
 
 /* `bedside simulate job`. */
 int simulate_job(int argc, char **argv);

@@ -40,10 +40,12 @@ struct trial {
 static int usage(void)
 {
 	fputs("usage: bedside camera test CAMERA [--config FILE] [--count N] [--out FILE.jpg]\n"
-	      "       bedside camera test --bambu ADDRESS --serial SERIAL --code CODE\n"
+	      "       bedside camera test --bambu ADDRESS --serial SERIAL --code-file FILE\n"
 	      "               [--trust ca|insecure|sha256:…] [--ca-file FILE] [--port PORT]\n"
-	      "CAMERA is the name of a camera or of a printer. The code is also taken from the\n"
-	      "environment, BEDSIDE_ACCESS_CODE, where other users cannot see it.\n",
+	      "CAMERA is the name of a camera or of a printer. The access code is the first line "
+	      "of\n"
+	      "FILE, of standard input for -; or stands in the environment as "
+	      "BEDSIDE_ACCESS_CODE.\n--code CODE works too, but other users can see it.\n",
 	      stderr);
 	return 2;
 }
@@ -62,6 +64,7 @@ enum camera_option {
 	OPTION_BAMBU = 256,
 	OPTION_SERIAL,
 	OPTION_CODE,
+	OPTION_CODE_FILE,
 	OPTION_TRUST,
 	OPTION_CA_FILE,
 	OPTION_PORT,
@@ -74,6 +77,7 @@ static const struct option options[] = {
 	{ "bambu", required_argument, NULL, OPTION_BAMBU },
 	{ "serial", required_argument, NULL, OPTION_SERIAL },
 	{ "code", required_argument, NULL, OPTION_CODE },
+	{ "code-file", required_argument, NULL, OPTION_CODE_FILE },
 	{ "trust", required_argument, NULL, OPTION_TRUST },
 	{ "ca-file", required_argument, NULL, OPTION_CA_FILE },
 	{ "port", required_argument, NULL, OPTION_PORT },
@@ -86,6 +90,7 @@ static const struct option options[] = {
 static bool read_option(struct request *r, int option, const char *value)
 {
 	struct camera_config *c = &r->direct;
+	struct err err = { 0 };
 
 	switch ((enum camera_option)option) {
 	case OPTION_BAMBU:
@@ -96,6 +101,11 @@ static bool read_option(struct request *r, int option, const char *value)
 	case OPTION_CODE:
 		secret_set(&c->secret, value);
 		return true;
+	case OPTION_CODE_FILE:
+		if (secret_from_file(value, &c->secret, &err) == 0)
+			return true;
+		fprintf(stderr, "bedside: %s\n", err.text);
+		return false;
 	case OPTION_TRUST:
 		return trust_from_text(&c->trust, value);
 	case OPTION_CA_FILE:

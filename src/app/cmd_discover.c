@@ -16,7 +16,8 @@
 #include <string.h>
 
 struct discover_args {
-	const char *add, *code, *name, *address, *config, *data;
+	const char *add, *code_file, *name, *address, *config, *data;
+	struct secret code;
 	int64_t seconds;
 	bool is_json, pins;
 };
@@ -53,7 +54,7 @@ static void print_found(const struct search *s)
 	if (s->n == 0)
 		puts("No printer announced itself. Is it on, and in the same network as this "
 		     "machine? Its address can be given: bedside discover --add SERIAL --address "
-		     "IP --code CODE");
+		     "IP --code-file -");
 }
 
 static void print_json(const struct search *s)
@@ -196,7 +197,7 @@ static int add(struct search *s, const struct config *config, const struct scout
 	TEXT_SET(c.model, "auto");
 	TEXT_SET(c.address, p->found.address);
 	TEXT_SET(c.serial, p->found.serial);
-	secret_set(&c.access_code, a->code);
+	secret_set(&c.access_code, secret_peek(&a->code));
 	if (!is_known(config, c.serial) && choose_trust(s, p, &c.trust) &&
 	    is_login_good(s, config, &c)) {
 		rc = config_add_printer(config->data_dir, &c, &err) < 0;
@@ -234,7 +235,7 @@ static bool read_text_option(int argc, char **argv, int *i, struct discover_args
 {
 	static const struct text_option options[] = {
 		{ "--add", offsetof(struct discover_args, add) },
-		{ "--code", offsetof(struct discover_args, code) },
+		{ "--code-file", offsetof(struct discover_args, code_file) },
 		{ "--name", offsetof(struct discover_args, name) },
 		{ "--address", offsetof(struct discover_args, address) },
 		{ "--config", offsetof(struct discover_args, config) },
@@ -257,6 +258,8 @@ static bool read_args(int argc, char **argv, struct discover_args *a)
 			a->is_json = true;
 		else if (text_equal(argv[i], "--pin"))
 			a->pins = true;
+		else if (text_equal(argv[i], "--code") && i + 1 < argc)
+			secret_set(&a->code, argv[++i]);
 		else if (text_equal(argv[i], "--seconds") && i + 1 < argc &&
 		         text_to_i64(argv[i + 1], &a->seconds) && a->seconds > 0 &&
 		         a->seconds <= 300)
@@ -264,7 +267,12 @@ static bool read_args(int argc, char **argv, struct discover_args *a)
 		else if (!read_text_option(argc, argv, &i, a))
 			return false;
 	}
-	return (a->add != NULL) == (a->code != NULL);
+	if (!secret_is_set(&a->code) && !a->code_file && a->add)
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
+		secret_set(&a->code, getenv("BEDSIDE_ACCESS_CODE"));
+	if (secret_is_set(&a->code) && a->code_file)
+		return false;
+	return (a->add != NULL) == (secret_is_set(&a->code) || a->code_file);
 }
 
 static int run(const struct discover_args *a, const struct config *config)
@@ -272,7 +280,7 @@ static int run(const struct discover_args *a, const struct config *config)
 	static struct search s; /* large */
 
 	s = (struct search){ .args = a, .loop = loop_new() };
-	log_hide(a->code);
+	log_hide(secret_peek(&a->code));
 	scout(&s, config);
 	if (a->is_json)
 		print_json(&s);
@@ -289,15 +297,26 @@ int cmd_discover(int argc, char **argv)
 	static struct config config; /* large */
 	static struct conf_errors errors;
 	struct discover_args a = { .seconds = 6 };
+	struct err err = { 0 };
 	char path[1024];
 
 	if (!read_args(argc, argv, &a)) {
 		fputs("usage: bedside discover [--json] [--seconds N] [--config FILE] [--data "
 		      "DIR]\n"
-		      "                        [--add SERIAL --code CODE [--pin] [--name NAME] "
-		      "[--address IP]]\n",
+		      "               [--add SERIAL --code-file FILE [--pin] [--name NAME] "
+		      "[--address IP]]\n"
+		      "The access code is the first line of FILE, of standard input for -; or "
+		      "stands "
+		      "in the\nenvironment as BEDSIDE_ACCESS_CODE. --code CODE works too, but "
+		      "other "
+		      "users can see it.\n",
 		      stderr);
+		secret_fini(&a.code);
 		return 2;
+	}
+	if (a.code_file && secret_from_file(a.code_file, &a.code, &err) < 0) {
+		fprintf(stderr, "bedside: %s\n", err.text);
+		return 1;
 	}
 
 	const char *file = config_find(a.config, path, sizeof(path)) ? path : NULL;
@@ -308,5 +327,6 @@ int cmd_discover(int argc, char **argv)
 	else
 		rc = config_print_errors(&errors);
 	config_fini(&config);
+	secret_fini(&a.code);
 	return rc;
 }

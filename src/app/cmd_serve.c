@@ -35,10 +35,12 @@ int serve_options(int argc, char **argv, struct serve_options *ret)
 	return optind == argc ? 0 : 2;
 }
 
-void serve_ready(void *arg, const char *address)
+void serve_ready(void *arg, const char *address, const char *fingerprint)
 {
 	(void)arg;
 	printf("Bedside is up: %s\n", address);
+	if (*fingerprint)
+		printf("The SHA-256 fingerprint of its certificate: %s\n", fingerprint);
 	(void)fflush(stdout);
 }
 

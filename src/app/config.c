@@ -424,12 +424,15 @@ static void check_printer(struct loading *l, const struct conf_node *n, const ch
 	}
 }
 
-static void read_pin(const struct config *c, struct printer_config *p)
+/* What was confirmed on the page is newer than what it wrote at first; the user's own file wins. */
+static void read_pin(const struct config *c, struct printer_entry *entry)
 {
+	struct printer_config *p = &entry->printer;
 	char path[1200];
 	struct buf b;
 
-	if (p->trust.mode != TRUST_CA)
+	entry->is_pinned_by_hand = p->trust.mode == TRUST_PIN && !entry->is_added;
+	if (p->trust.mode == TRUST_INSECURE || entry->is_pinned_by_hand)
 		return;
 	snprintf(path, sizeof(path), "%s/printers.d/%s.pin", c->data_dir, p->id);
 	if (fs_read(path, 200, &b, NULL) < 0)
@@ -476,7 +479,7 @@ static void read_printer(struct loading *l, const struct conf_node *n, const cha
 	if (conf_get(n, "access_code_file"))
 		read_code_file(l, conf_get(n, "access_code_file"), path, p);
 	read_code_from_environment(p);
-	read_pin(c, p);
+	read_pin(c, entry);
 	read_plan(l, n, path, &entry->plan);
 	check_printer(l, n, path, p);
 }

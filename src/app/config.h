@@ -56,6 +56,7 @@ struct printer_entry {
 	struct printer_config printer;
 	struct session_plan plan; /* cameras empty: the printer's own and those that name it */
 	bool is_added;            /* from printers.d, so the page may remove it */
+	bool is_pinned_by_hand;   /* the user's own file names the fingerprint */
 };
 
 struct config {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
+#include "app/cmd.h"
 #include "app/config.h"
 
 #include "base/buf.h"
@@ -175,6 +176,53 @@ TEST(printers_without_a_plan_of_their_own_get_that_of_the_file)
 	CHECK(load("session: {every_n_layers: 3}\nfilm: {fps: 12}\n"));
 	CHECK(config.plan.every_n_layers == 3 && config.plan.film.fps == 12);
 	config_fini(&config);
+}
+
+TEST(a_newer_fingerprint_wins_unless_the_users_file_names_one)
+{
+	struct printer_config p = { .driver = "bambu", .address = "10.0.0.5", .name = "Mine" };
+	uint8_t pin[32] = { 9 };
+	struct err err = { 0 };
+
+	CHECK(load("printers:\n"
+	           "  - {name: Hand, address: h, serial: 03900A400002222, access_code: \"1\",\n"
+	           "     tls: \"sha256:" /* 64 digits */
+	           "abababababababababababababababababababababababababababababababab\"}\n"));
+	config_fini(&config);
+	TEXT_SET(p.serial, "03900A400001111");
+	secret_set(&p.access_code, "1");
+	p.trust = (struct trust){ .mode = TRUST_PIN, .pin = { 1 } };
+	CHECK_INT(config_add_printer(dir, &p, &err), 0);
+	CHECK_INT(config_pin_printer(dir, "mine", pin, &err), 0);
+	CHECK_INT(config_pin_printer(dir, "hand", pin, &err), 0);
+
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/bedside.yaml", dir);
+	CHECK(config_load(path, dir, &config, &errors));
+	CHECK_INT(config.n_printers, 2);
+	CHECK(config.printers[0].is_pinned_by_hand && !config.printers[1].is_pinned_by_hand);
+	CHECK_INT(config.printers[0].printer.trust.pin[0], 0xab);
+	CHECK_INT(config.printers[1].printer.trust.pin[0], 9);
+	config_fini(&config);
+	printer_config_fini(&p);
+}
+
+TEST(a_secret_is_the_first_line_of_its_file)
+{
+	struct secret code = { 0 };
+	struct err err = { 0 };
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/code", test_tmp_dir());
+	CHECK_INT(secret_from_file(path, &code, &err), -ENOENT);
+	CHECK_INT(fs_write_atomic(path, "12345678\r\nmore", 14, 0600, NULL), 0);
+	CHECK_INT(secret_from_file(path, &code, &err), 0);
+	CHECK(secret_equals(&code, "12345678"));
+	CHECK_INT(fs_write_atomic(path, "\n12345678", 9, 0600, NULL), 0);
+	secret_fini(&code);
+	CHECK_INT(secret_from_file(path, &code, &err), -EINVAL);
+	CHECK(strstr(err.text, "is empty"));
 }
 
 TEST(the_example_file_is_a_valid_configuration)

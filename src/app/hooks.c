@@ -137,6 +137,16 @@ static int pin_printer(void *arg, const char *id, const uint8_t sha256[32], stru
 	if (!p)
 		return err_set(err, -ENOENT, "There is no printer '%s'.", id);
 
+	for (size_t i = 0; i < h->env.config->n_printers; i++) {
+		const struct printer_entry *e = &h->env.config->printers[i];
+
+		if (e->is_pinned_by_hand && text_equal(e->printer.id, id))
+			return err_set(err, -EPERM,
+			               "%s names another fingerprint for it: change tls: there and "
+			               "restart.",
+			               h->env.config->path);
+	}
+
 	int rc = config_pin_printer(h->env.config->data_dir, id, sha256, err);
 
 	if (rc < 0)

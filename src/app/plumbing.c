@@ -386,7 +386,7 @@ static void announce(struct plumbing *p)
 		timer_start_every(&p->watchdog, watchdog_ms);
 	sandbox_notify("READY=1");
 	if (p->options->ready)
-		p->options->ready(p->options->arg, web_setup_link(p->web));
+		p->options->ready(p->options->arg, web_setup_link(p->web), web_fingerprint(p->web));
 }
 
 int plumbing_run(const struct plumbing_options *o, struct err *err)

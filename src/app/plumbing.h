@@ -15,8 +15,9 @@ struct err;
 struct plumbing_options {
 	const struct config *config; /* must outlive the run */
 	bool is_demo;                /* localhost needs no password */
-	/* Called on the loop when everything is up: `address` is the page's. Optional. */
-	void (*ready)(void *arg, const char *address);
+	/* Called on the loop when everything is up: `address` is the page's, `fingerprint` its
+	 * certificate's, "" without TLS. Optional. */
+	void (*ready)(void *arg, const char *address, const char *fingerprint);
 	void *arg;
 };
 

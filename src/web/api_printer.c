@@ -284,7 +284,7 @@ void api_printer_pin(struct call *c)
 	}
 	if (!h->pin_printer) {
 		call_refuse(c, 503,
-		            "Certificates cannot be stored here: write pin: into "
+		            "Certificates cannot be stored here: write tls: sha256:… into "
 		            "bedside.yaml.");
 		return;
 	}
