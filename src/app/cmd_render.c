@@ -3,7 +3,9 @@
  * render: another film from the pictures of a session, without the daemon.
  *
  * Works on files alone: bedside-av reads the session's folder and writes the film. What was
- * encoded when it is interrupted is taken up by the next call for the same film.
+ * encoded when it is interrupted is taken up by the next call for the same film. A film among the
+ * others of the data folder is checked to its last frame and gets its record, so that the page shows
+ * it too.
  */
 
 #include "app/cmd.h"
@@ -21,6 +23,8 @@
 #include "film/worker.h"
 #include "model/json.h"
 #include "store/journal.h"
+#include "store/repo.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -39,13 +43,13 @@ struct render {
 	const char *data;
 	const char *out;
 	char camera[MODEL_ID_SIZE];
-	char dir[1024], film[1400];
+	char dir[1024], film[1400], poster[1400]; /* poster "": none */
 	struct film_plan plan;
 	struct session record; /* what session.json says, as far as it is there */
 
 	struct loop *loop;
 	struct proc *worker;
-	struct worker_said last;
+	struct worker_said last; /* of the newest worker */
 	bool has_last, has_bar, is_interrupted;
 	char last_log[240];
 	int status;
@@ -227,6 +231,9 @@ static void name_film(struct render *r, const char *data)
 	for (unsigned n = 2; access(r->film, F_OK) == 0 && n < 1000; n++)
 		(void)snprintf(r->film, sizeof(r->film), "%s%s-%u.mp4", in,
 		               data[0] ? base : base + strlen("films/"), n);
+	if (data[0] && r->record.id[0])
+		(void)snprintf(r->poster, sizeof(r->poster), "%.*s.jpg",
+		               (int)(strlen(r->film) - strlen(".mp4")), r->film);
 }
 
 static void draw_bar(struct render *r, const struct worker_said *s)
@@ -249,7 +256,7 @@ static void on_said(void *arg, const struct worker_said *s)
 
 	if (s->word == WORKER_PROGRESS)
 		draw_bar(r, s);
-	if (s->word != WORKER_DONE && s->word != WORKER_FAILED)
+	if (s->word != WORKER_DONE && s->word != WORKER_FAILED && s->word != WORKER_VERIFIED)
 		return;
 	r->last = *s;
 	r->has_last = true;
@@ -297,7 +304,6 @@ static void on_ended(void *arg, int status UNUSED, int signal UNUSED)
 
 	proc_free(r->worker);
 	r->worker = NULL;
-	print_result(r);
 	loop_stop(r->loop);
 }
 
@@ -310,7 +316,7 @@ static void on_signal(void *arg, int number UNUSED)
 		proc_kill(r->worker, 0);
 }
 
-static int run(struct render *r, struct err *err)
+static int run(struct render *r, enum worker_kind kind, struct err *err)
 {
 	const struct worker_ears ears = { on_said, on_logged, on_ended, r };
 	char program[1200], track[32];
@@ -321,16 +327,19 @@ static int run(struct render *r, struct err *err)
 	               crypto_crc32c(0, r->film, strlen(r->film)));
 
 	const struct worker_job job = {
-		.kind = WORKER_ENCODE,
+		.kind = kind,
 		.program = program,
 		.session_dir = r->dir,
 		.camera = r->camera,
 		.track = track,
 		.film_path = r->film,
+		.poster_path = r->poster[0] ? r->poster : NULL,
 		.plan = &r->plan,
+		.n_frames = r->last.n_frames,
 		.threads = n_cpus > 1 ? (unsigned)MIN(n_cpus, 4L) : 1,
 	};
 
+	r->has_last = false;
 	r->loop = loop_new();
 
 	struct signals *signals = signals_new(r->loop, on_signal, r);
@@ -341,6 +350,62 @@ static int run(struct render *r, struct err *err)
 	signals_free(signals);
 	loop_free(r->loop);
 	return rc;
+}
+
+static int run_save(struct db *db, void *arg, struct err *err)
+{
+	return repo_film_save(db, arg, err);
+}
+
+static int save_record(struct film *f, const char *data, struct err *err)
+{
+	struct loop *l = loop_new();
+	struct store *s = NULL;
+	int rc = store_open_tool(l, data, &s, err);
+
+	if (rc == 0) {
+		rc = store_call(s, run_save, f, err);
+		store_close(s);
+	}
+	loop_free(l);
+	return rc;
+}
+
+/* The film is there and its figures are in r->last. */
+static void keep_record(struct render *r, const char *data)
+{
+	const struct worker_said made = r->last;
+	struct film f = { .state = FILM_VERIFIED, .progress_percent = 100, .plan = r->plan };
+	struct timespec now;
+	struct err err = { 0 };
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	f.made_wall_ms = (int64_t)now.tv_sec * 1000;
+	id_new(f.id, f.made_wall_ms);
+	TEXT_SET(f.session, r->record.id);
+	TEXT_SET(f.printer, r->record.printer);
+	TEXT_SET(f.camera, r->camera);
+	TEXT_SET(f.job_name, r->record.job_name);
+	TEXT_SET(f.file, r->film + strlen(data) + 1);
+	if (access(r->poster, F_OK) == 0)
+		TEXT_SET(f.poster, r->poster + strlen(data) + 1);
+	f.duration_s = made.duration_s;
+	f.fps = made.fps;
+	f.width = made.width;
+	f.height = made.height;
+	f.n_frames = made.n_frames;
+	f.n_skipped = made.n_skipped;
+	f.bytes = made.bytes;
+	/* Not checked: the daemon does it at its next start. */
+	if (run(r, WORKER_VERIFY, &err) < 0 || !r->has_last || r->last.word != WORKER_VERIFIED) {
+		f.state = FILM_READY;
+		fprintf(stderr, "bedside render: the film could not be checked: %s\n",
+		        err.text[0]   ? err.text
+		        : r->has_last ? r->last.text
+		                      : "interrupted");
+	}
+	if (save_record(&f, data, &err) < 0)
+		fprintf(stderr, "bedside render: the page will not show the film: %s\n", err.text);
 }
 
 int cmd_render(int argc, char **argv)
@@ -362,9 +427,12 @@ int cmd_render(int argc, char **argv)
 		return 1;
 	}
 	name_film(&r, data);
-	if (run(&r, &err) < 0) {
+	if (run(&r, WORKER_ENCODE, &err) < 0) {
 		fprintf(stderr, "bedside render: %s\n", err.text);
 		return 1;
 	}
+	print_result(&r);
+	if (r.status == 0 && r.poster[0])
+		keep_record(&r, data);
 	return r.status;
 }

@@ -22,7 +22,8 @@ static int av_fail(struct err *err, int rc, const char *what)
 	char text[AV_ERROR_MAX_STRING_SIZE] = "";
 
 	(void)av_strerror(rc, text, sizeof(text));
-	return err_set(err, rc == AVERROR(ENOMEM) ? -ENOMEM : -EIO, "%s: %s", what, text);
+	/* Not -EIO: that is said of the disk, which may come back. */
+	return err_set(err, rc == AVERROR(ENOMEM) ? -ENOMEM : -EPROTO, "%s: %s", what, text);
 }
 
 static void apply(AVCodecContext *c, const struct encoder_settings *s)
@@ -87,7 +88,7 @@ int encoder_avcc(const struct encoder *e, struct buf *ret, struct err *err)
 {
 	if (e->codec->extradata_size <= 0 ||
 	    !mp4_avcc(ret, e->codec->extradata, (size_t)e->codec->extradata_size))
-		return err_set(err, -EIO, "the H.264 encoder gave no parameter sets");
+		return err_set(err, -EPROTO, "the H.264 encoder gave no parameter sets");
 	return 0;
 }
 

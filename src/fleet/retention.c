@@ -137,19 +137,32 @@ static void look_free(struct look *k)
 	free(k);
 }
 
-static int ask_old_films(struct db *db, struct look *k, struct err *err)
+static void add_old_films(struct look *k, const struct film *films, size_t n)
 {
-	struct film *films;
-	size_t n;
-	int rc = repo_film_list(db, &(struct repo_page){ 0 }, &films, &n, err);
-
-	if (rc < 0)
-		return rc;
-	k->old_films = films;
+	k->old_films = mem_grow(k->old_films, k->n_old_films + n + 1, sizeof(*k->old_films));
 	for (size_t i = 0; i < n; i++)
 		if (films[i].state == FILM_VERIFIED && films[i].made_wall_ms > 0 &&
 		    k->now_ms - films[i].made_wall_ms >= k->owner->env.keep_films_ms)
 			k->old_films[k->n_old_films++] = films[i];
+}
+
+static int ask_old_films(struct db *db, struct look *k, struct err *err)
+{
+	char before[ID_SIZE] = "";
+	size_t n;
+
+	do {
+		struct film *films;
+		int rc = repo_film_list(db, &(struct repo_page){ .before = before }, &films, &n,
+		                        err);
+
+		if (rc < 0)
+			return rc;
+		add_old_films(k, films, n);
+		if (n > 0)
+			TEXT_SET(before, films[n - 1].id);
+		free(films);
+	} while (n == REPO_MAX_PAGE);
 	return 0;
 }
 

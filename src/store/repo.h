@@ -51,7 +51,8 @@ int repo_session_list(struct db *db, const struct repo_page *page, struct sessio
 /* Those that are not done, of all printers. */
 int repo_session_unfinished(struct db *db, struct session **ret, size_t *ret_n,
                             struct err *err) MUST_CHECK;
-/* Done, with their frames still there; OLDEST first: what retention looks at. */
+/* Done, with a verified film and their frames still there; OLDEST first: what retention looks at.
+ * Those that may not go would else stand in the way of all newer ones. */
 int repo_session_with_frames(struct db *db, unsigned limit, struct session **ret, size_t *ret_n,
                              struct err *err) MUST_CHECK;
 int repo_session_delete(struct db *db, const char *id, struct err *err) MUST_CHECK;

@@ -150,7 +150,8 @@ int repo_session_with_frames(struct db *db, unsigned limit, struct session **ret
 {
 	struct repo_query q = {
 		.sql = "SELECT " COLUMNS " FROM sessions WHERE state = 'done' "
-		       "AND frames_deleted_ms = 0 AND n_frames > 0 ORDER BY id LIMIT $1",
+		       "AND frames_deleted_ms = 0 AND n_frames > 0 AND id IN (SELECT session "
+		       "FROM films WHERE state = 'verified') ORDER BY id LIMIT $1",
 		.args = DB_ARGS(db_int(limit)),
 		.read = read_session,
 		.size = sizeof(**ret),

@@ -157,6 +157,15 @@ TEST(sessions_keep_plan_and_cameras_and_are_found_by_what_is_left_to_do)
 	CHECK(n == 1 && strcmp(list[0].id, open.id) == 0);
 	free(list);
 	CHECK_INT(repo_session_with_frames(db, 10, &list, &n, NULL), 0);
+	CHECK_INT(n, 0);
+
+	struct film f = { .state = FILM_VERIFIED };
+
+	id_new(f.id, WALL_MS);
+	TEXT_SET(f.session, done.id);
+	film_plan_init(&f.plan);
+	CHECK_INT(repo_film_save(db, &f, NULL), 0);
+	CHECK_INT(repo_session_with_frames(db, 10, &list, &n, NULL), 0);
 	CHECK(n == 1 && strcmp(list[0].id, done.id) == 0);
 	free(list);
 	CHECK_INT(repo_sum_bytes(db, &frames, &films, NULL), 0);

@@ -178,6 +178,18 @@ if [ -x "$bedside" ]; then
   check "render: status" $? 0
   check "render: duration" "$(stream j.mp4 duration)" 4.000000
   check "render: quiet" "$(cat j.err)" ""
+
+  # Of a data folder's session: the film lies among the others, was checked, and has its record.
+  id=01JDA0000000000000000SE001
+  mkdir -p data/sessions
+  "$make" data/sessions/$id cam 1 30 0 "${files[@]}"
+  printf '{"id":"%s","printer":"a1","job_name":"Lid.gcode.3mf","state":"done","cameras":["cam"]}' $id \
+    >data/sessions/$id/session.json
+  "$bedside" render $id --data data >k.log 2>k.err
+  check "render: kept" $? 0
+  check "render: kept without a word" "$(cat k.err)" ""
+  check "render: film and poster" "$(ls data/films | sed 's/.*_lid\./lid./' | tr '\n' ' ')" "lid.jpg lid.mp4 "
+  check "render: record" "$(grep -ac "$id.*verified" data/bedside.db)" 1
 fi
 
 echo "film_test: $((checks - failed)) of $checks checks passed"
