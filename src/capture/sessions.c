@@ -460,9 +460,16 @@ void sessions_free(struct sessions *ss, void (*done)(void *arg), void *arg)
 void sessions_set_plan(struct sessions *ss, const char *printer, const struct session_plan *plan)
 {
 	struct station *st = station_make(ss, printer);
+	bool is_first_camera = st->has_plan && st->plan.n_cameras == 0 && plan->n_cameras > 0;
 
 	st->plan = *plan;
 	st->has_plan = true;
+	/* The print has begun before there was anything to photograph it with. */
+	if (is_first_camera && st->has_job && !st->current) {
+		job_begins(ss, st);
+		if (st->current && st->is_print_paused)
+			(void)feed(ss, st, SESSION_PRINT_PAUSES, NULL);
+	}
 	if (st->current && st->current->machine == SESSION_ARMED) {
 		unsigned n = st->current->plan.n_cameras;
 		struct session_plan *mine = &st->current->plan;

@@ -867,6 +867,24 @@ TEST(a_found_session_of_a_printer_that_is_gone_gets_its_film)
 	close_bench(&b);
 }
 
+TEST(a_camera_that_is_named_in_mid_print_begins_its_session)
+{
+	struct bench b;
+	struct session_plan none;
+
+	open_bench(&b, false);
+	none = b.plan;
+	none.n_cameras = 0;
+	sessions_set_plan(b.sessions, "a1", &none);
+	start_job(&b, 4);
+	CHECK_INT(now(&b)->state, SESSION_IDLE);
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	print_layer(&b, 1, 5000);
+	CHECK_INT(now(&b)->n_frames, 2);
+	close_bench(&b);
+}
+
 TEST(a_session_armed_before_a_restart_records_as_planned)
 {
 	struct bench b;

@@ -72,10 +72,26 @@ static void save(struct films *fs, const struct film *f)
 		store_submit(fs->env.store, run_save, on_saved, mem_dup(f, sizeof(*f)));
 }
 
+/* What a person should hear of without looking at the film. */
+static void tell(struct films *fs, struct making *m, bool is_milestone)
+{
+	const struct film *f = &m->film;
+	int64_t now_ms = loop_wall_ms(fs->env.loop);
+
+	if (is_milestone && f->state == FILM_FAILED && !m->is_unwanted)
+		event_notice(fs->env.bus, now_ms, NOTICE_WARNING, "film", f->printer, "%s: %s",
+		             f->job_name, f->text);
+	if (m->waits_for_disk && !m->is_wait_told)
+		event_notice(fs->env.bus, now_ms, NOTICE_ALARM, "disk", f->printer, "%s: %s",
+		             f->job_name, f->text);
+	m->is_wait_told = m->waits_for_disk;
+}
+
 static void on_changed(void *arg, struct making *m, bool is_milestone)
 {
 	struct films *fs = arg;
 
+	tell(fs, m, is_milestone);
 	if (is_milestone)
 		save(fs, &m->film);
 	publish(fs, &m->film);
@@ -301,6 +317,7 @@ static void give_up_unwanted(struct making *m, const struct session *s)
 	(void)snprintf(text, sizeof(text),
 	               "No film was made: %.140s. The pictures are kept for now.",
 	               s->state_text[0] ? s->state_text : "the session ended without one");
+	m->is_unwanted = true;
 	making_give_up(m, text);
 }
 
@@ -462,6 +479,10 @@ static void take_up(struct films *fs, const struct film *f, const struct session
 		break;
 	case FILM_GROWING:
 	case FILM_FINISHING:
+		if (own && s->id[0] && !s->wants_film) {
+			give_up_unwanted(m, s);
+			break;
+		}
 		/* A running session's film waits for its next frame or its end. */
 		if (own && is_running)
 			break;
@@ -629,6 +650,7 @@ int films_cancel(struct films *fs, const char *film_id, struct err *err)
 		               "instead.");
 	if (m->film.state == FILM_READY)
 		return err_set(err, -EBUSY, "The film is ready already; delete it instead.");
+	m->is_unwanted = true;
 	making_give_up(m, "Cancelled.");
 	remove_track(fs, &m->film);
 	return 0;
@@ -649,8 +671,10 @@ int films_delete(struct films *fs, const struct film *f, struct err *err)
 	assert(loop_is_mine(fs->env.loop));
 	if (m && m->follows && m->phase <= MAKING_ENCODING)
 		return err_set(err, -EBUSY, "The film is still being made; end its session first.");
-	if (m && m->phase != MAKING_OVER)
+	if (m && m->phase != MAKING_OVER) {
+		m->is_unwanted = true;
 		making_give_up(m, "Deleted.");
+	}
 	remove_track(fs, f);
 	for (int i = 0; i < 2; i++) {
 		const char *name = i ? f->poster : f->file;

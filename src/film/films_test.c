@@ -38,7 +38,7 @@ struct bench {
 	char *dir, *worker;
 	struct film film; /* as heard last */
 	enum film_state waits_for;
-	unsigned n_heard, n_ready;
+	unsigned n_heard, n_ready, n_notices;
 	bool is_freed, timed_out;
 };
 
@@ -46,6 +46,7 @@ static void heard(void *arg, const struct bus_event *e)
 {
 	struct bench *b = arg;
 
+	b->n_notices += e->type == EVENT_NOTICE;
 	if (e->type != EVENT_FILM)
 		return;
 	b->film = event_as_film(e)->film;
@@ -265,6 +266,7 @@ TEST(films_of_nothing_fail_with_a_sentence)
 	CHECK_STR(b.film.text, "No picture.");
 	CHECK(!films_is_making(b.films, b.session.id));
 	finish(&b);
+	CHECK_INT(b.n_notices, 1);
 }
 
 TEST(films_that_do_not_verify_are_made_again_once)
@@ -340,6 +342,30 @@ TEST(films_of_a_session_that_ended_meanwhile_are_finished)
 	make_films(&b);
 	wait_for(&b, FILM_VERIFIED);
 	CHECK_STR(b.film.id, id);
+	finish(&b);
+}
+
+TEST(films_of_a_session_discarded_just_before_the_end_are_not_made_at_the_next_start)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	start(&b, ENCODE_WHEN_TOLD SAY_DONE VERIFY_WELL);
+	free_films(&b);
+	CHECK_INT(store_open(b.loop, b.dir, &b.store, &err), 0);
+	b.session.state = SESSION_RECORDING;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	make_films(&b);
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+	free_films(&b);
+	b.session.state = SESSION_DONE;
+	b.session.wants_film = false;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	make_films(&b);
+	wait_for(&b, FILM_FAILED);
+	CHECK(strstr(b.film.text, "No film was made"));
 	finish(&b);
 }
 
@@ -465,4 +491,5 @@ TEST(films_of_a_discarded_session_are_given_up)
 	wait_for(&b, FILM_FAILED);
 	CHECK(strstr(b.film.text, "No film was made"));
 	finish(&b);
+	CHECK_INT(b.n_notices, 0);
 }

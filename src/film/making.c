@@ -108,6 +108,7 @@ static void progressed(struct making *m, const struct worker_said *s)
 	f->n_skipped = s->n_skipped;
 	f->progress_percent = s->percent;
 	f->text[0] = 0;
+	m->waits_for_disk = false;
 	if (loop_now_us(m->env->loop) - m->told_us >= TELL_EVERY_US)
 		changed(m, false);
 }
@@ -196,6 +197,7 @@ static void failed(struct making *m, const struct worker_said *s)
 		if (m->phase == MAKING_ENCODING) {
 			(void)snprintf(m->film.text, sizeof(m->film.text),
 			               "The film waits for the disk: %.180s", s->text);
+			m->waits_for_disk = true;
 			changed(m, false);
 			/* However long that takes: no number of attempts makes it hopeless. */
 			m->n_deaths = MIN(m->n_deaths, MAX_DEATHS - 2U);

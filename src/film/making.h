@@ -48,6 +48,8 @@ struct making {
 	bool wants_finish;  /* the session is over */
 	bool is_known_done; /* films': nobody asks for it any more */
 	bool is_leaving;    /* we are: no new worker */
+	bool is_unwanted;   /* films': somebody asked for its end, who need not be told of it */
+	bool waits_for_disk, is_wait_told; /* the second is films' */
 	uint32_t n_expected, min_frames;
 	struct proc *proc;
 	struct worker_ears ears;
