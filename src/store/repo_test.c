@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "store/migrate.h"
+#include "store/repo_user.h"
 
 #include <errno.h>
 #include <math.h>
@@ -236,6 +237,51 @@ TEST(notices_are_pruned_to_the_newest)
 	CHECK_STR(list[0].text, "notice 9");
 	CHECK_INT(list[0].level, NOTICE_WARNING);
 	free(list);
+	db_close(db);
+}
+
+static void add_login(struct db *db, const char *hash, int64_t from_ms, int64_t to_ms)
+{
+	struct login l = { .user_id = "u", .created_wall_ms = from_ms, .expires_wall_ms = to_ms };
+
+	TEXT_SET(l.token_hash, hash);
+	CHECK_INT(repo_login_add(db, &l, NULL), 0);
+}
+
+static int64_t count_logins(struct db *db)
+{
+	auto_rows struct db_rows r = { 0 };
+
+	CHECK(db_query(db, "SELECT count(*) FROM logins", NULL, &r, NULL) >= 0);
+	CHECK_INT(db_next(&r, NULL), 1);
+	return db_get_int(&r, 0);
+}
+
+TEST(logins_that_ended_go_and_the_others_are_bounded)
+{
+	struct db *db = fresh();
+	struct user u = { .id = "u", .name = "u" };
+	struct login *list;
+	size_t n;
+
+	CHECK_INT(repo_user_add(db, &u, NULL), 0);
+	add_login(db, "short", WALL_MS, WALL_MS + 10);
+	add_login(db, "first", WALL_MS + 5, WALL_MS + 1000);
+	add_login(db, "second", WALL_MS + 20, WALL_MS + 1000);
+	CHECK_INT(repo_login_list(db, WALL_MS, &list, &n, NULL), 0);
+	CHECK_INT(n, 2); /* "short" had ended when "second" began */
+	free(list);
+	CHECK_INT(
+		db_run(db,
+	               "INSERT INTO logins (token_hash, user_id, csrf, created_ms, expires_ms,"
+	               " address, agent, is_remembered) WITH RECURSIVE c (i) AS (SELECT 1 UNION"
+	               " ALL SELECT i + 1 FROM c WHERE i < 6000) SELECT 'x' || i, 'u', '', $1 + i,"
+	               " $1 + 9000, '', '', 0 FROM c",
+	               DB_ARGS(db_int(WALL_MS + 100)), NULL),
+		0);
+	add_login(db, "newest", WALL_MS + 7000, WALL_MS + 9000);
+
+	CHECK_INT(count_logins(db), REPO_MAX_LOGINS);
 	db_close(db);
 }
 

@@ -117,6 +117,13 @@ int repo_user_list(struct db *db, struct user **ret, size_t *ret_n, struct err *
 
 int repo_login_add(struct db *db, const struct login *l, struct err *err)
 {
+	int rc = db_run(db,
+	                "DELETE FROM logins WHERE expires_ms <= $1 OR token_hash NOT IN (SELECT"
+	                " token_hash FROM logins ORDER BY created_ms DESC LIMIT $2)",
+	                DB_ARGS(db_int(l->created_wall_ms), db_int(REPO_MAX_LOGINS - 1)), err);
+
+	if (rc < 0)
+		return rc;
 	return db_run(db,
 	              "INSERT INTO logins (token_hash, user_id, csrf, created_ms, expires_ms,"
 	              " address, agent, is_remembered) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",

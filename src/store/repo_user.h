@@ -33,6 +33,7 @@ int repo_user_find(struct db *db, const char *name, struct user *ret, struct err
 /* All, in order of creation; free(*ret). */
 int repo_user_list(struct db *db, struct user **ret, size_t *ret_n, struct err *err) MUST_CHECK;
 
+/* Those that have ended when this one began go, and the oldest beyond REPO_MAX_LOGINS. */
 int repo_login_add(struct db *db, const struct login *l, struct err *err) MUST_CHECK;
 int repo_login_remove(struct db *db, const char *token_hash, struct err *err) MUST_CHECK;
 /* All of one user, but the one `except` (may be NULL). */

@@ -172,8 +172,22 @@ static void keep_user(struct auth *a, const struct user *u)
 	a->now.users[a->now.n_users++] = *u;
 }
 
+/* As many as the store keeps: the oldest goes, and those that have ended. */
 static void keep_login(struct auth *a, const struct login *l)
 {
+	size_t n = 0, oldest = 0;
+
+	for (size_t i = 0; i < a->now.n_logins; i++) {
+		if (a->now.logins[i].expires_wall_ms > l->created_wall_ms)
+			a->now.logins[n++] = a->now.logins[i];
+	}
+	a->now.n_logins = n;
+	for (size_t i = 1; i < n; i++) {
+		if (a->now.logins[i].created_wall_ms < a->now.logins[oldest].created_wall_ms)
+			oldest = i;
+	}
+	if (n >= REPO_MAX_LOGINS)
+		a->now.logins[oldest] = a->now.logins[--a->now.n_logins];
 	a->now.logins = mem_grow(a->now.logins, a->now.n_logins + 1, sizeof(*l));
 	a->now.logins[a->now.n_logins++] = *l;
 }
@@ -243,6 +257,41 @@ static void fail_job(struct job *j, int rc, const char *text)
 	loop_post(j->auth->loop, end_job, j);
 }
 
+/* The user as it is now: much may have happened while a password was hashed. Those who showed a
+ * password must have shown the one of now. */
+static int find_now(struct db *db, const struct job *j, struct user *now, struct err *err)
+{
+	int rc = repo_user_find(db, j->user.name, now, err);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || strcmp(now->id, j->user.id) != 0)
+		return err_set(err, -ENOENT, "there is no such user any more");
+	if (j->hash[0] && strcmp(j->hash, now->password_hash) != 0)
+		return err_set(err, -EACCES, "the password was changed meanwhile");
+	return 0;
+}
+
+static int save_user(struct db *db, struct job *j, struct err *err)
+{
+	struct user now;
+	int rc = find_now(db, j, &now, err);
+
+	if (rc < 0)
+		return rc;
+	if (j->has_password)
+		TEXT_SET(now.password_hash, j->user.password_hash);
+	if (j->kind == JOB_USER_CHANGE) {
+		now.role = j->user.role;
+		now.expires_wall_ms = j->user.expires_wall_ms;
+	}
+	j->user = now;
+	rc = repo_user_save(db, &j->user, err);
+	if (rc == 0 && j->ends_logins)
+		rc = repo_login_remove_user(db, j->user.id, j->login.token_hash, err);
+	return rc;
+}
+
 /* On the store's thread, inside a transaction. */
 static int write_job(struct db *db, void *arg, struct err *err)
 {
@@ -261,7 +310,8 @@ static int write_job(struct db *db, void *arg, struct err *err)
 			rc = repo_user_add(db, &j->user, err);
 		return rc < 0 ? rc : repo_login_add(db, &j->login, err);
 	case JOB_LOGIN:
-		return repo_login_add(db, &j->login, err);
+		rc = find_now(db, j, &j->user, err);
+		return rc < 0 ? rc : repo_login_add(db, &j->login, err);
 	case JOB_LOGOUT:
 		return j->is_everywhere ? repo_login_remove_user(db, j->user.id, NULL, err)
 		                        : repo_login_remove(db, j->login.token_hash, err);
@@ -269,10 +319,7 @@ static int write_job(struct db *db, void *arg, struct err *err)
 		return repo_user_add(db, &j->user, err);
 	case JOB_PASSWORD:
 	case JOB_USER_CHANGE:
-		rc = repo_user_save(db, &j->user, err);
-		if (rc == 0 && j->ends_logins)
-			rc = repo_login_remove_user(db, j->user.id, j->login.token_hash, err);
-		return rc;
+		return save_user(db, j, err);
 	case JOB_USER_REMOVE:
 		return repo_user_remove(db, j->user.id, err);
 	case JOB_KEY_ADD:
@@ -561,6 +608,7 @@ void auth_change_password(struct auth *a, const struct who *w, const char *old, 
 	j->ends_logins = true;
 	TEXT_SET(j->login.token_hash, w->token_hash);
 	TEXT_SET(j->hash, u->password_hash);
+	j->has_password = true;
 	secret_set(&j->old, old);
 	secret_set(&j->password, new_one);
 	hash_in_background(j);
@@ -615,6 +663,7 @@ void auth_user_change(struct auth *a, const struct user *u, const char *password
 		submit(j);
 		return;
 	}
+	j->has_password = true;
 	secret_set(&j->password, password);
 	hash_in_background(j);
 }

@@ -725,6 +725,46 @@ TEST(web_ends_the_logins_of_a_user_whose_role_or_password_changes)
 	stop(&r);
 }
 
+TEST(web_gives_no_role_back_to_who_changes_a_password_meanwhile)
+{
+	struct rig r;
+	struct person_card root = { 0 };
+	struct http_answer other;
+	char id[64], line[120];
+	auto_buf struct buf b;
+
+	start(&r);
+	set_up(&r);
+	make_person(&r, "root", ROLE_ADMIN, &root);
+	add_user(&r, "otto", "admin");
+	member(&r, "id", id, sizeof(id));
+	sign_in(&r, "otto");
+	write_request(
+		&b, "POST /api/v1/me/password",
+		&(struct how){ .cookie = r.cookie,
+	                       .csrf = r.csrf,
+	                       .body = "{\"old\":\"" PASSWORD "\",\"new\":\"another horse\"}" });
+
+	struct http_request *q = http_request_fake(buf_peek(&b), b.size, "127.0.0.1", &other);
+
+	CHECK(q);
+	web_asked(r.web, q);
+	snprintf(line, sizeof(line), "PATCH /api/v1/users/%s", id);
+	CHECK_INT(ask(&r, line,
+	              (struct how){ .cookie = root.cookie,
+	                            .csrf = root.csrf,
+	                            .body = "{\"role\":\"viewer\"}" }),
+	          200);
+	loop_advance(r.loop, 100);
+	CHECK_INT(other.status, 204);
+	http_answer_fini(&other);
+	CHECK_INT(ASK("POST /api/v1/login",
+	              .body = "{\"name\":\"otto\",\"password\":\"another horse\"}"),
+	          200);
+	CHECK(says(&r, "\"role\":\"viewer\""));
+	stop(&r);
+}
+
 TEST(web_writes_down_who_did_what_and_no_secret)
 {
 	struct rig r;
