@@ -375,6 +375,9 @@ static int check_db(const struct restoring *r, struct err *err)
 	if (rc == 0)
 		rc = db_version(db, &version, err);
 	db_close(db);
+	if (rc == 0 && version <= 0)
+		rc = err_set(err, -EBADMSG, "%s holds no database of Bedside. Nothing was changed",
+		             r->from);
 	if (rc == 0 && version > migrate_newest())
 		rc = err_set(err, -ENOTSUP,
 		             "the backup is of a newer Bedside (schema %d, this one knows %d)",
@@ -382,14 +385,32 @@ static int check_db(const struct restoring *r, struct err *err)
 	return rc;
 }
 
+/* What the page gives out: the database alone. */
+static int stage_db(struct restoring *r, struct err *err)
+{
+	auto_free char *to = mem_printf("%s/" STORE_FILE, r->staging);
+	struct copied c;
+	int rc = copy_file(r->from, to, UINT64_MAX, &c, err);
+
+	if (rc < 0)
+		return rc;
+	r->ret->n_files = 1;
+	r->ret->bytes = c.size;
+	return check_db(r, err);
+}
+
 static int stage(struct restoring *r, struct err *err)
 {
+	struct stat st;
 	auto_free char *path = mem_printf("%s/" LIST, r->from);
 	auto_buf struct buf text = { 0 };
 	json_t *o, *files, *file;
 	size_t i;
-	int rc = fs_read(path, MAX_LIST, &text, err);
+	int rc;
 
+	if (stat(r->from, &st) == 0 && S_ISREG(st.st_mode))
+		return stage_db(r, err);
+	rc = fs_read(path, MAX_LIST, &text, err);
 	if (rc < 0)
 		return err_wrap(err, rc, "%s is no backup of Bedside", r->from);
 	o = json_loadb(buf_peek(&text), text.size, JSON_REJECT_DUPLICATES, NULL);

@@ -33,6 +33,7 @@ int backup_write(const char *data_dir, const char *dest, const struct backup_opt
                  struct err *err) MUST_CHECK;
 
 /*
+ * `from`: a folder of backup_write(), or the database alone, as the page gives it out.
  * Checks every file, then puts them into `data_dir`: the database and printers.d replace what is
  * there (it is moved to <data_dir>/replaced-<time>, whose path comes in ret_aside); films are
  * added, sessions that are there stay. -EBUSY while a daemon runs. Before the last check has

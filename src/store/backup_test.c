@@ -139,6 +139,31 @@ TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
 	loop_free(l);
 }
 
+TEST(the_database_alone_as_the_page_gives_it_out_comes_back)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/bedside-then.db", test_tmp_dir());
+	auto_free char *junk = mem_printf("%s/printers.d/a1.yaml", dir);
+	struct backup_result r;
+	struct loop *l = loop_new_simulated(0);
+	struct store *s;
+	struct err err = { 0 };
+	char value[16] = "";
+
+	fill_data(dir);
+	CHECK_INT(store_copy(dir, to, NULL), 0);
+	make_data(dir, "new");
+	CHECK(backup_restore(junk, dir, &r, &err) < 0);
+	CHECK_INT(backup_restore(to, dir, &r, &err), 0);
+	CHECK_INT(r.n_files, 1);
+	CHECK(exists(r.aside, "bedside.db") && holds(dir, "printers.d/a1.yaml", "name: a1\n"));
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(store_call(s, get_value, value, NULL), 0);
+	CHECK_STR(value, "old");
+	store_close(s);
+	loop_free(l);
+}
+
 TEST(a_damaged_backup_changes_nothing)
 {
 	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());

@@ -594,7 +594,7 @@ export const words = {
     noBudget: 'none set',
     full: 'The disk is nearly full. Bedside thins out pictures before it stops, and never touches films. Make room to keep every layer.',
     backupTitle: 'Backup',
-    backupText: 'One file with settings, users, history and what is needed to restore them. Made while everything goes on.',
+    backupText: 'One file with users, keys, history and the lists of films and sessions, made while everything goes on; “bedside restore FILE” puts it back. Pictures, films and bedside.yaml are not in it: “bedside backup FOLDER” copies those too.',
     backup: 'Download a backup',
     backingUp: 'Making the backup',
     backupDone: 'The backup is downloaded.',
