@@ -35,6 +35,7 @@ struct watch {
 	bool is_paused;
 	bool was_away; /* nothing was heard for a while: compare before concluding */
 	bool is_fetching;
+	int heard_layer, heard_percent; /* of the running job, newest in its reports; -1 none yet */
 	struct job job;
 	struct layers *layers;
 	struct watch *prev, *next; /* jobs.watches */
@@ -298,6 +299,26 @@ static bool is_task(const char *id)
 	return id[0] != '\0' && strcmp(id, "0") != 0;
 }
 
+/* What an earlier run has recorded, in percent of layers, is not what the printer counts in. */
+#define PERCENT_SLACK 15
+
+/* The same file again, begun while nobody looked: it is further down and has done less. Further down
+ * alone is a printer that prints object by object, or our own count that ran ahead of its reports. */
+static bool has_begun_again(const struct watch *w, const struct printer_job *p)
+{
+	const struct job *j = &w->job;
+	int layer = w->heard_layer >= 0 ? w->heard_layer : j->layer;
+	double done = -1;
+
+	if (p->layer < 0 || p->layer >= layer - 1)
+		return false;
+	if (w->heard_percent >= 0)
+		done = w->heard_percent;
+	else if (j->layer > 0 && j->layers > 0)
+		done = 100.0 * j->layer / j->layers - PERCENT_SLACK;
+	return p->percent <= 0 || done < 0 || p->percent < done;
+}
+
 /* Fields come one by one and some vanish again: only two words that differ say "another". */
 static bool is_same(const struct watch *w, const struct printer_job *p)
 {
@@ -307,8 +328,7 @@ static bool is_same(const struct watch *w, const struct printer_job *p)
 		return strcmp(j->task_id, p->task_id) == 0;
 	if (differs(j->name, p->name) || differs(j->file, p->file) || differs(j->plate, p->plate))
 		return false;
-	/* The same file again, begun while nobody looked. */
-	return !(w->was_away && p->layer >= 0 && p->layer < j->layer - 1);
+	return !(w->was_away && has_begun_again(w, p));
 }
 
 static void learn(struct job *j, const struct printer_job *p)
@@ -332,6 +352,7 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 
 	w->has_job = true;
 	w->is_from_store = w->is_paused = false;
+	w->heard_layer = w->heard_percent = -1;
 	w->job = (struct job){ .layer = -1,
 		               .layers = -1,
 		               .estimate_s = (double)NAN,
@@ -412,6 +433,10 @@ static void report(struct watch *w, const struct printer_state *s)
 		                   .stage = s->stage };
 	bool is_paused = s->activity == PRINTER_PAUSED;
 
+	if (r.layer >= 0)
+		w->heard_layer = r.layer;
+	if (r.percent >= 0)
+		w->heard_percent = r.percent;
 	if (is_paused && !w->is_paused) {
 		layers_report(w->layers, s->heard_us, s->heard_wall_ms, &r);
 		layers_pause(w->layers);
@@ -507,6 +532,7 @@ static void take_up(struct jobs *js, const struct job *j)
 		return;
 	}
 	w->has_job = w->is_from_store = w->was_away = true;
+	w->heard_layer = w->heard_percent = -1;
 	w->job = *j;
 	w->layers = layers_new(j->id, j->printer, LAYERS_JOINED, layer_said, w);
 	if (j->layer > 0)

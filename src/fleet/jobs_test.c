@@ -284,6 +284,28 @@ TEST(silence_concludes_nothing_and_the_job_goes_on_after_it)
 	close_bench(&b);
 }
 
+TEST(the_next_object_of_the_same_job_after_an_outage_is_no_other_job)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	prepare(&b, "lids");
+	for (int i = 1; i <= 4; i++)
+		layer(&b, i);
+	link_is(&b, PRINTER_LINK_OFFLINE);
+	b.state->job.layer = 1; /* of the second object */
+	b.state->job.percent = 75;
+	becomes(&b, PRINTER_PRINTING);
+	CHECK_STR(b.phases, "S");
+	jobs_free(b.jobs);
+	start_jobs(&b);
+	b.state->heard_us = 0;
+	becomes(&b, PRINTER_PRINTING);
+	CHECK_STR(b.phases, "SF");
+	close_bench(&b);
+}
+
 TEST(another_job_after_an_outage_ends_the_first_as_lost)
 {
 	struct bench b;
