@@ -40,6 +40,7 @@ static bool read_wish(struct wish *w, int argc, char **argv)
 	int c;
 
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'c')
 			w->config_path = optarg;

@@ -29,7 +29,7 @@
 #define N_PRINTERS 2
 #define START_LIMIT_MS 20000
 #define MAX_ANNOUNCEMENT 4096
-#define DEMO_KEEP_MS (60 * 60 * 1000) /* it prints on and on */
+#define DEMO_KEEP_MS INT64_C(3600000) /* it prints on and on */
 #define DEMO_CODE "12345678"
 
 struct demo_printer {

@@ -128,6 +128,7 @@ static bool read_options(struct render *r, int argc, char **argv)
 	};
 	int option;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (option == '?' || !set_option(r, option, optarg))
 			return false;

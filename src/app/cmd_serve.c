@@ -22,6 +22,7 @@ int serve_options(int argc, char **argv, struct serve_options *ret)
 	int64_t port = -1;
 
 	*ret = (struct serve_options){ .port = -1 };
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (o == 'c')
 			ret->config = optarg;

@@ -30,6 +30,7 @@ static bool read_options(int argc, char **argv, struct asking *a)
 		{ NULL, 0, NULL, 0 },
 	};
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (o == 'c')
 			a->config = optarg;

@@ -83,18 +83,24 @@ static void add_own_camera(struct plumbing *p, const struct printer *printer)
 	camera_config_fini(&c);
 }
 
+static void use_camera(struct session_plan *plan, const char *id)
+{
+	TEXT_SET(plan->cameras[plan->n_cameras], id);
+	plan->n_cameras++;
+}
+
 /* The cameras that the plan names, else the printer's own, else those that look at it. */
 static void set_plan(struct plumbing *p, const char *printer, const struct session_plan *given)
 {
 	struct session_plan plan = *given;
 
 	if (plan.n_cameras == 0 && cameras_find(p->cameras, printer))
-		TEXT_SET(plan.cameras[plan.n_cameras++], printer);
+		use_camera(&plan, printer);
 	for (size_t i = 0; given->n_cameras == 0 && i < p->config->n_cameras; i++) {
 		const struct camera_config *c = &p->config->cameras[i];
 
 		if (strcmp(c->printer, printer) == 0 && plan.n_cameras < SESSION_MAX_CAMERAS)
-			TEXT_SET(plan.cameras[plan.n_cameras++], c->id);
+			use_camera(&plan, c->id);
 	}
 	sessions_set_plan(p->sessions, printer, &plan);
 }

@@ -51,6 +51,7 @@ static bool read_options(int argc, char **argv, struct gcode_make *m)
 	int64_t layers = 50;
 	bool ok = true;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	for (int o; ok && (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		if (o == 's')
 			ok = find_word(shapes, ARRAY_LEN(shapes), optarg, &shape);

@@ -275,6 +275,7 @@ int main(int argc, char **argv)
 		return usage();
 	film_plan_init(&a.order.plan);
 	optind = 2;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (option == '?' || !set_option(&a, option, optarg))
 			return usage();

@@ -175,7 +175,7 @@ static enum AVPixelFormat plain_format(int format)
 static int scale(struct picture *p, AVFrame *to, unsigned w, unsigned h, struct err *err)
 {
 	const AVFrame *raw = p->raw;
-	size_t x = ((unsigned)to->width - w) / 4 * 2, y = ((unsigned)to->height - h) / 4 * 2;
+	size_t x = ((size_t)to->width - w) / 4 * 2, y = ((size_t)to->height - h) / 4 * 2;
 	const int *coefs = sws_getCoefficients(SWS_CS_ITU601);
 	uint8_t *planes[4] = {
 		to->data[0] + y * (size_t)to->linesize[0] + x,
@@ -264,6 +264,7 @@ int picture_decode(struct picture *p, const uint8_t *bytes, size_t size, struct 
 	struct recolour_planes planes = { .width = width, .height = height };
 
 	for (int i = 0; i < 3; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): never null here */
 		planes.from[i] = from->data[i];
 		planes.from_stride[i] = (size_t)from->linesize[i];
 		planes.to[i] = f->data[i];
@@ -289,6 +290,7 @@ static int write_jpeg(AVFrame *f, const char *path, struct err *err)
 		av_packet_free(&packet);
 		return err_set(err, -ENOTSUP, "the installed libavcodec has no JPEG encoder");
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): never null here */
 	c->width = f->width;
 	c->height = f->height;
 	c->pix_fmt = AV_PIX_FMT_YUVJ420P;
@@ -324,6 +326,7 @@ int picture_poster(const uint8_t *bytes, size_t size, unsigned width, const char
 
 	if (rc < 0)
 		return rc;
+	/* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): set whenever 0 was returned */
 	rc = decode_raw(p, bytes, size, err);
 	if (rc == 0) {
 		unsigned w = MIN(width, (unsigned)p->raw->width) & ~1U, h;

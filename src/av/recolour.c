@@ -38,8 +38,8 @@ static void chroma_row(const uint8_t *restrict cb, const uint8_t *restrict cr,
 
 		to_cb[i] = clamp8((int16_t)((out_b >> 8) + ((out_b >> 7) & 1) + 128));
 		to_cr[i] = clamp8((int16_t)((out_r >> 8) + ((out_r >> 7) & 1) + 128));
-		shade[2 * i] = s;
-		shade[2 * i + 1] = s;
+		shade[(size_t)2 * i] = s;
+		shade[(size_t)2 * i + 1] = s;
 	}
 }
 
@@ -47,6 +47,7 @@ static void luma_row(const uint8_t *restrict y, const int16_t *restrict shade, u
                      unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): set before, in a loop of the same length */
 		int16_t v = (int16_t)((int16_t)((int16_t)(y[i] - 128) * Y_OF_Y) + shade[i]);
 
 		to[i] = clamp8((int16_t)((v >> 7) + 125));

@@ -135,7 +135,7 @@ bool text_unhex(void *bytes, size_t size, const char *hex)
 			return false;
 	}
 	for (size_t i = 0; i < size; i++)
-		p[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+		p[i] = (uint8_t)(hex_digit(hex[2 * i]) * 16 + hex_digit(hex[2 * i + 1]));
 	return true;
 }
 
@@ -175,7 +175,7 @@ void text_clean(char *s)
 /* tolower() is a macro, and knows locales. */
 static char lower(char c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
 void text_slug(char *dst, size_t size, const char *src)

@@ -15,7 +15,7 @@
 #include <uv.h>
 
 /* Bytes that wait for a child that does not read: more is dropped. */
-#define MAX_UNSENT (1024 * 1024)
+#define MAX_UNSENT ((size_t)1024 * 1024)
 
 struct pipe {
 	struct proc *proc;

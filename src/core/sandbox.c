@@ -256,6 +256,7 @@ int sandbox_enter(const struct sandbox_rules *r, struct err *err)
 
 bool sandbox_notify(const char *state)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
@@ -279,6 +280,7 @@ bool sandbox_notify(const char *state)
 
 int64_t sandbox_watchdog_ms(void)
 {
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
 	int64_t us = 0, of = 0;
 

@@ -602,6 +602,7 @@ int films_render(struct films *fs, const char *session_id, const struct film_pla
 		rc = read_session(fs, session_id, &s, err);
 	if (rc < 0)
 		return rc;
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): set before, in a loop of the same length */
 	if (s.frames_deleted_wall_ms != 0)
 		return err_set(err, -ENOENT,
 		               "The pictures of this session were deleted to keep the disk free; "

@@ -204,6 +204,7 @@ void films_find_worker(char *dst, size_t size)
 {
 	static const char *const places[] = { "bedside-av", "../av/bedside-av",
 		                              "../libexec/bedside/bedside-av" };
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	const char *given = getenv("BEDSIDE_AV");
 	char self[1024], path[1200];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);

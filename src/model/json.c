@@ -476,8 +476,10 @@ bool json_to_film_plan(struct film_plan *p, const json_t *j)
 
 static void read_session_cameras(struct session *s, const json_t *a)
 {
-	for (size_t i = 0; i < MIN(json_array_size(a), (size_t)SESSION_MAX_CAMERAS); i++)
-		TEXT_SET(s->cameras[s->n_cameras++], json_string_value(json_array_get(a, i)));
+	for (size_t i = 0; i < MIN(json_array_size(a), (size_t)SESSION_MAX_CAMERAS); i++) {
+		TEXT_SET(s->cameras[i], json_string_value(json_array_get(a, i)));
+		s->n_cameras++;
+	}
 }
 
 /* What belongs to its film may be missing: files written by hand or by a test. */

@@ -139,6 +139,7 @@ static uint16_t key_intern(struct tree *t, const char *name, size_t n)
 
 static bool is_group(const struct tree_node *n)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): never null here */
 	return n->kind == JSON_KIND_ARRAY || n->kind == JSON_KIND_OBJECT;
 }
 

@@ -419,6 +419,7 @@ static void printer_free(struct printer *p)
 	free(p);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the list macros' branches count */
 void printers_free(struct printers *ps)
 {
 	struct printer *p, *next;

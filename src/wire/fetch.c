@@ -434,6 +434,7 @@ static void release(struct fetch *t)
 	free(t);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the list macros' branches count */
 static void finish(void *arg)
 {
 	struct fetch *t = arg;
@@ -535,6 +536,7 @@ void fetch_cancel(struct fetch *t)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the list macros' branches count */
 void fetcher_free(struct fetcher *f)
 {
 	struct fetch *t, *next;

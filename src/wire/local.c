@@ -251,7 +251,7 @@ int local_ask(const char *path, const char *line, int timeout_ms, struct buf *re
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	auto_free char *text = mem_printf("%s\n", line);
 
-	buf_init(ret, LOCAL_MAX_LINE * 16);
+	buf_init(ret, (size_t)LOCAL_MAX_LINE * 16);
 	if (!TEXT_SET(to.sun_path, path))
 		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long for a socket",
 		               path);

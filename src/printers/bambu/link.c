@@ -216,8 +216,10 @@ static void judge(struct bambu *b)
 		int64_t age_us = now_us(b) - q->sent_us;
 		int effect = bambu_command_effect(&q->command, s);
 
+		/* NOLINTNEXTLINE(bugprone-branch-clone): two reasons, one consequence */
 		if (effect == 1 && !q->had_effect) {
 			answer(b, &b->asked[i], PRINTER_ACKNOWLEDGED, "");
+			/* NOLINTNEXTLINE(bugprone-branch-clone): two reasons, one consequence */
 		} else if (shows_unsigned_hms(s) && !bambu_command_is_free(&q->command)) {
 			note_refusal(b, true);
 			answer(b, &b->asked[i], PRINTER_REFUSED, BAMBU_NEEDS_DEVELOPER_MODE);

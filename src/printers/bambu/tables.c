@@ -32,6 +32,7 @@ const struct bambu_model *bambu_model_by_code(const char *code)
 }
 
 /* Letters and digits only, lower case: "Bambu Lab X1-Carbon" and "x1 carbon" meet. */
+/* NOLINTNEXTLINE(readability-function-size): the list macros' branches count */
 static void squeeze(char *dst, size_t size, const char *src)
 {
 	size_t n = 0;

