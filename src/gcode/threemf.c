@@ -223,6 +223,15 @@ static void on_doctype(void *arg, const XML_Char *name, const XML_Char *sysid,
 	(void)XML_StopParser(r->parser, XML_FALSE);
 }
 
+/* Newer expat has a 64-bit one that Debian 12's lacks. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static unsigned long line_number(XML_Parser parser)
+{
+	return (unsigned long)XML_GetCurrentLineNumber(parser);
+}
+#pragma GCC diagnostic pop
+
 static int config_parse(struct gcode_threemf *t, const char *name, struct err *err)
 {
 	struct config_reader r = { .t = t };
@@ -242,8 +251,7 @@ static int config_parse(struct gcode_threemf *t, const char *name, struct err *e
 	XML_SetElementHandler(r.parser, on_start, on_end);
 	XML_SetStartDoctypeDeclHandler(r.parser, on_doctype);
 	if (XML_Parse(r.parser, buf_peek(&text), (int)text.size, 1) != XML_STATUS_OK)
-		rc = err_set(err, -EINVAL, "%s, line %lu: %s", name,
-		             (unsigned long)XML_GetCurrentLineNumber(r.parser),
+		rc = err_set(err, -EINVAL, "%s, line %lu: %s", name, line_number(r.parser),
 		             XML_ErrorString(XML_GetErrorCode(r.parser)));
 	XML_ParserFree(r.parser);
 	buf_fini(&text);
@@ -413,7 +421,7 @@ int gcode_threemf_index(struct gcode_threemf *t, unsigned number,
 
 	struct gcode_scan *s = gcode_scan_new(options);
 	struct gcode_feeder *f = gcode_feeder_start(s, p->gcode_size);
-	struct gcode_index *ix;
+	struct gcode_index *ix = NULL;
 	int rc = gcode_zip_stream(t->zip, (unsigned)i, GCODE_MAX, gcode_feeder_sink, f, err);
 
 	gcode_feeder_stop(f);
