@@ -21,9 +21,9 @@ static const char backup_usage[] =
 static const char restore_usage[] =
 	"usage: bedside restore [--config FILE] [--data DIR] FROM\n"
 	"       bedside restore [--config FILE] [--data DIR] --set-aside\n"
-	"Puts a backup back, or the database that the page gives out; Bedside must not be running.\n"
-	"--set-aside renames a damaged database,\n"
-	"so that the next start makes a new one; frames and films stay.\n";
+	"Puts a backup back, or the database that the page gives out; Bedside must not run then.\n"
+	"--set-aside renames a damaged database, so that the next start makes a new one; frames\n"
+	"and films stay.\n";
 
 struct wish {
 	const char *config_path, *data_dir, *folder;

@@ -597,12 +597,15 @@ void auth_change_password(struct auth *a, const struct who *w, const char *old, 
 {
 	struct job *j = new_job(a, JOB_PASSWORD, done, arg);
 	const struct user *u = user_by_id(a, w->user.id);
+	char place[64];
 
 	if (!u) {
 		fail_job(j, -ENOENT, "this account has no password of its own");
 		return;
 	}
-	if (!count_try(j, u, u->name, "own password"))
+	/* Counted for this user only: nobody may use up the tries of others. */
+	snprintf(place, sizeof(place), "own password of %s", u->id);
+	if (!count_try(j, u, u->name, place))
 		return;
 	j->user = *u;
 	j->ends_logins = true;

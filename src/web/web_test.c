@@ -725,6 +725,29 @@ TEST(web_ends_the_logins_of_a_user_whose_role_or_password_changes)
 	stop(&r);
 }
 
+TEST(web_lets_nobody_use_up_the_tries_of_others_at_their_own_password)
+{
+	struct rig r;
+	struct person_card root = { 0 };
+
+	start(&r);
+	set_up(&r);
+	make_person(&r, "root", ROLE_ADMIN, &root);
+	add_user(&r, "vera", "viewer");
+	sign_in(&r, "vera");
+	for (int i = 0; i < LIMIT_PER_MINUTE; i++)
+		CHECK_INT(ASK("POST /api/v1/me/password", .cookie = r.cookie, .csrf = r.csrf,
+		              .body = "{\"old\":\"wrong one\",\"new\":\"another horse\"}"),
+		          422);
+	CHECK_INT(ASK("POST /api/v1/me/password", .cookie = r.cookie, .csrf = r.csrf,
+	              .body = "{\"old\":\"wrong one\",\"new\":\"another horse\"}"),
+	          429);
+	CHECK_INT(ASK("POST /api/v1/me/password", .cookie = root.cookie, .csrf = root.csrf,
+	              .body = "{\"old\":\"" PASSWORD "\",\"new\":\"another horse\"}"),
+	          204);
+	stop(&r);
+}
+
 TEST(web_gives_no_role_back_to_who_changes_a_password_meanwhile)
 {
 	struct rig r;
