@@ -27,6 +27,7 @@
 
 #define FIRST_MS 60000
 #define EVERY_MS 3600000
+#define CLOCK_SLACK_MS 3600000
 #define MAX_SESSIONS 100 /* in one look */
 /* Freed beyond what is missing: recording goes on only when there is space to spare. */
 #define SPARE_BYTES (2ULL * BUDGET_SPARE_BYTES)
@@ -36,10 +37,22 @@ struct retention {
 	char *data_dir;
 	struct bus_listener listener;
 	struct timer timer;
+	struct retention_clock clock;
 	bool is_looking, must_look_again, is_dead;
 };
 
 /* ---- pure ---- */
+
+int64_t retention_clock_look(struct retention_clock *c, int64_t wall_ms, int64_t mono_us)
+{
+	int64_t moved_ms = (wall_ms - c->wall_ms) - (mono_us - c->us) / 1000;
+
+	if (c->us > 0 && (moved_ms > CLOCK_SLACK_MS || moved_ms < -CLOCK_SLACK_MS))
+		c->set_ms = wall_ms;
+	c->wall_ms = wall_ms;
+	c->us = mono_us;
+	return c->set_ms;
+}
 
 /* Every picture, or the choice of them that the session itself wanted. A short one that was asked
  * for later is no reason to delete anything. */
@@ -101,6 +114,7 @@ enum retention_verdict retention_judge(const struct retention_facts *f)
 	}
 	if (n_cameras == 0)
 		return RETENTION_NO_FILM;
+	made_ms = MAX(made_ms, f->clock_set_ms);
 	if (f->keep_frames_ms > 0 && f->now_ms - made_ms >= f->keep_frames_ms)
 		return RETENTION_MAY_GO_NOW;
 	return RETENTION_YOUNG;
@@ -119,7 +133,7 @@ struct candidate {
 struct look {
 	struct retention *owner;
 	const char *data_dir; /* the owner's: it waits for us */
-	int64_t now_ms, keep_frames_ms;
+	int64_t now_ms, keep_frames_ms, clock_set_ms;
 	uint64_t floor_bytes, budget_bytes, used_bytes;
 	struct candidate *list;
 	size_t n;
@@ -142,7 +156,8 @@ static void add_old_films(struct look *k, const struct film *films, size_t n)
 	k->old_films = mem_grow(k->old_films, k->n_old_films + n + 1, sizeof(*k->old_films));
 	for (size_t i = 0; i < n; i++)
 		if (films[i].state == FILM_VERIFIED && films[i].made_wall_ms > 0 &&
-		    k->now_ms - films[i].made_wall_ms >= k->owner->env.keep_films_ms)
+		    k->now_ms - MAX(films[i].made_wall_ms, k->clock_set_ms) >=
+		            k->owner->env.keep_films_ms)
 			k->old_films[k->n_old_films++] = films[i];
 }
 
@@ -241,7 +256,8 @@ static void try_one(struct look *k, struct candidate *c)
 		                     .films = c->films,
 		                     .n_films = c->n_films,
 		                     .now_ms = k->now_ms,
-		                     .keep_frames_ms = k->keep_frames_ms };
+		                     .keep_frames_ms = k->keep_frames_ms,
+		                     .clock_set_ms = k->clock_set_ms };
 	enum retention_verdict v;
 	const char *why = "older than frames are kept; the film was verified";
 
@@ -386,6 +402,7 @@ void retention_run(struct retention *r)
 	k->owner = r;
 	k->data_dir = r->data_dir;
 	k->now_ms = loop_wall_ms(r->env.loop);
+	k->clock_set_ms = retention_clock_look(&r->clock, k->now_ms, loop_now_us(r->env.loop));
 	k->keep_frames_ms = r->env.keep_frames_ms;
 	k->floor_bytes = r->env.floor_bytes;
 	k->budget_bytes = r->env.budget_bytes;
@@ -417,6 +434,7 @@ struct retention *retention_new(const struct retention_env *env)
 
 	r->env = *env;
 	r->data_dir = mem_str(env->data_dir);
+	(void)retention_clock_look(&r->clock, loop_wall_ms(env->loop), loop_now_us(env->loop));
 	timer_init(&r->timer, env->loop, tick, r);
 	timer_start(&r->timer, FIRST_MS);
 	bus_listen(env->bus, &r->listener, heard, r);

@@ -62,5 +62,14 @@ struct retention_facts {
 	size_t n_films;
 	uint32_t n_pictures[SESSION_MAX_CAMERAS];
 	int64_t now_ms, keep_frames_ms;
+	int64_t clock_set_ms; /* nothing counts as older than this; 0: the clock is trusted */
 };
 enum retention_verdict retention_judge(const struct retention_facts *f);
+
+/* A machine without a clock of its own makes a film "long ago" and is then set to today. */
+struct retention_clock {
+	int64_t wall_ms, us, set_ms;
+};
+/* At each look. When the time of day has moved by an hour more or less than the monotonic clock,
+ * ages count from now on. Returns what clock_set_ms is to be. */
+int64_t retention_clock_look(struct retention_clock *c, int64_t wall_ms, int64_t mono_us);

@@ -97,6 +97,32 @@ TEST(a_short_film_counts_only_if_the_session_wanted_it)
 	CHECK_INT(judge(&s, &f, 1, DAY_MS), RETENTION_NO_FILM);
 }
 
+TEST(a_clock_that_is_set_makes_nothing_old)
+{
+	struct session s = done_session();
+	struct film f = film_for(&s, FILM_VERIFIED, 10);
+	struct retention_facts facts = { .session = &s,
+		                         .films = &f,
+		                         .n_films = 1,
+		                         .n_pictures = { 10 },
+		                         .keep_frames_ms = DAY_MS };
+	struct retention_clock c = { 0 };
+	int64_t us = 5000000, set_ms = WALL_MS + 300 * DAY_MS;
+
+	CHECK_INT(retention_clock_look(&c, WALL_MS, us), 0);
+	us += 3600000000;
+	CHECK_INT(retention_clock_look(&c, WALL_MS + 3600000 + 900, us), 0);
+	us += 60000000;
+	facts.now_ms = set_ms;
+	facts.clock_set_ms = retention_clock_look(&c, set_ms, us);
+	CHECK_INT(facts.clock_set_ms, set_ms);
+	CHECK_INT(retention_judge(&facts), RETENTION_YOUNG);
+	us += DAY_MS * 1000;
+	facts.now_ms = set_ms + DAY_MS;
+	facts.clock_set_ms = retention_clock_look(&c, facts.now_ms, us);
+	CHECK_INT(retention_judge(&facts), RETENTION_MAY_GO_NOW);
+}
+
 TEST(frames_in_use_never_go)
 {
 	struct session s = done_session();
