@@ -335,6 +335,17 @@ static const char *words_of(int code)
 	}
 }
 
+/* Some firmware ends a transfer with 426, or without an answer, when all of it has come: what SIZE
+ * told decides (bambu.md 5.1). */
+static bool is_whole(const struct fetch *t, CURL *e)
+{
+	curl_off_t size = -1;
+
+	return t->result.code == 0 && !t->is_refused &&
+	       curl_easy_getinfo(e, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size) == CURLE_OK &&
+	       size > 0 && t->written == (uint64_t)size;
+}
+
 /* One URL. Returns a code as in fetch_result. */
 static int try_url(struct fetch *t, CURL *e, size_t i)
 {
@@ -354,6 +365,8 @@ static int try_url(struct fetch *t, CURL *e, size_t i)
 		return 0;
 	if (t->result.err.code) /* the disk's fault */
 		return t->result.err.code;
+	if (is_whole(t, e))
+		return 0;
 	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &response);
 
 	int code = t->result.code ? t->result.code : code_of(t, rc, response);
