@@ -32,8 +32,9 @@ struct budget_verdict budget_judge(const struct budget_facts *f, unsigned keep_o
 		v.left_bytes = MIN(v.left_bytes, above(f->budget_bytes, f->used_bytes));
 	v.must_stop = v.left_bytes <= (is_stopped ? BUDGET_SPARE_BYTES : 0);
 	v.keep_one_in = needed_thinning(to_come_bytes, v.left_bytes);
-	/* What a picture takes is not known yet, or how many there will be. */
-	if (f->n_taken == 0 || f->n_to_come == 0)
+	/* What a picture takes is not known yet, or how many there will be; or none is taken at all,
+	 * and each layer then counts as missed. */
+	if (f->n_taken == 0 || f->n_to_come == 0 || v.must_stop)
 		v.keep_one_in = keep_one_in;
 	/* Down by less than a quarter of the space would be up again with the next picture. */
 	if (v.keep_one_in < keep_one_in &&
