@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_KEPT 64
 #define BUSY_MS 5000
@@ -90,6 +91,9 @@ int db_open(const char *path, enum db_mode mode, struct db **ret, struct err *er
 
 	int rc = sqlite3_open_v2(path, &db->sqlite, flags, NULL);
 
+	/* It holds the hashes of passwords; its WAL takes the same mode. A read-only one is left. */
+	if (rc == SQLITE_OK && mode == DB_READ_WRITE)
+		(void)chmod(path, 0600);
 	rc = rc == SQLITE_OK ? configure(db, mode, err) : fail(db, rc, err);
 	if (rc < 0) {
 		db_close(db);

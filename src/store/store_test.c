@@ -94,6 +94,13 @@ TEST(a_fresh_folder_becomes_a_database_of_the_newest_schema)
 	struct err err = { 0 };
 
 	CHECK_INT(store_open(l, dir, &s, &err), 0);
+
+	struct stat st;
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/" STORE_FILE, dir);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_mode & 0777, 0600); /* it holds the hashes of passwords */
 	CHECK_INT(n_settings(s), 0);
 	CHECK_INT(call_text(s, add_setting, "a", &err), 0);
 	CHECK_INT(call_text(s, add_setting, "a", &err), -EEXIST);
