@@ -5,6 +5,8 @@ set -euo pipefail
 tmp=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait 2>/dev/null || true; rm -rf "$tmp"' EXIT
+# PSS shares what other running copies of the program share; RSS is the most it can be.
+rss() { awk '/^Rss:/ { print $2 }' "/proc/$1/smaps_rollup"; }
 pss() { awk '/^Pss:/ { print $2 }' "/proc/$1/smaps_rollup"; }
 ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
 
@@ -46,13 +48,13 @@ sleep 15
 before=$(ticks "$daemon")
 sleep 30
 after=$(ticks "$daemon")
-awk -v p="$(pss "$daemon")" -v t=$((after - before)) -v h="$(getconf CLK_TCK)" 'BEGIN {
-  printf "idle, four printers, no viewer: %.1f MB PSS (limit 25), %.2f %% of one core (limit 1)\n", p / 1024, t / h / 30 * 100 }'
+awk -v p="$(pss "$daemon")" -v r="$(rss "$daemon")" -v t=$((after - before)) -v h="$(getconf CLK_TCK)" 'BEGIN {
+  printf "idle, four printers, no viewer: %.1f MB PSS, %.1f MB RSS (limit 25), %.2f %% of one core (limit 1)\n", p / 1024, r / 1024, t / h / 30 * 100 }'
 
 echo "print $tmp/storage/job.gcode.3mf" >"$tmp/orders"
 for wanted in 60 180; do
   until [ "$("$BEDSIDE" status --json --data "$tmp/data" | jq '[.printers[].session.n_frames] | max')" -ge $wanted ]; do sleep 0.5; done
   worker=$(pgrep -f "bedside-av encode.*$tmp" | head -n 1)
-  awk -v d="$(pss "$daemon")" -v w="$(pss "$worker")" -v n=$wanted 'BEGIN {
-    printf "recording and encoding 1080p, %d pictures: daemon %.1f + worker %.1f = %.1f MB PSS (limit 180)\n", n, d / 1024, w / 1024, (d + w) / 1024 }'
+  awk -v d="$(pss "$daemon")" -v w="$(pss "$worker")" -v r=$(($(rss "$daemon") + $(rss "$worker"))) -v n=$wanted 'BEGIN {
+    printf "recording and encoding 1080p, %d pictures: daemon %.1f + worker %.1f = %.1f MB PSS, %.1f MB RSS (limit 180)\n", n, d / 1024, w / 1024, (d + w) / 1024, r / 1024 }'
 done

@@ -399,7 +399,7 @@ TEST(client_works_with_mosquitto)
 	f.loop = loop_new();
 	CHECK_INT(proc_start(f.loop, &c, &f.broker, NULL), 0);
 	timer_init(&f.limit, f.loop, foreign_over, &f);
-	timer_start(&f.limit, 10000);
+	timer_start(&f.limit, 60000);
 	loop_run(f.loop);
 	timer_stop(&f.limit);
 	CHECK(!f.has_ended);
