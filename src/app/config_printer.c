@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "app/config_priv.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/fs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CODE_FILE 4096
+
+static const char *const pause_modes[] = { "print", "m400", NULL };
+
+static const struct opt port_opts[] = {
+	{ "mqtt", OPT_PORT, OPT_AT(struct printer_ports, mqtt), "0", .help = "Usually 8883." },
+	{ "ftps", OPT_PORT, OPT_AT(struct printer_ports, ftps), "0", .help = "Usually 990." },
+	{ "camera", OPT_PORT, OPT_AT(struct printer_ports, camera), "0", .help = "Usually 6000." },
+	{ "rtsp", OPT_PORT, OPT_AT(struct printer_ports, rtsp), "0", .help = "Usually 322." },
+	{ "detect", OPT_PORT, OPT_AT(struct printer_ports, detect), "0", .help = "Usually 3000." },
+	{ "detect_tls", OPT_PORT, OPT_AT(struct printer_ports, detect_tls), "0",
+	  .help = "Usually 3002." },
+};
+
+static int read_trust(void *field, const char *text, struct err *err)
+{
+	if (!trust_from_text(field, text))
+		return err_set(err, -EINVAL,
+		               "'%.80s' must be ca, insecure, or sha256: and 64 hex digits", text);
+	return 0;
+}
+
+static int read_serial(void *field, const char *text, struct err *err)
+{
+	size_t n = strlen(text);
+
+	if (n < 6 || n > 20 || strspn(text, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != n)
+		return err_set(err, -EINVAL,
+		               "'%.40s' must be the serial number as the printer shows it: capital "
+		               "letters and digits, usually 15",
+		               text);
+	text_copy(field, sizeof(((struct printer_config *)0)->serial), text);
+	return 0;
+}
+
+static int read_driver(void *field, const char *text, struct err *err)
+{
+	if (strcmp(text, "bambu") != 0)
+		return err_set(err, -EINVAL, "'%.40s' must be bambu", text);
+	text_copy(field, sizeof(((struct printer_config *)0)->driver), text);
+	return 0;
+}
+
+static const struct opt printer_opts[] = {
+	{ "name", OPT_TEXT, OPT_AT(struct printer_config, name), .flags = OPT_REQUIRED,
+	  .help = "What you call it." },
+	{ "driver", OPT_OWN, OPT_AT(struct printer_config, driver), "bambu", .read = read_driver,
+	  .form = "bambu", .help = "The maker's protocol." },
+	{ "address", OPT_TEXT, OPT_AT(struct printer_config, address), .flags = OPT_REQUIRED,
+	  .help = "Host name or address." },
+	{ "serial", OPT_OWN, OPT_AT(struct printer_config, serial), .flags = OPT_REQUIRED,
+	  .read = read_serial, .form = "the serial number as the printer shows it",
+	  .help = "Serial number; it is also the name in the printer's certificate." },
+	{ "access_code", OPT_SECRET, OPT_AT(struct printer_config, access_code),
+	  .help = "The code on the printer's screen, in quotes." },
+	{ "access_code_file", OPT_NESTED, 0, 0,
+	  .help = "A file that holds the code, instead of access_code." },
+	{ "model", OPT_TEXT, OPT_AT(struct printer_config, model), "auto",
+	  .help = "auto, or the model's name such as A1." },
+	{ "tls", OPT_OWN, OPT_AT(struct printer_config, trust), "ca", .read = read_trust,
+	  .form = "ca, insecure, or sha256: and 64 hex digits",
+	  .help = "How its certificate is judged: against the maker's authorities and the serial, "
+	          "by its fingerprint, or not at all." },
+	{ "offline_after", OPT_SPAN, OPT_AT(struct printer_config, offline_after_ms), "60s", 5000,
+	  3600e3, .help = "Silence after which the printer counts as offline." },
+	{ "pause_by", OPT_NESTED, 0, 0,
+	  .help = "print: the pause command; m400: pause by the G-code M400 U1." },
+	{ "camera", OPT_BOOL, OPT_AT(struct printer_config, has_camera), "yes",
+	  .help = "Use the printer's own camera." },
+	{ "ports", OPT_NESTED, 0, 0, .help = "Other ports than the usual ones." },
+	{ "session", OPT_NESTED, 0, 0, .help = "Sessions of this printer." },
+	{ "film", OPT_NESTED, 0, 0, .help = "Films of this printer." },
+};
+
+const struct config_table config_printer_table = { printer_opts, ARRAY_LEN(printer_opts) };
+const struct config_table config_port_table = { port_opts, ARRAY_LEN(port_opts) };
+
+void config_resolve_path(const struct config_loading *l, const char *text, char *dst, size_t size)
+{
+	const char *home = getenv("HOME"); /* NOLINT(concurrency-mt-unsafe) at start */
+	const char *slash = strrchr(l->config->path, '/');
+
+	if (text_starts(text, "~/") && home)
+		snprintf(dst, size, "%s/%s", home, text + 2);
+	else if (text[0] == '/' || !slash)
+		text_copy(dst, size, text);
+	else
+		snprintf(dst, size, "%.*s/%s", (int)(slash - l->config->path), l->config->path,
+		         text);
+}
+
+static void read_code_file(struct config_loading *l, const struct conf_node *n, const char *path,
+                           struct printer_config *p)
+{
+	char file[1024];
+	struct buf b;
+	struct err err = { 0 };
+
+	if (n->kind != CONF_SCALAR) {
+		conf_error(l->errors, n->line, "%s.access_code_file: must be the path of a file",
+		           path);
+		return;
+	}
+	if (secret_is_set(&p->access_code)) {
+		conf_error(l->errors, n->line,
+		           "%s.access_code_file: access_code is set too; keep one of them", path);
+		return;
+	}
+	config_resolve_path(l, n->text, file, sizeof(file));
+	if (fs_read(file, MAX_CODE_FILE, &b, &err) < 0) {
+		conf_error(l->errors, n->line, "%s.access_code_file: %s", path, err.text);
+		return;
+	}
+	buf_add_char(&b, '\0');
+	b.data[strcspn(b.data, "\r\n")] = '\0';
+	if (b.data[0])
+		secret_set(&p->access_code, b.data);
+	else
+		conf_error(l->errors, n->line,
+		           "%s.access_code_file: %s is empty; its first line must be the code on "
+		           "the printer's screen",
+		           path, file);
+	secret_wipe(b.data, b.size);
+	buf_fini(&b);
+}
+
+static void read_code_from_environment(struct printer_config *p)
+{
+	char name[80] = "BEDSIDE_ACCESS_CODE_";
+	size_t n = strlen(name);
+
+	for (const char *c = p->id; *c && n + 1 < sizeof(name); c++)
+		name[n++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
+	name[n] = '\0';
+
+	const char *code = getenv(name); /* NOLINT(concurrency-mt-unsafe) at start */
+
+	if (code && *code)
+		secret_set(&p->access_code, code);
+}
+
+static void check_printer(struct config_loading *l, const struct conf_node *n, const char *path,
+                          const struct printer_config *p)
+{
+	if (!secret_is_set(&p->access_code) && !conf_get(n, "access_code_file"))
+		conf_error(l->errors, n->line,
+		           "%s.access_code: is missing; it is on the printer's screen under "
+		           "Settings, LAN only (or name a file in access_code_file)",
+		           path);
+	for (size_t i = 0; i < l->config->n_printers; i++) {
+		const struct printer_config *other = &l->config->printers[i].printer;
+
+		if (other != p && strcmp(other->id, p->id) == 0)
+			conf_error(l->errors, n->line,
+			           "%s.name: '%s' is the name of another printer already", path,
+			           p->name);
+		if (other != p && p->serial[0] && strcmp(other->serial, p->serial) == 0)
+			conf_error(l->errors, n->line,
+			           "%s.serial: %s is the serial of '%s' already", path, p->serial,
+			           other->name);
+	}
+}
+
+/* What was confirmed on the page is newer than what it wrote at first; the user's own file wins. */
+static void read_pin(const struct config *c, struct printer_entry *entry)
+{
+	struct printer_config *p = &entry->printer;
+	char path[1200];
+	struct buf b;
+
+	entry->is_pinned_by_hand = p->trust.mode == TRUST_PIN && !entry->is_added;
+	if (p->trust.mode == TRUST_INSECURE || entry->is_pinned_by_hand)
+		return;
+	snprintf(path, sizeof(path), "%s/printers.d/%s.pin", c->data_dir, p->id);
+	if (fs_read(path, 200, &b, NULL) < 0)
+		return;
+	if (b.data)
+		b.data[strcspn(b.data, "\r\n")] = '\0';
+	trust_from_text(&p->trust, buf_peek(&b));
+	buf_fini(&b);
+}
+
+void config_read_printer(struct config_loading *l, const struct conf_node *n, const char *path,
+                         bool is_added)
+{
+	struct config *c = l->config;
+
+	if (c->n_printers == CONFIG_MAX_PRINTERS) {
+		conf_error(l->errors, n->line, "%s: more than %d printers", path,
+		           CONFIG_MAX_PRINTERS);
+		return;
+	}
+	c->printers = mem_grow(c->printers, c->n_printers + 1, sizeof(*c->printers));
+
+	struct printer_entry *entry = &c->printers[c->n_printers++];
+	struct printer_config *p = &entry->printer;
+	char where[160];
+
+	*entry = (struct printer_entry){ .plan = l->plan, .is_added = is_added };
+	opt_defaults(printer_opts, ARRAY_LEN(printer_opts), p);
+	opt_read(printer_opts, ARRAY_LEN(printer_opts), n, path, p, l->errors);
+	if (n->kind != CONF_MAP)
+		return;
+	text_slug(p->id, sizeof(p->id), p->name);
+	TEXT_SET(p->trust.ca_file, c->ca_file);
+	snprintf(where, sizeof(where), "%s.ports", path);
+	opt_read(port_opts, ARRAY_LEN(port_opts), conf_get(n, "ports"), where, &p->ports,
+	         l->errors);
+
+	const struct conf_node *pause = conf_get(n, "pause_by");
+
+	if (pause && pause->kind == CONF_SCALAR && strcmp(pause->text, pause_modes[1]) == 0)
+		p->pauses_by_m400 = true;
+	else if (pause && (pause->kind != CONF_SCALAR || strcmp(pause->text, pause_modes[0]) != 0))
+		conf_error(l->errors, pause->line, "%s.pause_by: must be one of print, m400", path);
+	if (conf_get(n, "access_code_file"))
+		read_code_file(l, conf_get(n, "access_code_file"), path, p);
+	read_code_from_environment(p);
+	read_pin(c, entry);
+	config_read_plan(l, n, path, &entry->plan);
+	check_printer(l, n, path, p);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * config_priv: what the files of config share. One file per subject: config.c (the whole, the page,
+ * the disk), config_session.c (sessions and films), config_printer.c, config_camera.c,
+ * config_added.c (printers.d) and config_doc.c (the example and the manual, from the tables).
+ *
+ * Thread: loop.
+ */
+
+#pragma once
+
+#include "app/config.h"
+#include "core/opt.h"
+
+struct config_loading {
+	struct config *config;
+	struct conf_errors *errors;
+	struct session_plan plan; /* defaults for all printers */
+};
+
+struct config_table {
+	const struct opt *opts;
+	size_t n;
+};
+
+extern const struct config_table config_root_table, config_web_table, config_storage_table;
+extern const struct config_table config_session_table, config_film_table;
+extern const struct config_table config_printer_table, config_port_table;
+extern const struct config_table config_camera_table;
+
+/* A list of texts, or one text, into dst[max][each]. Returns how many. */
+unsigned config_read_texts(struct config_loading *l, const struct conf_node *n, const char *path,
+                           char *dst, size_t each, unsigned max);
+/* "WIDTHxHEIGHT" or "source" into a struct film_plan; an opt's reader. */
+int config_read_film_size(void *field, const char *text, struct err *err) MUST_CHECK;
+/* The keys `session` and `film` of `map`, over what `plan` says already. */
+void config_read_plan(struct config_loading *l, const struct conf_node *map, const char *path,
+                      struct session_plan *plan);
+/* A path of the file: "~/" is the user's home, a relative one begins at the file's folder. */
+void config_resolve_path(const struct config_loading *l, const char *text, char *dst, size_t size);
+/* Each entry of the list `key` through `read`, with its path in the file. */
+void config_read_list(struct config_loading *l, const struct conf_node *root, const char *key,
+                      void (*read)(struct config_loading *l, const struct conf_node *n,
+                                   const char *path));
+/* The line on which `key` of `map` stands; 0 when it does not. */
+int config_line_of(const struct conf_node *map, const char *key);
+
+void config_read_printer(struct config_loading *l, const struct conf_node *n, const char *path,
+                         bool is_added);
+/* The printers of the data folder. */
+void config_read_added(struct config_loading *l);
+
+void config_read_camera(struct config_loading *l, const struct conf_node *n, const char *path);
+/* What can only be judged when all printers are known; entry `number` of the list. */
+void config_check_camera(struct config_loading *l, const struct camera_config *cam,
+                         const struct conf_node *n, size_t number);
