@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "wire/http_conn.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "core/crypto.h"
+
+#include <assert.h>
+#include <netinet/tcp.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define NOT_SENT_BYTES 131072
+
+static struct http_conn *channel_conn(const struct http_channel *ch)
+{
+	return CONTAINER_OF((struct http_channel *)(uintptr_t)ch, struct http_conn, channel);
+}
+
+/* Who is told NULL frees what `ev` speaks of: nothing of it may be called later. */
+static struct http_channel *open_channel(struct http_conn *c)
+{
+	http_conn_flush(c, false);
+	if (!c->is_closing)
+		return &c->channel;
+	c->channel.ev = (struct http_channel_events){ 0 };
+	return NULL;
+}
+
+struct http_channel *http_reply_stream(struct http_request *r, const struct http_reply *reply,
+                                       const struct http_channel_events *ev)
+{
+	struct http_conn *c = r->conn;
+
+	if (!c || r->head.method == HTTP_HEAD) {
+		if (r->fake)
+			r->fake->is_channel = true;
+		http_reply_bytes(r, reply, NULL);
+		return NULL;
+	}
+	c->closes_after = true; /* for the head's sake: the body ends with the connection */
+	http_conn_push(c, http_reply_head(c, reply, -1));
+	c->closes_after = false;
+	c->channel.ev = *ev;
+	c->phase = HTTP_PHASE_STREAM;
+	buf_clear(&c->in);
+	http_request_free(r);
+
+	/* What the kernel has and the network has not: bounded, or a slow viewer would see the past. */
+	int low = NOT_SENT_BYTES;
+
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof(low));
+	return open_channel(c);
+}
+
+/* RFC 6455 §4.2.2 */
+static void accept_key(char dst[32], const char *key)
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	char text[24 + sizeof(guid)];
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	snprintf(text, sizeof(text), "%s%s", key, guid);
+	EVP_Digest(text, strlen(text), digest, &n, EVP_sha1(), NULL);
+
+	auto_free char *b64 = crypto_base64(digest, n);
+
+	text_copy(dst, 32, b64);
+}
+
+struct http_channel *http_reply_websocket(struct http_request *r,
+                                          const struct http_channel_events *ev)
+{
+	struct http_conn *c = r->conn;
+	auto_buf struct buf b;
+	char accept[32];
+
+	buf_init(&b, 0);
+
+	if (!c) {
+		struct http_reply switched = { .status = 101 };
+
+		if (r->fake) {
+			r->fake->is_channel = true;
+			http_request_fake_reply(r, &switched, NULL);
+		}
+		http_request_free(r);
+		return NULL;
+	}
+	accept_key(accept, http_header(&r->head, "Sec-WebSocket-Key"));
+	buf_printf(&b,
+	           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+	           "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+	           accept);
+	http_conn_push(c, http_bytes_take(&b));
+	c->channel.ev = *ev;
+	c->phase = HTTP_PHASE_WEBSOCKET;
+	buf_init(&c->message, HTTP_WS_MAX_MESSAGE + 1);
+	http_request_free(r);
+	return open_channel(c);
+}
+
+void http_channel_send(struct http_channel *ch, struct http_bytes *const *parts, size_t n)
+{
+	struct http_conn *c = channel_conn(ch);
+
+	if (c->is_closing)
+		return;
+
+	bool was_idle = c->n_out == 0;
+
+	for (size_t i = 0; i < n; i++)
+		http_conn_push(c, http_bytes_ref(parts[i]));
+	if (was_idle)
+		http_conn_flush(c, false);
+}
+
+static void ws_send(struct http_conn *c, enum ws_opcode opcode, struct http_bytes *payload)
+{
+	uint8_t head[WS_HEAD_MAX];
+	size_t n = ws_write_head(head, opcode, payload->size);
+	struct http_bytes *parts[] = { http_bytes_new(head, n), payload };
+
+	http_channel_send(&c->channel, parts, 2);
+	http_bytes_unref(parts[0]);
+	http_bytes_unref(payload);
+}
+
+void http_channel_send_text(struct http_channel *ch, const char *prefix, size_t prefix_size,
+                            struct http_bytes *rest)
+{
+	uint8_t head[WS_HEAD_MAX + 64];
+
+	assert(prefix_size <= 64);
+
+	size_t n = ws_write_head(head, WS_TEXT, prefix_size + rest->size);
+
+	memcpy(head + n, prefix, prefix_size);
+
+	struct http_bytes *parts[] = { http_bytes_new(head, n + prefix_size), rest };
+
+	http_channel_send(ch, parts, 2);
+	http_bytes_unref(parts[0]);
+}
+
+size_t http_channel_queued(const struct http_channel *ch)
+{
+	return channel_conn(ch)->queued;
+}
+
+void http_channel_end(struct http_channel *ch)
+{
+	if (!ch)
+		return;
+
+	struct http_conn *c = channel_conn(ch);
+
+	c->channel.ev = (struct http_channel_events){ 0 };
+	if (c->is_closing)
+		return;
+	if (c->phase == HTTP_PHASE_WEBSOCKET)
+		ws_send(c, WS_CLOSE, http_bytes_new("\x03\xe9", 2)); /* 1001: going away */
+	if (c->is_closing)
+		return;
+	c->closes_after = true;
+	if (c->n_out == 0)
+		http_conn_close(c);
+}
+
+static bool ws_message(struct http_conn *c, const struct ws_frame *f, uint8_t *payload)
+{
+	size_t size = (size_t)f->size;
+
+	switch (f->opcode) {
+	case WS_CLOSE:
+		/* Echoed (RFC 6455 §5.5.1), then over. */
+		ws_send(c, WS_CLOSE, http_bytes_new(payload, size));
+		return false;
+	case WS_PING:
+		/* Answering pings that are never read would fill our memory. */
+		if (c->n_out < 16)
+			ws_send(c, WS_PONG, http_bytes_new(payload, size));
+		return true;
+	case WS_PONG:
+		return true;
+	case WS_BINARY:
+		return false;
+	case WS_TEXT:
+	case WS_CONTINUATION:
+		break;
+	}
+	buf_add(&c->message, payload, size);
+	if (c->message.size > HTTP_WS_MAX_MESSAGE || c->message.overflown)
+		return false;
+	if (f->is_final) {
+		if (c->channel.ev.message)
+			c->channel.ev.message(c->channel.ev.arg, buf_peek(&c->message),
+			                      c->message.size);
+		if (!c->is_closing)
+			buf_clear(&c->message);
+	}
+	return true;
+}
+
+bool http_channel_read_frame(struct http_conn *c)
+{
+	struct ws_frame f;
+	uint8_t *bytes = (uint8_t *)c->in.data;
+	int n = ws_parse_head(bytes, c->in.size, &f);
+
+	if (n == 0)
+		return false;
+	if (n < 0 || f.size > HTTP_WS_MAX_MESSAGE) {
+		http_conn_close(c);
+		return false;
+	}
+	if (c->in.size < (size_t)n + f.size)
+		return false;
+	ws_unmask(bytes + n, (size_t)f.size, f.mask);
+	if (!ws_message(c, &f, bytes + n)) {
+		http_conn_close(c);
+		return false;
+	}
+	if (c->is_closing)
+		return false;
+	buf_consume(&c->in, (size_t)n + (size_t)f.size);
+	return true;
+}
