@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
 static const char *const tls_modes[] = { "off", "self-signed", "files", NULL };
 static const struct opt root_opts[] = {
