@@ -87,6 +87,14 @@ static void on_wake(void *arg)
 	fanout_wake(arg);
 }
 
+static void on_nudge(void *arg)
+{
+	struct camera *c = arg;
+
+	if (c->is_open && c->shots)
+		c->driver->shot(c->priv);
+}
+
 static unsigned count_rate(const struct camera_rate *r, int64_t now_s)
 {
 	unsigned n = 0;
@@ -142,6 +150,7 @@ static void close_source(struct camera *c)
 		return;
 	c->is_open = false;
 	c->driver->close(c->priv);
+	ingest_reset(c);
 }
 
 static void plan_retry(struct camera *c)
@@ -261,19 +270,29 @@ const struct cameras_env *camera_source_env(const struct camera_source *src)
 	return &src->camera->all->env;
 }
 
+int64_t camera_source_wanted_us(const struct camera_source *src)
+{
+	int64_t us = INT64_MAX;
+
+	for (const struct camera_shot *s = src->camera->shots; s; s = s->next)
+		if (!s->private_found)
+			us = MIN(us, s->not_before_us);
+	return us;
+}
+
 static void stamp(struct camera *c, struct frame *f, int64_t now_us)
 {
 	if (f->arrived_us == 0)
 		f->arrived_us = now_us;
-	if (!f->is_stamped)
+	if (f->captured_us == 0)
 		f->captured_us = f->arrived_us - c->config.latency_us;
 	/* The ring and the shots live on order; a device clock that steps back is not believed. */
-	f->captured_us = MAX(f->captured_us, c->status.newest_us);
+	f->captured_us = MAX(f->captured_us, c->captured_us);
 	f->captured_wall_ms = loop_wall_ms(c->all->env.loop) - (now_us - f->captured_us) / 1000;
-	f->seq = ++c->status.n_frames;
+	c->captured_us = f->captured_us;
 }
 
-static void refuse(struct camera *c, struct frame *f, const char *why)
+void camera_refuse(struct camera *c, struct frame *f, const char *why)
 {
 	char text[sizeof(c->status.text)];
 
@@ -287,28 +306,57 @@ static void refuse(struct camera *c, struct frame *f, const char *why)
 	set_state(c, c->status.state, text);
 }
 
+void camera_source_refused(struct camera_source *src, const char *why)
+{
+	if (src->camera->is_open && !src->camera->is_removed)
+		camera_refuse(src->camera, NULL, why);
+}
+
+static bool is_picture(struct frame *f, struct err *err)
+{
+	struct jpeg_info info;
+
+	switch (f->format) {
+	case FRAME_JPEG:
+		if (jpeg_scan(f->data, f->size, &info, err) < 0)
+			return false;
+		f->width = info.width;
+		f->height = info.height;
+		return true;
+	case FRAME_YUYV:
+	case FRAME_NV12:
+	case FRAME_I420:
+		return true;
+	case FRAME_H264:
+	case FRAME_H265:
+		break;
+	}
+	(void)err_set(err, -EINVAL, "it is not a JPEG");
+	return false;
+}
+
 void camera_source_frame(struct camera_source *src, struct frame *f)
 {
 	struct camera *c = src->camera;
-	struct jpeg_info info;
 	struct err err = { 0 };
-	int64_t now_us = loop_now_us(c->all->env.loop);
 
 	if (!c->is_open || c->is_removed) {
 		frame_unref(f);
 		return;
 	}
-	if (f->format != FRAME_JPEG) {
-		refuse(c, f, "it is not a JPEG");
+	if (!is_picture(f, &err)) {
+		camera_refuse(c, f, err.text);
 		return;
 	}
-	if (jpeg_scan(f->data, f->size, &info, &err) < 0) {
-		refuse(c, f, err.text);
-		return;
-	}
-	f->width = info.width;
-	f->height = info.height;
-	stamp(c, f, now_us);
+	stamp(c, f, loop_now_us(c->all->env.loop));
+	ingest_put(c, f);
+}
+
+void camera_take(struct camera *c, struct frame *f)
+{
+	int64_t now_us = loop_now_us(c->all->env.loop);
+
+	f->seq = ++c->status.n_frames;
 	measure(c, now_us);
 	c->status.width = f->width;
 	c->status.height = f->height;
@@ -367,6 +415,7 @@ static void bury(void *arg)
 	timer_stop(&c->linger);
 	timer_stop(&c->tell);
 	timer_stop(&c->wake);
+	timer_stop(&c->nudge);
 	ring_fini(&c->ring);
 	frame_unref(c->newest);
 	camera_config_fini(&c->config);
@@ -411,6 +460,7 @@ static void init_timers(struct camera *c, struct loop *l)
 	timer_init(&c->failing, l, on_failing, c);
 	timer_init(&c->tell, l, on_tell, c);
 	timer_init(&c->wake, l, on_wake, c);
+	timer_init(&c->nudge, l, on_nudge, c);
 }
 
 int cameras_add(struct cameras *cs, const struct camera_config *config, struct camera **ret,

@@ -14,6 +14,7 @@
 #include "base/base.h"
 
 struct camera_config;
+struct camera_control;
 struct camera_source;
 struct cameras_env;
 struct err;
@@ -41,14 +42,45 @@ struct camera_driver {
 
 	/* Optional: settings were changed while open; absent means close and open. */
 	void (*changed)(void *priv, const struct camera_config *config);
+
+	/* Optional; while open only. A shot waits for a picture that there is not yet: who polls,
+	 * focuses or takes stills does it now, or when camera_source_wanted_us() says. Called again
+	 * for each further shot. */
+	void (*shot)(void *priv);
+
+	/* Optional; while open only. How many JPEGs a second somebody wants now, 0 for none: for
+	 * video that is decoded only then. */
+	void (*demand)(void *priv, double fps_wanted);
+
+	/* Optional; the device's settings. Open or not. controls() returns how many there are and
+	 * fills at most `max`; negative errno if they cannot be read. */
+	int (*controls)(void *priv, struct camera_control *ret, size_t max, struct err *err);
+	int (*control_set)(void *priv, const char *name, int64_t value, struct err *err);
+
+	/* Optional. A recording begins and ends: exposure, focus and white balance stay as they
+	 * are in between, and are afterwards as they were before. */
+	void (*lock)(void *priv);
+	void (*unlock)(void *priv);
 };
 
 /* What a driver calls, between open() and close() only. None of them calls back into the driver. */
 const struct camera_config *camera_source_config(const struct camera_source *src);
 const struct cameras_env *camera_source_env(const struct camera_source *src);
-/* Takes the caller's reference. A frame that is no whole JPEG is refused and counted by the
- * framework, never published. */
+/*
+ * Takes the caller's reference. FRAME_JPEG, or FRAME_YUYV, FRAME_NV12 or FRAME_I420 with width and
+ * height set, which become JPEGs on a worker; turned and mirrored as configured. A frame that is no
+ * whole picture is refused and counted, never published. Times: `captured_us` with `is_stamped` is
+ * the device's own; without it the driver's estimate; 0: arrival minus the configured latency.
+ * `arrived_us` 0: now.
+ */
 void camera_source_frame(struct camera_source *src, struct frame *f);
+/* The driver refused a picture before it was one: counted, and said while there is no picture. */
+void camera_source_refused(struct camera_source *src, const char *why);
+/* An access unit of FRAME_H264 or FRAME_H265; takes the caller's reference. */
+void camera_source_packet(struct camera_source *src, struct frame *f);
+/* The earliest moment at or after which a waiting shot wants its picture captured; INT64_MAX while
+ * none waits. */
+int64_t camera_source_wanted_us(const struct camera_source *src);
 /* The upstream is gone or never came: `err` is the sentence for the page. */
 void camera_source_failed(struct camera_source *src, const struct err *err);
 /* "connected, waiting for the first picture" and the like, for the status. */

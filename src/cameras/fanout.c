@@ -154,6 +154,8 @@ void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us
 	timer_start(s->private_timer, s->private_found ? 0 : timeout_ms);
 	DL_APPEND(c->shots, s);
 	camera_update_demand(c);
+	if (!s->private_found && c->is_open && c->driver->shot)
+		timer_start(&c->nudge, 0);
 }
 
 void camera_shot_cancel(struct camera_shot *s)

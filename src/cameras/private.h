@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * cameras/private: a camera as the files of this room see it. camera.c keeps the upstream alive,
- * fanout.c hands out what it brings, probe.c tests it.
+ * ingest.c makes what it brings a picture, fanout.c hands it out, probe.c tests the camera.
  *
  * Thread: loop.
  */
@@ -27,6 +27,14 @@ struct camera_rate {
 	int64_t first_us;
 };
 
+/* One frame in work, behind it what waits: the newest, and what shots wait for. */
+#define INGEST_MAX_WAITING 16
+struct ingest {
+	struct ingest_job *job; /* NULL: nothing in work */
+	struct frame *waiting[INGEST_MAX_WAITING];
+	unsigned n_waiting;
+};
+
 struct camera {
 	struct cameras *all;
 	struct camera *prev, *next; /* cameras.cameras */
@@ -47,9 +55,12 @@ struct camera {
 	struct timer failing;  /* the driver failed: closing it outside of its own call */
 	struct timer tell;     /* an event is due */
 	struct timer wake;     /* watchers are to be told of a new state */
+	struct timer nudge;    /* the driver is to be told of a shot, outside of its own calls */
 	int64_t told_us;
 	struct err *failure; /* of `failing` */
 
+	struct ingest ingest;
+	int64_t captured_us; /* of the newest frame that came, published or not */
 	struct frame *newest;
 	struct ring ring;
 	struct camera_rate rate;
@@ -80,6 +91,16 @@ void camera_update_demand(struct camera *c);
 /* Status has changed: an event now (`is_state`) or within a second; watchers are woken for a
  * state. */
 void camera_changed(struct camera *c, bool is_state);
+
+/* A picture is ready: published. Takes the reference. */
+void camera_take(struct camera *c, struct frame *f);
+/* It is none: counted. Takes the reference, NULL is allowed. */
+void camera_refuse(struct camera *c, struct frame *f, const char *why);
+
+/* ingest.c: a whole frame with its times; takes the reference. */
+void ingest_put(struct camera *c, struct frame *f);
+/* Forgets what waits, and the result of what is in work. */
+void ingest_reset(struct camera *c);
 
 /* fanout.c */
 void fanout_frame(struct camera *c, struct frame *f);

@@ -21,7 +21,8 @@ enum frame_format {
 	FRAME_YUYV,
 	FRAME_NV12,
 	FRAME_I420,
-	FRAME_H264,
+	FRAME_H264, /* an access unit, Annex B */
+	FRAME_H265, /* the same of H.265 */
 };
 
 struct frame {
@@ -34,6 +35,7 @@ struct frame {
 	int64_t arrived_us; /* CLOCK_MONOTONIC when the last byte was here */
 	uint64_t seq;       /* counts from 1 per camera; a gap means a loss */
 	bool is_stamped;    /* captured_us is the device's own stamp, not an estimate */
+	bool is_key;        /* video: decoding can begin here; parameter sets included */
 
 	/* private */
 	void (*release)(struct frame *f);

@@ -48,6 +48,15 @@ static struct frame *finish_frame(uint8_t *bytes, size_t size, unsigned width, u
 	return f;
 }
 
+static void keep_times(struct frame *f, const struct frame *from)
+{
+	f->captured_us = from->captured_us;
+	f->captured_wall_ms = from->captured_wall_ms;
+	f->arrived_us = from->arrived_us;
+	f->seq = from->seq;
+	f->is_stamped = from->is_stamped;
+}
+
 static bool is_size_fine(unsigned width, unsigned height)
 {
 	return width > 0 && height > 0 && width <= JPEG_MAX_SIDE && height <= JPEG_MAX_SIDE &&
@@ -139,6 +148,7 @@ static int find_planes(const struct frame *raw, uint8_t *scratch, struct planes 
 		return 0;
 	case FRAME_JPEG:
 	case FRAME_H264:
+	case FRAME_H265:
 		break;
 	}
 	return -EINVAL;
@@ -166,14 +176,57 @@ int jpeg_encode_frame(const struct frame *raw, int quality, struct frame **ret, 
 	                            TJFLAG_NOREALLOC) != 0)
 		return tj_failed(err, h, "making a JPEG");
 
-	struct frame *f = finish_frame(STEAL_PTR(bytes), size, raw->width, raw->height);
+	*ret = finish_frame(STEAL_PTR(bytes), size, raw->width, raw->height);
+	keep_times(*ret, raw);
+	return 0;
+}
 
-	f->captured_us = raw->captured_us;
-	f->captured_wall_ms = raw->captured_wall_ms;
-	f->arrived_us = raw->arrived_us;
-	f->seq = raw->seq;
-	f->is_stamped = raw->is_stamped;
-	*ret = f;
+/* ---- turning ---- */
+
+static enum TJXOP turn_op(const struct jpeg_turn *t)
+{
+	static const enum TJXOP plain[] = { TJXOP_NONE, TJXOP_ROT90, TJXOP_ROT180, TJXOP_ROT270 };
+	/* mirrored left to right before */
+	static const enum TJXOP mirrored[] = { TJXOP_HFLIP, TJXOP_TRANSVERSE, TJXOP_VFLIP,
+		                               TJXOP_TRANSPOSE };
+	/* Top to bottom is left to right and half a turn. */
+	unsigned quarters = (t->degrees / 90 + (t->is_flipped_v ? 2 : 0)) % 4;
+
+	return t->is_flipped_h != t->is_flipped_v ? mirrored[quarters] : plain[quarters];
+}
+
+int jpeg_turn(const struct frame *f, const struct jpeg_turn *turn, struct frame **ret,
+              struct err *err)
+{
+	struct jpeg_info info;
+	int rc = jpeg_scan(f->data, f->size, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (!is_size_fine(info.width, info.height))
+		return err_set(err, -EFBIG, "the picture of %u×%u is too large", info.width,
+		               info.height);
+
+	auto_handle tjhandle h = tjInitTransform();
+	tjtransform x = { .op = (int)turn_op(turn), .options = TJXOPT_TRIM | TJXOPT_COPYNONE };
+	bool is_upright = turn->degrees % 180 == 0;
+	unsigned long size =
+		tjBufSize((int)MAX(info.width, 32U), (int)MAX(info.height, 32U), TJSAMP_444) +
+		f->size;
+	auto_free uint8_t *bytes = mem_grow(NULL, size, 1);
+
+	if (!h)
+		return err_set(err, -ENOMEM, "cannot start the JPEG transformer");
+	if (tjTransform(h, f->data, f->size, 1, &bytes, &size, &x, TJFLAG_NOREALLOC) != 0)
+		return tj_failed(err, h, "turning the picture");
+	*ret = finish_frame(STEAL_PTR(bytes), size, is_upright ? info.width : info.height,
+	                    is_upright ? info.height : info.width);
+	keep_times(*ret, f);
+	/* Edges may have been cut. */
+	if (jpeg_scan((*ret)->data, (*ret)->size, &info, NULL) == 0) {
+		(*ret)->width = info.width;
+		(*ret)->height = info.height;
+	}
 	return 0;
 }
 
@@ -288,10 +341,6 @@ int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret
 	rc = jpeg_encode_rgbx(small, width, height, quality, ret, err);
 	if (rc < 0)
 		return rc;
-	(*ret)->captured_us = f->captured_us;
-	(*ret)->captured_wall_ms = f->captured_wall_ms;
-	(*ret)->arrived_us = f->arrived_us;
-	(*ret)->seq = f->seq;
-	(*ret)->is_stamped = f->is_stamped;
+	keep_times(*ret, f);
 	return 0;
 }

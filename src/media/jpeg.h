@@ -34,6 +34,18 @@ int jpeg_encode_rgbx(const uint8_t *rgbx, unsigned width, unsigned height, int q
 int jpeg_encode_frame(const struct frame *raw, int quality, struct frame **ret,
                       struct err *err) MUST_CHECK;
 
+/* Mirrored left to right and top to bottom, then turned clockwise. */
+struct jpeg_turn {
+	bool is_flipped_h, is_flipped_v;
+	unsigned degrees; /* 0, 90, 180, 270 */
+};
+
+/* Turns a JPEG without loss. What does not fill a whole block of the encoder (up to 15 rows or
+ * columns) at an edge that moves is cut off; comments and EXIF go, so that nobody turns it twice.
+ * Times and number are kept. */
+int jpeg_turn(const struct frame *f, const struct jpeg_turn *turn, struct frame **ret,
+              struct err *err) MUST_CHECK;
+
 /* Decodes to RGBX, shrunk by the decoder itself so that it is at least `min_width` wide (0: full
  * size), which is several times faster than decoding all. */
 int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jpeg_pixels *ret,

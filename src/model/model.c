@@ -2,6 +2,7 @@
 /* model: defaults, names and limits of the nouns. */
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "model/camera.h"
 #include "model/film.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 int name_find(const char *const *names, size_t n, const char *name)
@@ -52,6 +54,11 @@ const char *camera_state_name(enum camera_state s)
 void camera_config_fini(struct camera_config *c)
 {
 	secret_fini(&c->secret);
+	for (unsigned i = 0; i < c->n_args; i++) {
+		free(c->args[i]);
+		c->args[i] = NULL;
+	}
+	c->n_args = 0;
 }
 
 void camera_config_copy(struct camera_config *dst, const struct camera_config *src)
@@ -59,6 +66,26 @@ void camera_config_copy(struct camera_config *dst, const struct camera_config *s
 	*dst = *src;
 	dst->secret = (struct secret){ 0 };
 	secret_set(&dst->secret, secret_peek(&src->secret));
+	for (unsigned i = 0; i < src->n_args; i++)
+		dst->args[i] = mem_str(src->args[i]);
+}
+
+bool camera_config_add_arg(struct camera_config *c, const char *arg)
+{
+	if (c->n_args == CAMERA_MAX_ARGS)
+		return false;
+	c->args[c->n_args++] = mem_str(arg);
+	return true;
+}
+
+bool camera_config_sees(const struct camera_config *c, const char *printer)
+{
+	if (strcmp(c->printer, printer) == 0)
+		return true;
+	for (unsigned i = 0; i < c->n_also; i++)
+		if (strcmp(c->also[i], printer) == 0)
+			return true;
+	return false;
 }
 
 void printer_config_fini(struct printer_config *c)

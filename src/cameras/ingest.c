@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ingest: what a driver brings becomes the JPEG that everybody sees: raw frames are encoded,
+ * pictures mirrored and turned, once, on a worker. A JPEG that is to stay as it is does not leave
+ * the loop.
+ *
+ * A camera that is faster than its worker loses frames here, but never one that a shot waits for.
+ */
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "cameras/private.h"
+#include "core/work.h"
+#include "media/frame.h"
+#include "media/jpeg.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_QUALITY 95
+
+struct ingest_job {
+	struct camera *owner; /* NULL: nobody waits for it. Loop only */
+	struct frame *in, *out;
+	struct jpeg_turn turn;
+	int quality;
+	struct err err;
+};
+
+static bool is_turned(const struct camera_config *c)
+{
+	return c->rotation != 0 || c->is_flipped_h || c->is_flipped_v;
+}
+
+static void run(void *arg)
+{
+	struct ingest_job *j = arg;
+	struct frame *jpeg = NULL;
+	bool is_plain = j->turn.degrees == 0 && !j->turn.is_flipped_h && !j->turn.is_flipped_v;
+
+	if (j->in->format == FRAME_JPEG)
+		jpeg = frame_ref(j->in);
+	else if (jpeg_encode_frame(j->in, j->quality, &jpeg, &j->err) < 0)
+		return;
+	if (is_plain) {
+		j->out = jpeg;
+		return;
+	}
+	if (jpeg_turn(jpeg, &j->turn, &j->out, &j->err) < 0)
+		j->out = NULL;
+	frame_unref(jpeg);
+}
+
+static void done(void *arg);
+
+static void start(struct camera *c, struct frame *f)
+{
+	struct ingest_job *j = MEM_NEW(struct ingest_job);
+	const struct camera_config *config = &c->config;
+
+	assert(!c->ingest.job && c->all->env.pool);
+	j->owner = c;
+	j->in = f;
+	j->quality = config->quality ? (int)config->quality : DEFAULT_QUALITY;
+	j->turn = (struct jpeg_turn){ .is_flipped_h = config->is_flipped_h,
+		                      .is_flipped_v = config->is_flipped_v,
+		                      .degrees = config->rotation };
+	c->ingest.job = j;
+	work_submit(c->all->env.pool, run, done, j);
+}
+
+static struct frame *take_first(struct ingest *in)
+{
+	struct frame *f = in->waiting[0];
+
+	in->n_waiting--;
+	memmove(in->waiting, in->waiting + 1, in->n_waiting * sizeof(*in->waiting));
+	return f;
+}
+
+static void done(void *arg)
+{
+	struct ingest_job *j = arg;
+	struct camera *c = j->owner;
+
+	frame_unref(j->in);
+	if (!c) {
+		frame_unref(j->out);
+		free(j);
+		return;
+	}
+	c->ingest.job = NULL;
+	/* The next one first: whoever is told of this picture may close the camera. */
+	if (c->ingest.n_waiting > 0)
+		start(c, take_first(&c->ingest));
+	if (j->out)
+		camera_take(c, j->out);
+	else
+		camera_refuse(c, NULL, j->err.text);
+	free(j);
+}
+
+/* Is waiting[i] what a shot gets: the first one late enough? */
+static bool is_due(const struct camera *c, unsigned i)
+{
+	const struct ingest *in = &c->ingest;
+	int64_t before_us = i > 0 ? in->waiting[i - 1]->captured_us : in->job->in->captured_us;
+
+	for (const struct camera_shot *s = c->shots; s; s = s->next)
+		if (!s->private_found && s->not_before_us > before_us &&
+		    s->not_before_us <= in->waiting[i]->captured_us)
+			return true;
+	return false;
+}
+
+void ingest_put(struct camera *c, struct frame *f)
+{
+	struct ingest *in = &c->ingest;
+
+	if (!in->job && (f->format != FRAME_JPEG || is_turned(&c->config))) {
+		start(c, f);
+		return;
+	}
+	if (!in->job) {
+		camera_take(c, f);
+		return;
+	}
+	/* The newest one that waits makes room, unless a shot wants it. */
+	if (in->n_waiting > 0 &&
+	    (in->n_waiting == INGEST_MAX_WAITING || !is_due(c, in->n_waiting - 1)))
+		frame_unref(in->waiting[--in->n_waiting]);
+	in->waiting[in->n_waiting++] = f;
+}
+
+void ingest_reset(struct camera *c)
+{
+	struct ingest *in = &c->ingest;
+
+	if (in->job)
+		in->job->owner = NULL;
+	in->job = NULL;
+	while (in->n_waiting > 0)
+		frame_unref(in->waiting[--in->n_waiting]);
+}
