@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "core/crypto.h"
+#include "base/text.h"
 #include "core/loop.h"
 #include "wire/tls_stream.h"
 
@@ -13,9 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -48,9 +46,7 @@ struct fetch {
 	char *user, *dest, *part;
 	struct secret password;
 	bool has_tls, is_data_clear;
-	enum tls_trust trust;
-	char *ca_pem, *ca_file, *expected_cn;
-	uint8_t pin[32];
+	struct tls_judge judge;
 	uint64_t max_size;
 	int64_t stall_ms, wall_ms;
 
@@ -63,7 +59,9 @@ struct fetch {
 	/* the thread's, until its last post */
 	int fd;
 	uint64_t written;
-	bool is_refused; /* by our own judgement of the certificate */
+	bool is_refused;      /* by our own judgement of the certificate */
+	struct tls_leaf leaf; /* the last that was judged */
+	char peer[80];        /* of the URL that is tried: "192.168.1.50:990" */
 	char why[CURL_ERROR_SIZE];
 	struct fetch_result result;
 };
@@ -76,78 +74,12 @@ struct fetcher {
 
 /* ---- trust ---- */
 
-static void store_add(X509_STORE *store, BIO *b)
-{
-	X509 *cert;
-
-	while (b && (cert = PEM_read_bio_X509(b, NULL, NULL, NULL))) {
-		X509_STORE_add_cert(store, cert);
-		X509_free(cert);
-	}
-	BIO_free(b);
-	ERR_clear_error();
-}
-
-static bool is_chained(const struct fetch *t, X509 *leaf, STACK_OF(X509) * untrusted)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *x = X509_STORE_CTX_new();
-	bool is_good = false;
-
-	if (t->ca_pem)
-		store_add(store, BIO_new_mem_buf(t->ca_pem, -1));
-	if (t->ca_file)
-		store_add(store, BIO_new_file(t->ca_file, "r"));
-	if (X509_STORE_CTX_init(x, store, leaf, untrusted) == 1) {
-		X509_STORE_CTX_set_flags(x, X509_V_FLAG_PARTIAL_CHAIN);
-		X509_STORE_CTX_set_time(x, 0, (time_t)(t->wall_ms / 1000));
-		is_good = X509_verify_cert(x) == 1;
-	}
-	X509_STORE_CTX_free(x);
-	X509_STORE_free(store);
-	ERR_clear_error();
-	return is_good;
-}
-
-static bool has_cn(X509 *leaf, const char *cn)
-{
-	X509_NAME *name = X509_get_subject_name(leaf);
-	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-	ASN1_STRING *s = at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-
-	return s && (size_t)ASN1_STRING_length(s) == strlen(cn) &&
-	       memcmp(ASN1_STRING_get0_data(s), cn, strlen(cn)) == 0;
-}
-
-static bool is_pinned(const struct fetch *t, X509 *leaf)
-{
-	uint8_t digest[32];
-	unsigned size = sizeof(digest);
-
-	return X509_digest(leaf, EVP_sha256(), digest, &size) == 1 && size == sizeof(t->pin) &&
-	       crypto_equal(digest, t->pin, sizeof(t->pin));
-}
-
 static int on_verify(X509_STORE_CTX *x, void *arg)
 {
 	struct fetch *t = arg;
-	X509 *leaf = X509_STORE_CTX_get0_cert(x);
-	bool is_trusted = false;
+	int is_trusted = tls_judge_verify(&t->judge, x, t->peer, t->wall_ms, &t->leaf);
 
-	switch (t->trust) {
-	case TLS_TRUST_CA:
-		is_trusted = leaf && is_chained(t, leaf, X509_STORE_CTX_get0_untrusted(x)) &&
-		             (!t->expected_cn || has_cn(leaf, t->expected_cn));
-		break;
-	case TLS_TRUST_PIN:
-		is_trusted = leaf && is_pinned(t, leaf);
-		break;
-	case TLS_TRUST_INSECURE:
-		is_trusted = true;
-		break;
-	}
 	t->is_refused |= !is_trusted;
-	X509_STORE_CTX_set_error(x, is_trusted ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
 	return is_trusted;
 }
 
@@ -346,6 +278,23 @@ static bool is_whole(const struct fetch *t, CURL *e)
 	       size > 0 && t->written == (uint64_t)size;
 }
 
+/* Whom the sentences about the certificate speak of. */
+static void set_peer(struct fetch *t, const char *url)
+{
+	CURLU *u = curl_url();
+	char *host = NULL, *port = NULL;
+
+	if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		(void)snprintf(t->peer, sizeof(t->peer), "%s:%s", host, port);
+	else
+		TEXT_SET(t->peer, "the server");
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(u);
+}
+
 /* One URL. Returns a code as in fetch_result. */
 static int try_url(struct fetch *t, CURL *e, size_t i)
 {
@@ -357,6 +306,7 @@ static int try_url(struct fetch *t, CURL *e, size_t i)
 	t->why[0] = '\0';
 	if (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0)
 		return err_sys(&t->result.err, "writing %s", t->part);
+	set_peer(t, t->urls[i]);
 	curl_easy_setopt(e, CURLOPT_URL, t->urls[i]);
 
 	CURLcode rc = curl_easy_perform(e);
@@ -371,7 +321,9 @@ static int try_url(struct fetch *t, CURL *e, size_t i)
 
 	int code = t->result.code ? t->result.code : code_of(t, rc, response);
 
-	if (code != -ENOENT || i + 1 == t->n_urls)
+	if (code == -EPERM && t->leaf.reason[0])
+		(void)err_set(&t->result.err, code, "%s", t->leaf.reason);
+	else if (code != -ENOENT || i + 1 == t->n_urls)
 		(void)err_set(&t->result.err, code, "%s (%s)", words_of(code),
 		              t->why[0] ? t->why : curl_easy_strerror(rc));
 	return code;
@@ -439,9 +391,7 @@ static void release(struct fetch *t)
 	free(t->user);
 	free(t->dest);
 	free(t->part);
-	free(t->ca_pem);
-	free(t->ca_file);
-	free(t->expected_cn);
+	tls_judge_fini(&t->judge);
 	secret_fini(&t->password);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
@@ -469,16 +419,6 @@ struct fetcher *fetcher_new(struct loop *l)
 
 	f->loop = l;
 	return f;
-}
-
-static void copy_tls(struct fetch *t, const struct tls_client *c)
-{
-	t->has_tls = true;
-	t->trust = c->trust;
-	t->ca_pem = mem_str(c->ca_pem);
-	t->ca_file = mem_str(c->ca_file);
-	t->expected_cn = mem_str(c->expected_cn);
-	memcpy(t->pin, c->pin, sizeof(t->pin));
 }
 
 static int start_thread(struct fetch *t)
@@ -522,8 +462,9 @@ struct fetch *fetch_start(struct fetcher *f, const struct fetch_request *r,
 	t->wall_ms = loop_wall_ms(f->loop);
 	t->fd = -1;
 	t->socket = -1;
+	t->has_tls = r->tls;
 	if (r->tls)
-		copy_tls(t, r->tls);
+		tls_judge_init(&t->judge, r->tls);
 
 	int rc = start_thread(t);
 

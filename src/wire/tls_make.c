@@ -42,6 +42,7 @@ static bool extensions_add(X509 *cert, X509 *issuer, const struct tls_make *m)
 		return extension_add(cert, issuer, NID_basic_constraints, "critical,CA:TRUE") &&
 		       extension_add(cert, issuer, NID_key_usage, "critical,keyCertSign,cRLSign");
 	return extension_add(cert, issuer, NID_basic_constraints, "CA:FALSE") &&
+	       (!m->usage || extension_add(cert, issuer, NID_ext_key_usage, m->usage)) &&
 	       (!m->alternative_names ||
 	        extension_add(cert, issuer, NID_subject_alt_name, m->alternative_names));
 }
@@ -58,7 +59,7 @@ static bool certificate_fill(X509 *cert, EVP_PKEY *key, X509 *issuer, const stru
 	       ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(m->not_before_ms / 1000)) &&
 	       ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(m->not_after_ms / 1000)) &&
 	       name_add(name, "C", m->country) && name_add(name, "O", m->organization) &&
-	       name_add(name, "CN", m->cn) &&
+	       name_add(name, "CN", m->cn) && name_add(name, "CN", m->second_cn) &&
 	       X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1 &&
 	       X509_set_pubkey(cert, key) == 1 && extensions_add(cert, issuer, m);
 }

@@ -15,9 +15,11 @@ struct err;
 
 struct tls_make {
 	const char *cn;
+	const char *second_cn;               /* beside it, to see it refused; NULL: none */
 	const char *organization;            /* NULL: none */
 	const char *country;                 /* two letters; NULL: none */
 	const char *alternative_names;       /* "DNS:localhost,IP:127.0.0.1"; NULL: none */
+	const char *usage;                   /* extended: "serverAuth"; NULL: none */
 	bool is_ca;                          /* may sign others */
 	bool is_version_1;                   /* without any extension, as printers' leaves are */
 	int64_t not_before_ms, not_after_ms; /* wall time */

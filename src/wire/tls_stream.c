@@ -7,20 +7,15 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/when.h"
-#include "core/crypto.h"
 #include "core/loop.h"
 #include "wire/tcp_stream.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define HANDSHAKE_TIMEOUT_MS 10000
 
@@ -29,9 +24,7 @@ struct tls {
 	struct loop *loop;
 	struct stream *lower;
 	SSL *ssl;
-	enum tls_trust trust;
-	char *expected_cn; /* NULL: any */
-	uint8_t pin[32];
+	struct tls_judge judge; /* the client's */
 	int64_t timeout_ms;
 	struct timer limit, soon;
 	const uint8_t *in; /* what the lower stream brought, borrowed for its call */
@@ -45,7 +38,6 @@ struct tls {
 	struct tls_leaf leaf;
 	bool has_leaf;
 	BIO_METHOD *method;
-	char *ca_pem, *ca_file;
 };
 
 static const struct stream_ops tls_ops;
@@ -129,169 +121,15 @@ static const char *ssl_words(char *dst, size_t size)
 	return dst;
 }
 
-/* Trust. */
-
-static int64_t asn1_ms(const ASN1_TIME *at)
-{
-	struct tm tm = { 0 };
-
-	return ASN1_TIME_to_tm(at, &tm) ? (int64_t)timegm(&tm) * 1000 : 0;
-}
-
-static void leaf_read(struct tls_leaf *leaf, X509 *cert)
-{
-	unsigned n = 0;
-
-	memset(leaf, 0, sizeof(*leaf));
-	X509_digest(cert, EVP_sha256(), leaf->sha256, &n);
-	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, leaf->subject_cn,
-	                          sizeof(leaf->subject_cn));
-	X509_NAME_oneline(X509_get_issuer_name(cert), leaf->issuer, sizeof(leaf->issuer));
-	text_clean(leaf->subject_cn);
-	text_clean(leaf->issuer);
-	leaf->not_before_ms = asn1_ms(X509_get0_notBefore(cert));
-	leaf->not_after_ms = asn1_ms(X509_get0_notAfter(cert));
-}
-
-/* Byte by byte, so that no NUL, no encoding and no second CN can hide a difference. */
-static bool cn_is(X509 *cert, const char *expected)
-{
-	X509_NAME *name = X509_get_subject_name(cert);
-	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-
-	if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
-		return false;
-
-	const ASN1_STRING *cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-	size_t n = strlen(expected);
-
-	return (size_t)ASN1_STRING_length(cn) == n &&
-	       memcmp(ASN1_STRING_get0_data(cn), expected, n) == 0;
-}
-
-static int refuse(struct tls *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
-
-static int refuse(struct tls *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): clang-tidy 14 with several files */
-	(void)vsnprintf(t->leaf.reason, sizeof(t->leaf.reason), fmt, ap);
-	va_end(ap);
-	return 0;
-}
-
-static int refuse_chain(struct tls *t, int code)
-{
-	char now[WHEN_TEXT_SIZE], edge[WHEN_TEXT_SIZE];
-
-	when_iso(now, loop_wall_ms(t->loop));
-	if (code == X509_V_ERR_CERT_NOT_YET_VALID)
-		return refuse(t,
-		              "the certificate of %s is valid only from %s on, and this computer's "
-		              "clock says %s; set the clock",
-		              t->s.peer, when_iso(edge, t->leaf.not_before_ms), now);
-	if (code == X509_V_ERR_CERT_HAS_EXPIRED)
-		return refuse(
-			t,
-			"the certificate of %s (or of its CA) ran out, its own on %s, and this "
-			"computer's clock says %s; if the clock is right, pin the certificate",
-			t->s.peer, when_iso(edge, t->leaf.not_after_ms), now);
-	return refuse(t,
-	              "the certificate of %s (CN '%.40s') does not chain to the maker's CAs (%s); "
-	              "nothing was sent to it. If it is your printer, compare the fingerprint and "
-	              "pin it",
-	              t->s.peer, t->leaf.subject_cn, X509_verify_cert_error_string(code));
-}
-
-static void store_add_pem(X509_STORE *store, BIO *b)
-{
-	X509 *cert;
-
-	while (b && (cert = PEM_read_bio_X509(b, NULL, NULL, NULL)) != NULL) {
-		X509_STORE_add_cert(store, cert);
-		X509_free(cert);
-	}
-	BIO_free(b);
-	ERR_clear_error();
-}
-
-/* 1 or 0. The store lives for this call only: it would be most of a connection's memory. */
-static int judge_chain(struct tls *t, X509 *leaf, STACK_OF(X509) * untrusted)
-{
-	X509_STORE *store = X509_STORE_new();
-	X509_STORE_CTX *x = X509_STORE_CTX_new();
-	int code = X509_V_ERR_UNSPECIFIED;
-
-	if (t->ca_pem)
-		store_add_pem(store, BIO_new_mem_buf(t->ca_pem, -1));
-	if (t->ca_file)
-		store_add_pem(store, BIO_new_file(t->ca_file, "r"));
-	if (X509_STORE_CTX_init(x, store, leaf, untrusted) == 1) {
-		/* A stored intermediate is as good as its root; newer printers send the leaf alone. */
-		X509_STORE_CTX_set_flags(x, X509_V_FLAG_PARTIAL_CHAIN);
-		X509_STORE_CTX_set_purpose(x, X509_PURPOSE_SSL_SERVER);
-		X509_STORE_CTX_set_time(x, 0, (time_t)(loop_wall_ms(t->loop) / 1000));
-		code = X509_verify_cert(x) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(x);
-	}
-	X509_STORE_CTX_free(x);
-	X509_STORE_free(store);
-	ERR_clear_error();
-	return code == X509_V_OK ? 1 : refuse_chain(t, code);
-}
-
-static int judge_name(struct tls *t, X509 *cert)
-{
-	if (!t->expected_cn || cn_is(cert, t->expected_cn))
-		return 1;
-	return refuse(
-		t,
-		"%s is another printer: its certificate is made out to '%.40s', not to serial "
-		"'%.40s'; check address and serial (capital letters count)",
-		t->s.peer, t->leaf.subject_cn, t->expected_cn);
-}
-
-static int judge(struct tls *t, X509 *cert, STACK_OF(X509) * untrusted, bool is_resumed)
-{
-	leaf_read(&t->leaf, cert);
-	t->has_leaf = true;
-
-	int ok = 1;
-
-	switch (t->trust) {
-	case TLS_TRUST_CA:
-		/* A resumed session was judged when it was made; its name is compared again. */
-		ok = (is_resumed || judge_chain(t, cert, untrusted)) && judge_name(t, cert);
-		break;
-	case TLS_TRUST_PIN:
-		ok = crypto_equal(t->leaf.sha256, t->pin, sizeof(t->pin));
-		if (!ok)
-			refuse(t,
-			       "the certificate of %s (CN '%.40s') is not the one that was pinned; "
-			       "was "
-			       "the printer reset or replaced? Compare the fingerprint and pin it "
-			       "anew",
-			       t->s.peer, t->leaf.subject_cn);
-		break;
-	case TLS_TRUST_INSECURE:
-		break;
-	}
-	t->leaf.is_trusted = ok;
-	return ok;
-}
-
+/* OpenSSL asks; the judge answers. */
 static int on_verify(X509_STORE_CTX *x, void *arg)
 {
-	struct tls *t = arg;
-	X509 *cert = X509_STORE_CTX_get0_cert(x);
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tls *t = SSL_get_app_data(ssl);
 
-	if (!cert)
-		return 0;
-	if (judge(t, cert, X509_STORE_CTX_get0_untrusted(x), false))
-		return 1;
-	X509_STORE_CTX_set_error(x, X509_V_ERR_APPLICATION_VERIFICATION);
-	return 0;
+	(void)arg;
+	t->has_leaf = X509_STORE_CTX_get0_cert(x) != NULL;
+	return tls_judge_verify(&t->judge, x, t->s.peer, loop_wall_ms(t->loop), &t->leaf);
 }
 
 /* Life. */
@@ -300,9 +138,7 @@ static void tls_release(struct tls *t)
 {
 	SSL_free(t->ssl);
 	BIO_meth_free(t->method);
-	free(t->expected_cn);
-	free(t->ca_pem);
-	free(t->ca_file);
+	tls_judge_fini(&t->judge);
 	buf_fini(&t->held);
 	free(t);
 }
@@ -361,9 +197,13 @@ static void tls_handshake(struct tls *t)
 		return;
 	}
 	if (t->is_client && SSL_session_reused(t->ssl)) {
-		X509 *cert = SSL_get0_peer_certificate(t->ssl);
+		struct tls_evidence e = { .peer = t->s.peer,
+			                  .wall_ms = loop_wall_ms(t->loop),
+			                  .leaf = SSL_get0_peer_certificate(t->ssl),
+			                  .is_resumed = true };
 
-		if (!cert || !judge(t, cert, NULL, true)) {
+		t->has_leaf = e.leaf;
+		if (!e.leaf || !tls_judge_decide(&t->judge, &e, &t->leaf)) {
 			tls_fail(t, -EACCES);
 			return;
 		}
@@ -617,6 +457,7 @@ static struct tls *tls_new(struct loop *l, struct stream *lower, SSL_CTX *ctx)
 	timer_init(&t->limit, l, tls_on_limit, t);
 	timer_init(&t->soon, l, tls_on_soon, t);
 	t->ssl = SSL_new(ctx);
+	SSL_set_app_data(t->ssl, t);
 
 	BIO *b = bio_new(t);
 
@@ -648,18 +489,13 @@ struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struc
 	ctx_set_up(ctx, c->max_version);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
 
 	struct tls *t = tls_new(l, lower, ctx);
 
-	/* The SSL object took the context's settings over, and keeps a reference. */
-	SSL_CTX_set_cert_verify_callback(ctx, on_verify, t);
 	SSL_CTX_free(ctx);
 	t->is_client = true;
-	t->trust = c->trust;
-	t->ca_pem = mem_str(c->ca_pem);
-	t->ca_file = mem_str(c->ca_file);
-	t->expected_cn = mem_str(c->expected_cn);
-	memcpy(t->pin, c->pin, sizeof(t->pin));
+	tls_judge_init(&t->judge, c);
 	t->timeout_ms = c->timeout_ms > 0 ? c->timeout_ms : HANDSHAKE_TIMEOUT_MS;
 	SSL_set_connect_state(t->ssl);
 	if (sni)

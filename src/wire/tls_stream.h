@@ -2,9 +2,8 @@
 /*
  * tls_stream: TLS over any other stream, with the trust that printers need.
  *
- * The decision about the certificate falls inside the handshake: nothing of ours is sent to a peer
- * that is not trusted, and `opened` means trusted. Host names are not checked; a printer's leaf
- * has none (bambu.md 2.1: CN = serial, no SAN, X.509 v1).
+ * The decision about the certificate (wire/tls_judge) falls inside the handshake: nothing of ours is
+ * sent to a peer that is not trusted, and `opened` means trusted.
  *
  * A peer that never answers close_notify, or closes without one, is taken as closed in order:
  * printers do both.
@@ -15,12 +14,7 @@
 #pragma once
 
 #include "wire/stream.h"
-
-enum tls_trust {
-	TLS_TRUST_CA,       /* chains to `ca_pem`/`ca_file`; CN is `expected_cn` unless NULL */
-	TLS_TRUST_PIN,      /* SHA-256 of the leaf (DER) is `pin` */
-	TLS_TRUST_INSECURE, /* anything */
-};
+#include "wire/tls_judge.h"
 
 struct tls_client {
 	enum tls_trust trust;
@@ -41,17 +35,7 @@ struct stream *tls_stream_connect(struct loop *l, const char *host, uint16_t por
 /* The client's side over `lower`, which it takes: open already or yet to be. */
 struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struct tls_client *c);
 
-/* What certificate the other side showed, trusted or not; for messages, for pinning after a
- * confirmation, for finding a serial (bambu.md 6.3). */
-struct tls_leaf {
-	uint8_t sha256[32];
-	char subject_cn[128]; /* cleaned */
-	char issuer[256];
-	int64_t not_before_ms, not_after_ms; /* wall time */
-	bool is_trusted;
-	char reason[400]; /* why not; "" */
-};
-/* False before it came. Of a stream of this kind only; others give false. */
+/* What certificate the other side showed, trusted or not. False before it came. Of a stream of this kind only; others give false. */
 bool tls_stream_peer_leaf(const struct stream *s, struct tls_leaf *ret);
 
 /* This connection resumed an earlier session: what FTPS servers ask of data connections. */
