@@ -39,7 +39,7 @@ static void check_proxy(const char *text)
 	assert(base[0] == '/' && !strpbrk(base, "\r\n\"<>'&;, "));
 	(void)proxy_address_in(text, "10.0.0.0/8");
 	(void)proxy_address_in("10.1.2.3", text);
-	(void)proxy_host_is_local(text);
+	(void)proxy_host_is_local(text, 8484, 80);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

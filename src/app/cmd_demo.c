@@ -243,6 +243,9 @@ int cmd_demo(int argc, char **argv)
 		config_fini(&config);
 		return config_print_errors(&errors);
 	}
+	/* It asks nobody for a password: it is for this machine. */
+	if (config.web.listen[0] == '\0')
+		TEXT_SET(config.web.listen, "127.0.0.1");
 	if (o.port >= 0)
 		config.web.port = (uint16_t)o.port;
 

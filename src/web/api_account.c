@@ -78,15 +78,10 @@ void api_login(struct call *c)
 	auth_login(c->web->auth, &t, signed_in, c);
 }
 
+/* This machine is not enough: a proxy on it may stand for the whole world and not tell. */
 static bool may_set_up(const struct call *c)
 {
-	char token[128];
-
-	if (auth_is_setup_token(c->web->auth, call_text(c, "token", "")))
-		return true;
-	return http_cookie_get(http_header(c->head, "Cookie"), AUTH_SETUP_COOKIE, token,
-	                       sizeof(token)) &&
-	       auth_is_setup_token(c->web->auth, token);
+	return auth_is_setup_token(c->web->auth, call_text(c, "token", "")) || web_has_link(c);
 }
 
 void api_setup(struct call *c)
@@ -98,11 +93,11 @@ void api_setup(struct call *c)
 		call_refuse(c, 410, "The administrator is set already: sign in.");
 		return;
 	}
-	if (!c->is_local && !may_set_up(c)) {
-		call_refuse(
-			c, 403,
-			"The set-up link is wrong or older than 15 minutes: restart Bedside for "
-			"a new one, or open it on the machine it runs on.");
+	if (!may_set_up(c)) {
+		call_refuse(c, 403,
+		            "This takes the set-up link that Bedside printed when it started, no "
+		            "older than 15 minutes: restart it for a new one, or run 'bedside "
+		            "user add' on its machine.");
 		return;
 	}
 	if (user_name_check(t.name, &err) < 0) {

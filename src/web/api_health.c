@@ -58,10 +58,11 @@ void api_start(struct call *c)
 	bool is_demo = c->web->env.is_demo;
 
 	call_json(c, 200,
-	          json_pack("{s:b, s:b, s:b, s:s}", "needs_setup",
+	          json_pack("{s:b, s:b, s:b, s:b, s:s}", "needs_setup",
 	                    (int)(auth_needs_setup(c->web->auth) && c->who.role == ROLE_OPEN),
-	                    "is_demo", (int)is_demo, "is_signed_in", (int)(c->who.role > ROLE_OPEN),
-	                    "version", BEDSIDE_VERSION));
+	                    "has_link", (int)web_has_link(c), "is_demo", (int)is_demo,
+	                    "is_signed_in", (int)(c->who.role > ROLE_OPEN), "version",
+	                    BEDSIDE_VERSION));
 }
 
 void api_openapi(struct call *c)

@@ -137,6 +137,7 @@ static void start_with(struct rig *r, struct loop *l, struct web_env *env)
 	env->pool = r->pool;
 	env->data_dir = r->dir;
 	env->listen = "127.0.0.1";
+	env->port = loop_is_simulated(l) ? 8484 : 0;
 	env->floor_bytes = 500000000;
 	env->printers = (struct printers *)(void *)r;
 	env->cameras = (struct cameras *)(void *)r;
@@ -350,7 +351,7 @@ static int ask(struct rig *r, const char *line, const char *body, struct http_an
 
 	buf_init(&b, 0);
 	buf_printf(&b,
-	           "%s HTTP/1.1\r\nHost: localhost\r\nCookie: %s\r\nX-Bedside-Csrf: %s\r\n"
+	           "%s HTTP/1.1\r\nHost: localhost:8484\r\nCookie: %s\r\nX-Bedside-Csrf: %s\r\n"
 	           "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 	           line, r->cookie, r->csrf, strlen(body), body);
 
@@ -433,8 +434,12 @@ static void set_up(struct rig *r)
 {
 	struct http_answer a;
 
-	CHECK_INT(ask(r, "POST /api/v1/setup", "{\"name\":\"root\",\"password\":\"12345678\"}", &a),
-	          200);
+	char body[200];
+
+	snprintf(body, sizeof(body),
+	         "{\"token\":\"%s\",\"name\":\"root\",\"password\":\"12345678\"}",
+	         strstr(web_setup_link(r->web), "?token=") + 7);
+	CHECK_INT(ask(r, "POST /api/v1/setup", body, &a), 200);
 	take_login(r, a.head, a.body);
 	http_answer_fini(&a);
 }
@@ -612,11 +617,16 @@ static int dial(const struct rig *r)
 	return fd;
 }
 
+/* `text` is a head without its Host line, which goes behind the first. */
 static int say(const struct rig *r, const char *text)
 {
 	int fd = dial(r);
+	const char *rest = strstr(text, "\r\n") + 2;
+	auto_buf struct buf b;
 
-	CHECK(send(fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+	buf_init(&b, 0);
+	buf_printf(&b, "%.*sHost: localhost:%u\r\n%s", (int)(rest - text), text, r->port, rest);
+	CHECK(send(fd, buf_peek(&b), b.size, MSG_NOSIGNAL) == (ssize_t)b.size);
 	return fd;
 }
 
@@ -637,7 +647,7 @@ static bool hear(struct rig *r, int fd, const char *what)
 
 static void talk_stream(struct rig *r)
 {
-	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\n\r\n");
 
 	CHECK(hear(r, fd, "multipart/x-mixed-replace; boundary=bedside\r\n"));
 	for (int i = 0; i < 5; i++) {
@@ -651,7 +661,7 @@ static void talk_stream(struct rig *r)
 		buf_consume(&r->heard, (size_t)(end - buf_peek(&r->heard)) + 16);
 	}
 	(void)close(fd);
-	fd = say(r, "GET /api/v1/cameras/a1/snapshot HTTP/1.0\r\nHost: localhost\r\n\r\n");
+	fd = say(r, "GET /api/v1/cameras/a1/snapshot HTTP/1.1\r\n\r\n");
 	buf_clear(&r->heard);
 	CHECK(hear(r, fd, "X-Age-Ms: "));
 	CHECK(hear(r, fd, "JPEGxxx"));
@@ -676,7 +686,7 @@ static void lose_camera(void *arg)
 
 static void talk_no_signal(struct rig *r)
 {
-	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\n\r\n");
 
 	CHECK(hear(r, fd, "JPEGxxx"));
 	loop_post(r->loop, lose_camera, r);
@@ -698,7 +708,7 @@ static void talk_websocket(struct rig *r)
 {
 	/* Masked with zeros: {"type":"resync"} */
 	static const uint8_t resync[] = "\x81\x91\0\0\0\0{\"type\":\"resync\"}";
-	int fd = say(r, "GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+	int fd = say(r, "GET /api/v1/live HTTP/1.1\r\nConnection: Upgrade\r\n"
 	                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 	                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
 
@@ -734,11 +744,10 @@ static void talk_stalled(struct rig *r)
 
 	/* They ask and never read. */
 	for (int i = 0; i < N; i++)
-		fds[i] =
-			say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+		fds[i] = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\n\r\n");
 
 	/* One that reads is served all the same. */
-	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	int fd = say(r, "GET /api/v1/cameras/a1/stream HTTP/1.1\r\n\r\n");
 
 	for (int i = 0; i < 40; i++) {
 		CHECK(hear(r, fd, "xxx\r\n--bedside\r\n"));
@@ -780,9 +789,9 @@ static void talk_tls(struct rig *r)
 	text_hex(hex, digest, sizeof(digest));
 	CHECK_STR(hex, web_fingerprint(r->web));
 	snprintf(path, sizeof(path),
-	         "GET /api/v1/films/%s/video HTTP/1.1\r\nHost: localhost\r\n"
+	         "GET /api/v1/films/%s/video HTTP/1.1\r\nHost: localhost:%u\r\n"
 	         "Range: bytes=100000-100999\r\nConnection: close\r\n\r\n",
-	         r->film);
+	         r->film, r->port);
 	CHECK(SSL_write(ssl, path, (int)strlen(path)) > 0);
 	while ((n = SSL_read(ssl, answer + got, (int)(sizeof(answer) - got))) > 0)
 		got += (size_t)n;

@@ -36,7 +36,7 @@ struct call {
 	const struct route *route;
 	struct who who;
 	char address[46];    /* whose request it is, proxies looked through */
-	bool is_local;       /* asked on this very machine */
+	bool is_local;       /* asked on this very machine, as far as can be told */
 	bool is_secure;      /* TLS up to us or to the trusted proxy */
 	char base_path[128]; /* begins and ends with '/' */
 	const char *path;    /* below the base path, begins with '/' */

@@ -3,9 +3,11 @@
 #include "web/proxy.h"
 
 #include "base/text.h"
+#include "wire/http_parse.h"
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 /* Both families as 16 bytes, so that one comparison does. False: no address. */
 static bool to_bytes(uint8_t dst[16], const char *address, bool *ret_is_v4)
@@ -147,15 +149,38 @@ bool proxy_base_path(char *dst, size_t size, const char *path)
 	return is_good;
 }
 
-bool proxy_host_is_local(const char *host)
+bool proxy_host_is_local(const char *host, uint16_t port, uint16_t usual)
 {
 	char name[256];
+	uint64_t given = usual;
+	size_t n = host ? strcspn(host, ":") : 0;
 
-	if (!host)
+	if (host && text_starts(host, "[::1]"))
+		n = 5;
+	if (n == 0 || !text_copy_n(name, sizeof(name), host, n))
 		return false;
-	if (text_starts(host, "[::1]") && (host[5] == '\0' || host[5] == ':'))
-		return true;
-	if (!text_copy_n(name, sizeof(name), host, strcspn(host, ":")))
+	if (host[n] != '\0' && (host[n] != ':' || !text_to_u64(host + n + 1, 10, &given)))
 		return false;
-	return text_equal_nocase(name, "localhost") || proxy_address_in(name, "127.0.0.0/8");
+	return given == port &&
+	       (text_equal_nocase(name, "localhost") || text_equal(name, "[::1]") ||
+	        proxy_address_in(name, "127.0.0.0/8"));
+}
+
+bool proxy_is_marked(const struct http_head *h)
+{
+	static const char *const marks[] = { "Forwarded",        "Via",
+		                             "X-Real-IP",        "X-Client-IP",
+		                             "X-Original-Host",  "X-Script-Name",
+		                             "X-Ingress-Path",   "True-Client-IP",
+		                             "CF-Connecting-IP", "X-Cluster-Client-IP" };
+
+	for (size_t i = 0; i < h->n_headers; i++) {
+		if (strncasecmp(h->headers[i].name, "X-Forwarded", 11) == 0)
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
+		if (http_header(h, marks[i]))
+			return true;
+	}
+	return h->minor == 0;
 }

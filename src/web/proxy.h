@@ -25,6 +25,12 @@ bool proxy_forwarded_for(char *dst, size_t size, const char *list, const char *c
 /* "/x", "x/", "/x/y" become "/x/", "/x/y/". False for what is no path: then "/". */
 bool proxy_base_path(char *dst, size_t size, const char *path);
 
-/* The host of a Host header means this machine: localhost, 127.x, [::1]. A page of a stranger's
- * name that resolves to us does not. */
-bool proxy_host_is_local(const char *host);
+/* A Host header means this machine and this port: localhost, 127.x, [::1], then ":port". A page of
+ * a stranger's name that resolves to us does not. `usual` is the port that may be left out (80 or
+ * 443). */
+bool proxy_host_is_local(const char *host, uint16_t port, uint16_t usual);
+
+/* The head bears a mark that proxies leave: a forwarding header, or HTTP/1.0, which no browser has
+ * spoken for long and nginx speaks unless told otherwise. No mark proves nothing. */
+struct http_head;
+bool proxy_is_marked(const struct http_head *h);

@@ -234,7 +234,7 @@ static const struct route routes[] = {
 static const struct shape shapes[] = {
 	{ "any", "" },
 	{ "health", "status:string reasons:[string]!" },
-	{ "start", "needs_setup:boolean is_demo:boolean is_signed_in:boolean version:string" },
+	{ "start", "needs_setup:boolean has_link:boolean is_demo:boolean is_signed_in:boolean version:string" },
 	{ "user", "id:string name:string role:string is_root:boolean created_at:time? expires_at:time? last_seen_at:time?" },
 	{ "signed_in", "user:user csrf:string" },
 	{ "me", "user:user csrf:string is_demo:boolean version:string" },

@@ -40,9 +40,9 @@ static const char security_headers[] =
 static const char closed_page[] =
 	"<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">"
 	"<meta name=\"viewport\" content=\"width=device-width\"><title>Bedside</title>"
-	"<h1>Not set up yet</h1><p>Nobody has chosen the administrator's password. Open Bedside on "
-	"the machine it runs on, or use the set-up link it printed when it started (good for 15 "
-	"minutes; a restart prints a new one).</p></html>";
+	"<h1>Not set up yet</h1><p>Nobody has chosen the administrator's password. Use the set-up "
+	"link that Bedside printed when it started (good for 15 minutes; a restart prints a new "
+	"one), or run <code>bedside user add</code> on its machine.</p></html>";
 
 void web_audit(const struct call *c, const char *action, const char *subject, const char *fmt, ...)
 {
@@ -86,10 +86,17 @@ static const char *forwarded_prefix(const struct http_head *h)
 	return NULL;
 }
 
-static bool is_forwarded(const struct http_head *h)
+/* Somebody at this very machine, as far as can be told: a proxy here that leaves no mark looks the
+ * same. So this opens nothing by itself: the first password takes the set-up link in any case, and
+ * only the demo, which has nothing to lose, lets people in by it. */
+static bool is_local(const struct call *c, const char *peer)
 {
-	return http_header(h, "X-Forwarded-For") || http_header(h, "Forwarded") ||
-	       http_header(h, "X-Real-IP") || http_header(h, "Via");
+	const struct web *w = c->web;
+	uint16_t port = w->server ? web_port(w) : w->env.port;
+
+	return proxy_is_loopback(peer) && !is_proxy(w, peer) && !proxy_is_marked(c->head) &&
+	       proxy_host_is_local(http_header(c->head, "Host"), port,
+	                           http_request_is_tls(c->request) ? 443 : 80);
 }
 
 static void find_origin(struct call *c)
@@ -111,9 +118,7 @@ static void find_origin(struct call *c)
 			c->is_secure = true;
 		prefix = forwarded_prefix(c->head);
 	}
-	/* A proxy on this machine that nobody told us of must not make the whole world local. */
-	c->is_local = proxy_is_loopback(peer) && !is_forwarded(c->head) &&
-	              proxy_host_is_local(http_header(c->head, "Host"));
+	c->is_local = is_local(c, peer);
 	if (!prefix || !proxy_base_path(c->base_path, sizeof(c->base_path), prefix))
 		TEXT_SET(c->base_path, w->env.base_path);
 
@@ -169,6 +174,15 @@ static void find_who(struct call *c)
 	}
 }
 
+bool web_has_link(const struct call *c)
+{
+	char token[128];
+
+	return http_cookie_get(http_header(c->head, "Cookie"), AUTH_SETUP_COOKIE, token,
+	                       sizeof(token)) &&
+	       auth_is_setup_token(c->web->auth, token);
+}
+
 static bool has_setup_token(struct call *c)
 {
 	char token[128];
@@ -176,13 +190,13 @@ static bool has_setup_token(struct call *c)
 	if (call_query(c, "token", token, sizeof(token)) &&
 	    auth_is_setup_token(c->web->auth, token)) {
 		snprintf(c->set_cookie, sizeof(c->set_cookie),
-		         AUTH_SETUP_COOKIE "=%s; Path=%s; HttpOnly; SameSite=Strict; Max-Age=%lld",
-		         token, c->base_path, (long long)(WEB_SETUP_MS / 1000));
+		         AUTH_SETUP_COOKIE
+		         "=%s; Path=%s; HttpOnly; SameSite=Strict%s; Max-Age=%lld",
+		         token, c->base_path, c->is_secure ? "; Secure" : "",
+		         (long long)(WEB_SETUP_MS / 1000));
 		return true;
 	}
-	return http_cookie_get(http_header(c->head, "Cookie"), AUTH_SETUP_COOKIE, token,
-	                       sizeof(token)) &&
-	       auth_is_setup_token(c->web->auth, token);
+	return web_has_link(c);
 }
 
 /* ---- gates: each answers and returns false when the call ends here ---- */
@@ -202,9 +216,7 @@ static bool pass_setup(struct call *c)
 		call_bytes(c, &reply,
 		           http_bytes_wrap(closed_page, sizeof(closed_page) - 1, NULL, NULL));
 	} else {
-		call_refuse(c, 403,
-		            "Bedside is not set up yet: open it on the machine it runs on, or use "
-		            "the set-up link it printed.");
+		call_refuse(c, 403, "Bedside is not set up yet: use the set-up link it printed.");
 	}
 	return false;
 }

@@ -72,7 +72,7 @@ struct web_env {
 	const char *base_path;         /* "/" or "/bedside/"; NULL: "/" */
 	size_t n_proxies;
 	const char *proxies[WEB_MAX_PROXIES]; /* addresses or networks ("10.0.0.0/8") */
-	bool is_demo;                         /* localhost is administrator without a password */
+	bool is_demo;                         /* this machine is administrator without a password */
 	uint64_t floor_bytes, budget_bytes;   /* for /storage; 0 unknown */
 	struct web_hooks hooks;
 };

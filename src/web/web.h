@@ -42,5 +42,8 @@ void web_let_go(struct web *w);
 void web_audit(const struct call *c, const char *action, const char *subject, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
+/* The asker's browser came by the set-up link, and it is still good. */
+bool web_has_link(const struct call *c);
+
 /* The page's address as the asker sees it, with a '/' at its end. */
 bool web_is_same_origin(const struct call *c);

@@ -65,6 +65,7 @@ static void start_env(struct rig *r, struct web_env *env)
 	env->store = r->store;
 	env->pool = r->pool;
 	env->data_dir = r->dir;
+	env->port = 8484;
 	/* Never looked into: the fakes know their own. */
 	env->printers = (struct printers *)(void *)r;
 	env->cameras = (struct cameras *)(void *)r;
@@ -165,11 +166,21 @@ static void take_login(struct rig *r)
 	CHECK(strlen(r->csrf) == USER_CSRF_SIZE - 1);
 }
 
+static void set_up_body(struct rig *r, char *dst, size_t size)
+{
+	const char *token = strstr(web_setup_link(r->web), "?token=");
+
+	CHECK(token);
+	snprintf(dst, size, "{\"token\":\"%s\",\"name\":\"root\",\"password\":\"" PASSWORD "\"}",
+	         token + 7);
+}
+
 static void set_up(struct rig *r)
 {
-	CHECK_INT(ask(r, "POST /api/v1/setup",
-	              (struct how){ .body = "{\"name\":\"root\",\"password\":\"" PASSWORD "\"}" }),
-	          200);
+	char body[300];
+
+	set_up_body(r, body, sizeof(body));
+	CHECK_INT(ask(r, "POST /api/v1/setup", (struct how){ .body = body }), 200);
 	take_login(r);
 }
 
@@ -210,6 +221,16 @@ TEST(web_is_closed_to_strangers_until_a_password_is_set)
 	CHECK_INT(ASK("GET /", .headers = "X-Forwarded-For: 8.8.8.8\r\n"), 403);
 	/* Nor is a page whose name was made to point here. */
 	CHECK_INT(ASK("GET /", .headers = "Host: evil.example\r\n"), 403);
+	CHECK_INT(ASK("GET /", .headers = "Host: localhost:80\r\n"), 403);
+	CHECK_INT(ASK("GET /", .headers = "Host: localhost\r\n"), 403);
+	CHECK_INT(ASK("GET /", .headers = "Host: 127.0.0.1:8484\r\n"), 200);
+	CHECK_INT(ASK("GET /", .headers = "Host: [::1]:8484\r\n"), 200);
+	/* A proxy that leaves no mark looks like this machine: without the link it gets no further. */
+	CHECK_INT(ASK("GET /api/v1/start", ), 200);
+	CHECK(says(&r, "\"has_link\":false"));
+	CHECK_INT(ASK("POST /api/v1/setup", .body = "{\"name\":\"me\",\"password\":\"12345678\"}"),
+	          403);
+	CHECK(says(&r, "set-up link"));
 
 	TEXT_SET(link, web_setup_link(r.web));
 
@@ -225,6 +246,7 @@ TEST(web_is_closed_to_strangers_until_a_password_is_set)
 	text_copy_n(setup, sizeof(setup), at, strcspn(at, ";"));
 	CHECK_INT(ASK("GET /api/v1/start", .address = "192.168.1.9", .cookie = setup), 200);
 	CHECK(says(&r, "\"needs_setup\":true"));
+	CHECK(says(&r, "\"has_link\":true"));
 	CHECK_INT(ASK("POST /api/v1/setup", .address = "192.168.1.9",
 	              .body = "{\"name\":\"me\",\"password\":\"12345678\"}"),
 	          403);
@@ -261,8 +283,7 @@ TEST(web_forgets_the_setup_link_after_fifteen_minutes)
 	CHECK_INT(ASK("POST /api/v1/setup", .address = "192.168.1.9", .body = body), 403);
 	CHECK(says(&r, "15 minutes"));
 	CHECK(!strstr(web_setup_link(r.web), "token"));
-	/* On the machine itself it always works. */
-	CHECK_INT(ASK("POST /api/v1/setup", .body = body), 200);
+	CHECK_INT(ASK("POST /api/v1/setup", .body = body), 403);
 	stop(&r);
 }
 
@@ -283,6 +304,31 @@ TEST(web_demo_needs_no_password_on_this_machine_only)
 	              .body = "{\"order\":\"start\"}"),
 	          200);
 	CHECK_INT(ASK("GET /api/v1/me", .address = "192.168.1.9"), 403);
+	CHECK_INT(ASK("GET /api/v1/me", .headers = "X-Forwarded-Server: x\r\n"), 403);
+	CHECK_INT(ASK("GET /api/v1/me", .headers = "X-Client-IP: 8.8.8.8\r\n"), 403);
+	CHECK_INT(ASK("GET /api/v1/me", .headers = "Host: localhost\r\n"), 403);
+	stop(&r);
+}
+
+TEST(web_trusts_no_named_proxy_to_be_this_machine)
+{
+	struct rig r;
+	struct web_env env = { .is_demo = true, .n_proxies = 1, .proxies = { "127.0.0.1" } };
+	char line[400];
+
+	start_env(&r, &env);
+	CHECK_INT(ASK("GET /api/v1/me", ), 403);
+	stop(&r);
+
+	env = (struct web_env){ .n_proxies = 1, .proxies = { "127.0.0.1" } };
+	start_env(&r, &env);
+	CHECK_INT(ASK("GET /", ), 403);
+	/* The set-up cookie does not travel in the clear where the page does not. */
+	snprintf(line, sizeof(line), "GET /%s", strstr(web_setup_link(r.web), "?token="));
+	CHECK_INT(ask(&r, line, (struct how){ .headers = "X-Forwarded-Proto: https\r\n" }), 200);
+	CHECK(strstr(r.answer.head, "SameSite=Strict; Secure; Max-Age="));
+	CHECK_INT(ask(&r, line, (struct how){ 0 }), 200);
+	CHECK(!strstr(r.answer.head, "Secure"));
 	stop(&r);
 }
 
@@ -835,6 +881,26 @@ TEST(proxy_believes_the_last_address_that_no_trusted_proxy_has)
 	CHECK(!proxy_forwarded_for(a, sizeof(a), "1.2.3.4, nonsense", trusted, 1));
 	CHECK(!proxy_forwarded_for(a, sizeof(a), "10.0.0.1", trusted, 1));
 	CHECK(!proxy_forwarded_for(a, sizeof(a), "", trusted, 1));
+}
+
+TEST(proxy_knows_the_hosts_of_this_machine)
+{
+	CHECK(proxy_host_is_local("localhost:8484", 8484, 80));
+	CHECK(proxy_host_is_local("LocalHost:8484", 8484, 80));
+	CHECK(proxy_host_is_local("127.0.0.1:8484", 8484, 80));
+	CHECK(proxy_host_is_local("[::1]:8484", 8484, 80));
+	CHECK(proxy_host_is_local("[::1]", 80, 80));
+	CHECK(proxy_host_is_local("localhost", 443, 443));
+	CHECK(!proxy_host_is_local(NULL, 8484, 80));
+	CHECK(!proxy_host_is_local("", 8484, 80));
+	CHECK(!proxy_host_is_local("localhost", 8484, 80));
+	CHECK(!proxy_host_is_local("localhost:8485", 8484, 80));
+	CHECK(!proxy_host_is_local("localhost:", 8484, 80));
+	CHECK(!proxy_host_is_local("localhost:8484x", 8484, 80));
+	CHECK(!proxy_host_is_local("[::1]x:8484", 8484, 80));
+	CHECK(!proxy_host_is_local("[::2]:8484", 8484, 80));
+	CHECK(!proxy_host_is_local("localhost.evil.example:8484", 8484, 80));
+	CHECK(!proxy_host_is_local("192.168.1.9:8484", 8484, 80));
 }
 
 TEST(proxy_makes_base_paths_that_need_no_quoting)

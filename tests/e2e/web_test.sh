@@ -60,9 +60,13 @@ check "health" "$(curl -s "$at/healthz")" '{"status":"ok"}'
 check "ready" "$(status "$at/readyz")" 200
 check "a proxy nobody told us of" "$(status -H 'X-Forwarded-For: 8.8.8.8' "$at/")" 403
 check "a stranger's name" "$(status -H 'Host: evil.example' "$at/api/v1/start")" 403
-check "short password" "$(status -d '{"name":"root","password":"short"}' -H 'Content-Type: application/json' "$at/api/v1/setup")" 422
-csrf=$(curl -s -c "$dir/jar" -H 'Content-Type: application/json' -d '{"name":"root","password":"correct horse"}' \
-  "$at/api/v1/setup" | code_of '["csrf"]')
+check "another port's name" "$(status -H 'Host: localhost' "$at/api/v1/start")" 403
+token=${link##*token=}
+check "this machine without the link" \
+  "$(status -d '{"name":"root","password":"correct horse"}' -H 'Content-Type: application/json' "$at/api/v1/setup")" 403
+check "short password" "$(status -d '{"token":"'"$token"'","name":"root","password":"short"}' -H 'Content-Type: application/json' "$at/api/v1/setup")" 422
+csrf=$(curl -s -c "$dir/jar" -H 'Content-Type: application/json' \
+  -d '{"token":"'"$token"'","name":"root","password":"correct horse"}' "$at/api/v1/setup" | code_of '["csrf"]')
 check "set up only once" "$(status -d '{"name":"two","password":"correct horse"}' -H 'Content-Type: application/json' "$at/api/v1/setup")" 410
 check "signed in" "$(curl -s -b "$dir/jar" "$at/api/v1/me" | code_of '["user"]["name"]')" root
 check "not signed in" "$(status "$at/api/v1/printers")" 401

@@ -260,7 +260,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   const plain = (u) => ({ ...u, csrf: undefined });
 
   const routes = [
-    ['GET', 'start', null, ({ user }) => ({ needs_setup: needsSetup, is_demo: isDemo, is_signed_in: !!user, version: '0.1.0-mock' })],
+    ['GET', 'start', null, ({ user }) => ({ needs_setup: needsSetup, has_link: false, is_demo: isDemo, is_signed_in: !!user, version: '0.1.0-mock' })],
     ['POST', 'setup', null, ({ body, response }) => {
       if (!needsSetup) throw new Refusal(410, 'gone', 'An administrator exists already. Sign in.');
       if (body.token !== 'good-token') throw new Refusal(403, 'forbidden', 'This set-up link has expired. Start Bedside again to get a new one.');

@@ -110,7 +110,8 @@ export const words = {
     short: 'Use at least 8 characters.',
     go: 'Create and sign in',
     noToken:
-      'No set-up link was used. That works only on the machine Bedside runs on; elsewhere, open the link that Bedside printed when it started. It is good for 15 minutes.',
+      'This takes the set-up link that Bedside printed when it started (in a terminal, or in its journal). It is good for 15 minutes; a restart prints a new one.',
+    link: 'Set-up link',
   },
 
   signIn: {

@@ -22,12 +22,22 @@ test.describe('first start', () => {
     await expect(page).toHaveURL(/#\/printers$/);
   });
 
+  test('who came without the link is asked for it', async ({ page, mock }) => {
+    await page.goto(mock.url);
+    await page.getByLabel('Set-up link').fill(`${mock.url}?token=good-token`);
+    await page.getByLabel('Password', { exact: true }).fill('long enough');
+    await page.getByLabel('Password once more').fill('long enough');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await expect(page.getByRole('heading', { name: 'Printers', exact: true })).toBeVisible();
+  });
+
   test('an old link is refused with what to do', async ({ page, mock }) => {
     await page.goto(`${mock.url}#/setup?token=old`);
     await page.getByLabel('Password', { exact: true }).fill('long enough');
     await page.getByLabel('Password once more').fill('long enough');
     await page.getByRole('button', { name: 'Create' }).click();
     await expect(page.getByRole('alert')).toContainText('Start Bedside again');
+    await expect(page.getByLabel('Set-up link')).toBeVisible();
   });
 });
 

@@ -8,6 +8,7 @@ export type Phase = 'starting' | 'unreachable' | 'setup' | 'signin' | 'in';
 
 interface Start {
   needs_setup: boolean;
+  has_link: boolean;
   is_demo: boolean;
   is_signed_in: boolean;
   version: string;
@@ -24,6 +25,7 @@ class Account {
   phase = $state<Phase>('starting');
   user = $state<User | null>(null);
   isDemo = $state(false);
+  hasLink = $state(false);
   version = $state('');
 
   constructor() {
@@ -39,6 +41,7 @@ class Account {
     try {
       const s = await get<Start>('start');
       this.isDemo = s.is_demo;
+      this.hasLink = s.has_link;
       this.version = s.version;
       if (s.is_signed_in) await this.load();
       else this.phase = s.needs_setup ? 'setup' : 'signin';
