@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libavutil/frame.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 #define SAY_EVERY_MS 500
 #define POSTER_WIDTH 640
 #define FRAMES_UNKNOWN 4096 /* the head's room when nobody knows how long the print is */
+#define MAX_EXPECTED 10000000
 
 enum encode_state {
 	ENCODE_READING,
@@ -53,6 +55,7 @@ struct encode {
 	struct encoder_sink sink;
 
 	uint32_t n_total;            /* frames in the journal when we began, 0 unknown */
+	uint32_t n_expected;         /* the newest guess */
 	uint32_t taken_up;           /* the last entry of the whole pieces */
 	uint32_t n_seen, n_skipped;  /* of this camera */
 	struct journal_entry newest; /* the last one taken; number 0: none */
@@ -86,15 +89,15 @@ static uint32_t n_frames(const struct encode *e)
 
 static void say_progress(struct encode *e, bool is_due)
 {
-	uint32_t of = MAX(e->n_total, e->order->n_expected);
+	uint32_t of = MAX(e->n_total, e->n_expected);
 	int64_t now = now_ms();
 
 	if (!is_due && now - e->said_ms < SAY_EVERY_MS)
 		return;
 	e->said_ms = now;
-	say(json_pack("{s:s,s:I,s:I,s:I,s:o}", "type", "progress", "frames",
+	say(json_pack("{s:s,s:I,s:I,s:I,s:I,s:o}", "type", "progress", "frames",
 	              (json_int_t)n_frames(e), "skipped", (json_int_t)e->n_skipped, "seen",
-	              (json_int_t)e->n_seen, "percent",
+	              (json_int_t)e->n_seen, "bytes", (json_int_t)e->track.end, "percent",
 	              of ? json_integer(MIN(100, (json_int_t)e->n_seen * 100 / of)) : json_null()));
 }
 
@@ -185,7 +188,7 @@ static int start_encoder(struct encode *e, unsigned width, unsigned height, stru
 		return is_same ? 0 : err_set(err, -ESTALE, "the encoder has changed");
 	}
 
-	uint32_t n = MAX(e->n_total, o->n_expected);
+	uint32_t n = MAX(e->n_total, e->n_expected);
 
 	return track_begin(&e->track, width, height, &avcc,
 	                   mp4_head_guess(n ? (uint64_t)n + n / 4 : FRAMES_UNKNOWN), err);
@@ -241,12 +244,25 @@ static int take(struct encode *e, const struct journal_entry *j, struct err *err
 
 /* ---- standard input ---- */
 
+/* What is left out or taken from here on follows the newest guess. */
+static void expect(struct encode *e, uint32_t n_expected)
+{
+	e->n_expected = n_expected;
+	film_pick_plan_rest(&e->pick, &e->order->plan, n_expected, e->n_seen, n_frames(e));
+}
+
 static void obey(struct encode *e)
 {
+	static const char word[] = "expect ";
+	uint64_t n;
+
 	e->input[e->n_input] = 0;
 	e->n_input = 0;
 	if (strcmp(e->input, "finish") == 0)
 		e->was_finished = true;
+	else if (strncmp(e->input, word, strlen(word)) == 0 &&
+	         text_to_u64(e->input + strlen(word), 10, &n) && n <= MAX_EXPECTED)
+		expect(e, (uint32_t)n);
 }
 
 /* Waits for a word when `wait_ms` is not 0; -1: as long as it takes. */
@@ -428,9 +444,31 @@ static void describe(char *dst, size_t size, const struct encode *e)
 {
 	const struct film_plan *p = &e->order->plan;
 
-	(void)snprintf(dst, size, "1 crf=%d preset=%s size=%ux%u group=%u fps=%.3f pick=%u/%u",
-	               p->crf, p->preset, p->width, p->height, e->order->group, e->pick.fps,
-	               e->pick.take, e->pick.of);
+	(void)snprintf(dst, size,
+	               "2 crf=%d preset=%s size=%ux%u group=%u duration=%.3f hold=%.3f fps=%.3f",
+	               p->crf, p->preset, p->width, p->height, e->order->group, p->duration_s,
+	               p->duration_s > 0 ? p->hold_s : 0, e->pick.fps);
+}
+
+/* The rate that a film of a wanted duration was begun with, by an older guess: the encoder goes on
+ * only with the same. */
+static void adopt_rate(struct encode *e, const char *dir)
+{
+	static const char word[] = " fps=";
+	char had[256], mine[256];
+	double fps;
+
+	e->pick.fps = round(e->pick.fps * 1000) / 1000;
+	if (e->order->plan.duration_s <= 0 ||
+	    !track_read_settings(dir, e->order->name, had, sizeof(had)))
+		return;
+	describe(mine, sizeof(mine), e);
+
+	size_t n = (size_t)(strstr(mine, word) - mine) + strlen(word);
+
+	if (strncmp(had, mine, n) == 0 && text_to_double(had + n, &fps) && fps >= PICK_MIN_FPS &&
+	    fps <= PICK_MAX_FPS)
+		e->pick.fps = fps;
 }
 
 /* Goes through the manifest once: how many frames are there, and the last one of whole pieces. */
@@ -464,13 +502,13 @@ static int prepare(struct encode *e, struct err *err)
 	if (rc < 0)
 		return rc;
 
-	uint32_t n = o->follows ? o->n_expected : e->n_total;
-
+	e->n_expected = o->follows ? o->n_expected : e->n_total;
 	e->n_total = o->follows ? 0 : e->n_total;
-	film_pick_plan(&e->pick, &o->plan, n);
-	describe(settings, sizeof(settings), e);
+	film_pick_plan(&e->pick, &o->plan, e->n_expected);
 	if (snprintf(dir, sizeof(dir), "%s/film", o->session_dir) >= (int)sizeof(dir))
 		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", o->session_dir);
+	adopt_rate(e, dir);
+	describe(settings, sizeof(settings), e);
 	rc = track_open(&e->track, dir, o->name, settings, err);
 	if (rc == 0)
 		rc = picture_new(&e->picture, err);
@@ -496,6 +534,7 @@ static int take_up(struct encode *e, struct err *err)
 	e->taken_up = last->last;
 	e->n_seen = last->n_seen;
 	e->n_skipped = last->n_skipped;
+	film_pick_plan_rest(&e->pick, &e->order->plan, e->n_expected, e->n_seen, t->n_samples);
 
 	uint32_t n_total = e->n_total;
 	int rc = count_frames(e, err);
@@ -528,6 +567,15 @@ static int run_once(const struct encode_order *o, bool is_anew, struct err *err)
 	while (rc == 0 && e.state != ENCODE_OVER)
 		rc = step(&e, err);
 	fini(&e);
+	return rc;
+}
+
+int encode_count_pictures(const struct encode_order *o, uint32_t *ret, struct err *err)
+{
+	struct encode e = { .order = o };
+	int rc = count_frames(&e, err);
+
+	*ret = e.n_total;
 	return rc;
 }
 

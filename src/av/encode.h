@@ -9,8 +9,9 @@
  *	 "bytes":…,"pieces":…,"is_off":…}                     the film is at its place
  *	{"type":"stopped","frames":…}                       told to end; goes on another time
  *	{"type":"failed","reason":"empty|few|exists|disk|settings|other","text":"…"}
- * and, when it follows, obeys lines on standard input: "finish" = the session is over; any other
- * line = look at the manifest again; the end of the input = close the piece and stop.
+ * and, when it follows, obeys lines on standard input: "finish" = the session is over; "expect N" =
+ * so many frames the session is now thought to have; any other line = look at the manifest again;
+ * the end of the input = close the piece and stop.
  *
  * Thread: the process's one.
  */
@@ -18,6 +19,8 @@
 #pragma once
 
 #include "model/film.h"
+
+struct err;
 
 struct encode_order {
 	const char *session_dir;
@@ -32,6 +35,9 @@ struct encode_order {
 	bool follows;
 	bool replaces; /* a film of that name */
 };
+
+/* Pictures that the journal has of the order's camera. */
+int encode_count_pictures(const struct encode_order *o, uint32_t *ret, struct err *err) MUST_CHECK;
 
 /* Returns the exit status: 0 done or stopped, 1 failed (said). */
 int encode_run(const struct encode_order *o);

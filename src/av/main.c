@@ -89,7 +89,8 @@ static int usage(void)
 		"         [--preset NAME] [--expect N] [--min-frames N] [--group N] [--threads N]\n"
 		"         [--name TRACK] [--follow] [--replace] [--die-with-parent]\n"
 		"       bedside-av verify FILM --frames N\n"
-		"       bedside-av probe FILM\n",
+		"       bedside-av probe FILM [--session DIR --camera ID [--duration S] [--hold "
+		"S]]\n",
 		stderr);
 	return 2;
 }
@@ -244,13 +245,13 @@ static int run_encode(struct args *a)
 
 static int run_film(const struct args *a, const char *path, bool verifies)
 {
-	const char *const read[] = { path, NULL };
+	const char *const read[] = { path, a->order.session_dir, NULL };
 	const struct sandbox_rules r = { .read = read };
 	struct err err = { 0 };
 
 	if (!a->is_open && enter(&r, &err) < 0)
 		return say_failed(&err);
-	return verifies ? verify_run(path, a->n_frames) : verify_probe(path);
+	return verifies ? verify_run(path, a->n_frames) : verify_probe(path, &a->order);
 }
 
 /* What libav says about foreign bytes is for us; secrets are hidden by the log. */

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 #define MAX_LINE (1U << 20)
 #define MAX_SAMPLES 10000000
 #define MAX_AVCC 4096
+#define MAX_HEAD_LINE (4U * MAX_AVCC)
+#define MAX_LOCKS 5
 #define MDAT_HEAD 16 /* with a length of 64 bits */
 #define PAGE 4096
 
@@ -201,6 +204,35 @@ static int open_file(const char *path, int *ret, struct err *err)
 	return *ret < 0 ? err_sys(err, "opening %s", path) : 0;
 }
 
+/* Opens a file that nobody else has; it stays so until it is closed, however we end. */
+static int open_locked(const char *path, int *ret, struct err *err)
+{
+	for (int i = 0; i < MAX_LOCKS; i++) {
+		struct stat mine, there;
+		int rc = open_file(path, ret, err);
+
+		if (rc < 0)
+			return rc;
+		if (flock(*ret, LOCK_EX | LOCK_NB) < 0) {
+			rc = errno == EWOULDBLOCK
+			             ? err_set(err, -EBUSY,
+			                       "this film is being made already, by another "
+			                       "bedside-av: wait for it, or give another name")
+			             : err_sys(err, "locking %s", path);
+			cleanup_fd(ret);
+			*ret = -1;
+			return rc;
+		}
+		/* Whoever had it may have finished and removed it since we opened it. */
+		if (fstat(*ret, &mine) == 0 && stat(path, &there) == 0 &&
+		    mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+			return 0;
+		cleanup_fd(ret);
+		*ret = -1;
+	}
+	return err_set(err, -EBUSY, "%s changes all the time: another bedside-av is at it", path);
+}
+
 static int cut(const struct track *t, int fd, uint64_t size, struct err *err)
 {
 	if (ftruncate(fd, (off_t)size) < 0)
@@ -269,6 +301,26 @@ static int take_up(struct track *t, const char *settings, struct err *err)
 	return rc < 0 ? rc : cut(t, t->fd, t->end, err);
 }
 
+bool track_read_settings(const char *dir, const char *name, char *dst, size_t size)
+{
+	char path[3072];
+	auto_free char *line = mem_new(MAX_HEAD_LINE);
+	struct track_table head = { 0 };
+	bool is_read = false;
+
+	if (snprintf(path, sizeof(path), "%s/%s.index", dir, name) >= (int)sizeof(path))
+		return false;
+
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n = fd < 0 ? -1 : pread(fd, line, MAX_HEAD_LINE, 0);
+	const char *nl = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
+
+	if (nl && parse_line(&head, line, (size_t)(nl - line), true))
+		is_read = text_copy(dst, size, head.settings);
+	track_table_fini(&head);
+	return is_read;
+}
+
 int track_open(struct track *t, const char *dir, const char *name, const char *settings,
                struct err *err)
 {
@@ -284,9 +336,10 @@ int track_open(struct track *t, const char *dir, const char *name, const char *s
 	    snprintf(t->index_path, sizeof(t->index_path), "%s/%s.index", dir, name) >=
 	            (int)sizeof(t->index_path))
 		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", dir);
-	rc = open_file(t->track_path, &t->fd, err);
+	/* The index first: who holds it may touch the track. */
+	rc = open_locked(t->index_path, &t->index_fd, err);
 	if (rc == 0)
-		rc = open_file(t->index_path, &t->index_fd, err);
+		rc = open_file(t->track_path, &t->fd, err);
 	if (rc == 0)
 		rc = take_up(t, settings, err);
 	if (rc < 0)
@@ -505,10 +558,8 @@ static int copy_range(int from, uint64_t from_at, int to, uint64_t to_at, uint64
 	return 0;
 }
 
-/* The film as a copy at `path`: when the head has outgrown its room, or the film is to lie on
- * another file system. */
-static int finish_copy(const struct track *t, double fps, double hold_s, const char *path,
-                       struct err *err)
+/* Head and samples into an empty file. */
+static int write_copy(const struct track *t, double fps, double hold_s, int fd)
 {
 	uint64_t size = t->end - t->table.data_at;
 	auto_buf struct buf head;
@@ -522,22 +573,11 @@ static int finish_copy(const struct track *t, double fps, double hold_s, const c
 	make_head(&head, t, fps, hold_s, data_at - t->table.data_at);
 	fill_head(&head, data_at, size);
 
-	auto_fd int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return err_sys(err, "creating %s", path);
-
 	int rc = write_at(fd, head.data, head.size, 0);
 
 	if (rc == 0)
 		rc = copy_range(t->fd, t->table.data_at, fd, data_at, size);
-	if (rc == 0 && fdatasync(fd) < 0)
-		rc = -errno;
-	if (rc == 0)
-		return 0;
-	(void)unlink(path);
-	errno = -rc;
-	return err_sys(err, "writing %s", path);
+	return rc == 0 && fdatasync(fd) < 0 ? -errno : rc;
 }
 
 static int rename_film(const char *from, const char *to, bool replaces, struct err *err)
@@ -562,6 +602,32 @@ static void folder_of(char *dst, size_t size, const char *path)
 		text_copy(dst, size, ".");
 }
 
+/* The film as a copy: when the head has outgrown its room, or the film is to lie on another file
+ * system. Its file is ours alone until it has its name. */
+static int finish_copy(const struct track *t, double fps, double hold_s, const char *out,
+                       bool replaces, struct err *err)
+{
+	auto_fd int fd = -1;
+	char tmp[3200];
+
+	if (snprintf(tmp, sizeof(tmp), "%s.new", out) >= (int)sizeof(tmp))
+		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", out);
+
+	int rc = open_locked(tmp, &fd, err);
+
+	if (rc < 0)
+		return rc;
+	rc = ftruncate(fd, 0) < 0 ? -errno : write_copy(t, fps, hold_s, fd);
+	if (rc < 0) {
+		errno = -rc;
+		rc = err_sys(err, "writing %s", tmp);
+	} else {
+		rc = rename_film(tmp, out, replaces, err);
+	}
+	(void)unlink(rc == 0 ? t->track_path : tmp);
+	return rc;
+}
+
 static int finish_in_place(struct track *t, const struct buf *head, const char *out, bool replaces,
                            struct err *err)
 {
@@ -580,26 +646,17 @@ int track_finish(struct track *t, double fps, double hold_s, const char *out, bo
                  struct err *err)
 {
 	auto_buf struct buf head;
-	char tmp[3200], dir[2048];
+	char dir[2048];
 	int rc = -EXDEV;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.new", out) >= (int)sizeof(tmp))
-		return err_set(err, -ENAMETOOLONG, "the path %.60s… is too long", out);
 	buf_init(&head, 0);
 	make_head(&head, t, fps, hold_s, 0);
 	if (head_fits(&head, t->table.data_at)) {
 		fill_head(&head, t->table.data_at, t->end - t->table.data_at);
 		rc = finish_in_place(t, &head, out, replaces, err);
 	}
-	if (rc == -EXDEV) {
-		rc = finish_copy(t, fps, hold_s, tmp, err);
-		if (rc == 0)
-			rc = rename_film(tmp, out, replaces, err);
-		if (rc == 0)
-			(void)unlink(t->track_path);
-		else
-			(void)unlink(tmp);
-	}
+	if (rc == -EXDEV)
+		rc = finish_copy(t, fps, hold_s, out, replaces, err);
 	if (rc < 0)
 		return rc;
 	folder_of(dir, sizeof(dir), out);

@@ -58,7 +58,11 @@ struct track {
 	uint32_t n_open; /* samples after table.n_samples */
 };
 
-/* Opens `<dir>/<name>` (the folder is made) and takes up what is whole there, or begins anew. */
+/* The settings that `<dir>/<name>` was begun with, as far as it was. */
+bool track_read_settings(const char *dir, const char *name, char *dst, size_t size);
+
+/* Opens `<dir>/<name>` (the folder is made) and takes up what is whole there, or begins anew. Two
+ * cannot have it at once: -EBUSY. */
 int track_open(struct track *t, const char *dir, const char *name, const char *settings,
                struct err *err) MUST_CHECK;
 void track_close(struct track *t);

@@ -248,3 +248,35 @@ TEST(track_never_overwrites_a_film)
 	free(out);
 	finish(&b);
 }
+
+TEST(track_is_one_workers_at_a_time)
+{
+	struct bench b;
+	struct track *other = MEM_NEW(struct track);
+	struct err err = { 0 };
+
+	start(&b);
+	add_piece(&b, 0);
+	CHECK_INT(track_open(other, b.dir, "cam", "s", &err), -EBUSY);
+	CHECK(strstr(err.text, "being made already"));
+	free(other);
+	CHECK_INT(b.t.table.n_pieces, 1);
+	track_close(&b.t);
+	open_track(&b, "s");
+	CHECK_INT(b.t.table.n_pieces, 1);
+	finish(&b);
+}
+
+TEST(track_tells_its_settings_without_being_opened)
+{
+	struct bench b;
+	char text[16];
+
+	start(&b);
+	CHECK(track_read_settings(b.dir, "cam", text, sizeof(text)));
+	CHECK_STR(text, "s");
+	CHECK(!track_read_settings(b.dir, "nobody", text, sizeof(text)));
+	CHECK_INT(truncate(b.t.index_path, 20), 0);
+	CHECK(!track_read_settings(b.dir, "cam", text, sizeof(text)));
+	finish(&b);
+}

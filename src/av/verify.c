@@ -2,8 +2,11 @@
 
 #include "av/verify.h"
 
+#include "av/encode.h"
 #include "av/say.h"
 #include "base/err.h"
+#include "core/log.h"
+#include "model/pick.h"
 
 #include <errno.h>
 #include <libavcodec/avcodec.h>
@@ -120,7 +123,24 @@ int verify_run(const char *path, uint32_t n_frames)
 	return 0;
 }
 
-int verify_probe(const char *path)
+/* What the journal says about a film that was found made already. */
+static void add_seen(json_t *o, const struct encode_order *made_of, uint32_t n_frames)
+{
+	struct err err = { 0 };
+	uint32_t n_seen;
+
+	if (!made_of->session_dir || !made_of->camera)
+		return;
+	if (encode_count_pictures(made_of, &n_seen, &err) < 0) {
+		log_warn(NULL, "%s", err.text);
+		return;
+	}
+	json_object_set_new(o, "seen", json_integer(n_seen));
+	json_object_set_new(o, "is_off",
+	                    json_boolean(film_pick_is_off(&made_of->plan, n_seen, n_frames)));
+}
+
+int verify_probe(const char *path, const struct encode_order *made_of)
 {
 	struct film_file f = { 0 };
 	struct err err = { 0 };
@@ -138,14 +158,19 @@ int verify_probe(const char *path)
 
 	const AVCodecParameters *p = f.video->codecpar;
 	const char *profile = avcodec_profile_name(p->codec_id, p->profile);
+	uint32_t n_frames = f.video->nb_frames > 0 ? (uint32_t)f.video->nb_frames : 0;
 	const char *pix_fmt = av_get_pix_fmt_name((enum AVPixelFormat)p->format);
 
-	say(json_pack("{s:s,s:s,s:s,s:s,s:i,s:i,s:f,s:I,s:f,s:I}", "type", "film", "codec",
-	              avcodec_get_name(p->codec_id), "profile", profile ? profile : "", "pix_fmt",
-	              pix_fmt ? pix_fmt : "", "width", p->width, "height", p->height, "fps",
-	              av_q2d(f.video->r_frame_rate), "frames", (json_int_t)f.video->nb_frames,
-	              "duration_s", (double)f.format->duration / AV_TIME_BASE, "bytes",
-	              (json_int_t)st.st_size));
+	json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:i,s:i,s:f,s:I,s:f,s:I}", "type", "film", "codec",
+	                      avcodec_get_name(p->codec_id), "profile", profile ? profile : "",
+	                      "pix_fmt", pix_fmt ? pix_fmt : "", "width", p->width, "height",
+	                      p->height, "fps", av_q2d(f.video->r_frame_rate), "frames",
+	                      (json_int_t)f.video->nb_frames, "duration_s",
+	                      (double)f.format->duration / AV_TIME_BASE, "bytes",
+	                      (json_int_t)st.st_size);
+
+	add_seen(o, made_of, n_frames);
+	say(o);
 	film_close(&f);
 	return 0;
 }

@@ -9,9 +9,13 @@
 
 #include "base/base.h"
 
+struct encode_order;
+
 /* Says {"type":"verified","frames":N} or failed. Returns the exit status. */
 int verify_run(const char *path, uint32_t n_frames);
 
 /* Says {"type":"film","codec":…,"profile":…,"pix_fmt":…,"width":…,"height":…,"fps":…,"frames":…,
- * "duration_s":…,"bytes":…} without decoding all of it. */
-int verify_probe(const char *path);
+ * "duration_s":…,"bytes":…} without decoding all of it. With the session, camera and plan that it
+ * was made of (NULL session: not known) also {"seen":…,"is_off":…}: whether another choice of
+ * pictures would meet the wanted duration. */
+int verify_probe(const char *path, const struct encode_order *made_of);

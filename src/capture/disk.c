@@ -9,12 +9,18 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/work.h"
+#include "model/pick.h"
 #include "store/repo.h"
 #include "store/store.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
+
+/* A frame of a film takes so much less than its picture, until its own film tells. */
+#define FILM_SHARE 3
+#define FILM_KNOWN_FRAMES 50
 
 /* One look at the disk: what is used (store's thread), what is free (journals' queue), a verdict. */
 struct look {
@@ -39,24 +45,105 @@ unsigned disk_thinning(const struct sessions *ss, const struct recording *newcom
 	return 1;
 }
 
-/* Pictures of this print that are still to come, were none left out. */
+/* What the printer says, else what the slicer said. */
+static double left_s(const struct recording *r, const struct station *st)
+{
+	int64_t now_ms = loop_wall_ms(r->owner->env.loop);
+
+	if (!st)
+		return (double)NAN;
+	if (st->remaining_min > 0)
+		return st->remaining_min * 60.0;
+	return st->job.estimate_s - (double)(now_ms - st->job.started_wall_ms) / 1000;
+}
+
+/* Pictures of this print that one camera is still to take, were none left out. */
 static uint64_t to_come(const struct recording *r)
 {
-	uint64_t n = 0;
+	const struct station *st = station_of(r->owner, r->s.printer);
+	const struct budget_course c = {
+		.layers = r->s.layers,
+		.layer = r->trigger.last_layer,
+		.percent = st ? st->percent : -1,
+		.left_s = left_s(r, st),
+		.n_layers_seen = r->trigger.last_layer - r->first_layer,
+		.seen_s = (double)(loop_now_us(r->owner->env.loop) - r->begun_us) / 1e6,
+		.every_n_layers = r->plan.every_n_layers,
+		.every_ms = r->plan.every_ms,
+	};
 
-	if (r->s.layers > r->trigger.last_layer && r->plan.every_n_layers > 0)
-		n = (uint64_t)(r->s.layers - r->trigger.last_layer) / r->plan.every_n_layers;
-	if (r->plan.every_ms > 0) {
-		const struct station *st = station_of(r->owner, r->s.printer);
-		int64_t now_ms = loop_wall_ms(r->owner->env.loop);
-		double left_ms =
-			st ? st->job.estimate_s * 1000 - (double)(now_ms - st->job.started_wall_ms)
-			   : 0;
+	return budget_to_come(&c);
+}
 
-		if (left_ms > 0 && left_ms < 1e10)
-			n += (uint64_t)(left_ms / (double)r->plan.every_ms);
+uint32_t disk_expected(const struct recording *r)
+{
+	uint64_t n = to_come(r), n_taken = r->s.n_frames;
+	unsigned n_live = 0;
+
+	if (r->is_ending)
+		n = 0;
+	else if (n == 0 && r->s.layers <= 0)
+		return 0;
+	for (unsigned i = 0; i < r->n_shooters; i++)
+		n_live += r->shooters[i].n_stored > 0;
+	n_taken /= MAX(n_live, 1U);
+	/* The one at the end has no layer of its own. */
+	n = n / MAX(r->s.keep_one_in, 1U) + n_taken + !r->is_ending;
+	return (uint32_t)MIN(n, (uint64_t)UINT32_MAX);
+}
+
+/* ---- what the films of a session take ---- */
+
+struct films_forecast {
+	uint64_t written_bytes, each_bytes, more_bytes;
+};
+
+/* `n_to_come`: pictures of one camera, `mean_bytes` each. */
+static struct films_forecast forecast_films(const struct recording *r, uint64_t n_to_come,
+                                            uint64_t mean_bytes)
+{
+	struct films_forecast f = { 0 };
+	uint64_t n_in = 0, n_most = film_pick_most(&r->s.film), each = mean_bytes / FILM_SHARE;
+	uint64_t n = MAX(r->n_shooters, 1U), n_taken = r->s.n_frames / n, n_all;
+
+	if (!r->s.wants_film)
+		return f;
+	for (unsigned i = 0; i < r->n_shooters; i++) {
+		f.written_bytes += r->shooters[i].film_bytes;
+		n_in += r->shooters[i].film_frames;
 	}
-	return n * r->n_shooters;
+	if (n_in >= FILM_KNOWN_FRAMES)
+		each = f.written_bytes / n_in;
+	n_all = n_taken + n_to_come;
+	n_in /= n;
+	/* A film of a wanted length takes some of them, and is made again if the guess was wrong. */
+	n_taken = MIN(n_taken, n_most);
+	f.more_bytes = (n_taken > n_in ? n_taken - n_in : 0) * each * n;
+	if (n_all > n_most)
+		f.more_bytes += n_most * each * n;
+	f.each_bytes = n_all > n_most ? each * n_most / n_all : each;
+	return f;
+}
+
+static uint64_t mean_bytes(const struct budget_facts *f)
+{
+	return f->n_taken > 0 ? f->taken_bytes / f->n_taken : 0;
+}
+
+static void add_to_come(struct budget_facts *f, const struct recording *r)
+{
+	uint64_t n = to_come(r);
+	struct films_forecast films = forecast_films(r, n, mean_bytes(f));
+
+	n *= r->n_shooters;
+	/* The records know of a film what it was when it was last kept. */
+	f->used_bytes += films.written_bytes;
+	f->film_written_bytes += films.written_bytes;
+	f->film_bytes += films.more_bytes;
+	if (f->n_to_come + n > 0)
+		f->film_bytes_each = (f->film_bytes_each * f->n_to_come + films.each_bytes * n) /
+		                     (f->n_to_come + n);
+	f->n_to_come += n;
 }
 
 static struct budget_facts gather(struct sessions *ss, const struct look *k)
@@ -71,11 +158,12 @@ static struct budget_facts gather(struct sessions *ss, const struct look *k)
 	{
 		f.n_taken += r->s.n_frames;
 		f.taken_bytes += r->s.bytes;
-		if (counts(r))
-			f.n_to_come += to_come(r);
 		if (!ss->env.store)
 			f.used_bytes += r->s.bytes;
 	}
+	DL_FOREACH(ss->recordings, r)
+	if (counts(r))
+		add_to_come(&f, r);
 	return f;
 }
 
@@ -130,6 +218,17 @@ static void apply_stop(struct sessions *ss, const struct budget_verdict *v)
 		tell(ss, v->must_stop ? NOTICE_ALARM : NOTICE_INFO, r, text);
 }
 
+static uint64_t forecast_of(const struct recording *r, uint64_t mean, unsigned keep_one_in)
+{
+	uint64_t n = to_come(r);
+	struct films_forecast films = forecast_films(r, n, mean);
+
+	if ((n == 0 && r->s.layers <= 0) || mean == 0)
+		return 0;
+	return r->s.bytes + films.written_bytes + films.more_bytes +
+	       n * r->n_shooters * (mean + films.each_bytes) / keep_one_in;
+}
+
 static void judge(struct sessions *ss, const struct look *k)
 {
 	struct budget_facts f = gather(ss, k);
@@ -139,13 +238,13 @@ static void judge(struct sessions *ss, const struct look *k)
 	ss->keep_one_in = v.keep_one_in;
 	DL_FOREACH(ss->recordings, r)
 	{
-		uint64_t mean = f.n_taken > 0 ? f.taken_bytes / f.n_taken : 0;
-
 		if (!counts(r))
 			continue;
-		r->s.forecast_bytes = r->s.layers > 0 && mean > 0
-		                              ? r->s.bytes + to_come(r) * mean / v.keep_one_in
-		                              : 0;
+		uint64_t forecast_bytes = forecast_of(r, mean_bytes(&f), v.keep_one_in);
+
+		if (forecast_bytes != r->s.forecast_bytes)
+			recording_touch(r);
+		r->s.forecast_bytes = forecast_bytes;
 		if (v.keep_one_in != r->s.keep_one_in)
 			apply_thinning(ss, r, &v);
 	}

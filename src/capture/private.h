@@ -43,6 +43,9 @@ struct shooter {
 	unsigned n_tries; /* failed ones for dues[0] */
 	unsigned n_dues;
 	struct due dues[MAX_DUES];
+	uint32_t n_stored;    /* since we were started */
+	uint32_t film_frames; /* in its growing film, which has so many bytes */
+	uint64_t film_bytes;
 };
 
 struct recording {
@@ -60,9 +63,11 @@ struct recording {
 	bool is_ending;           /* the last picture is awaited */
 	bool is_journal_closing;
 	bool is_disk_refusing; /* told the user so */
-	unsigned films_over;   /* bit i: the film of s.cameras[i] is there, or failed */
-	struct timer every;    /* pictures by time */
-	struct timer publish;  /* changes of numbers are told once a second */
+	int first_layer;       /* the newest one when recording began or went on, and when */
+	int64_t begun_us;
+	unsigned films_over;  /* bit i: the film of s.cameras[i] is there, or failed */
+	struct timer every;   /* pictures by time */
+	struct timer publish; /* changes of numbers are told once a second */
 	int64_t saved_us;
 	uint32_t n_missed_told;
 	int64_t missed_told_us;
@@ -72,6 +77,7 @@ struct recording {
 struct station {
 	char printer[MODEL_ID_SIZE];
 	bool has_plan, has_job, is_print_paused;
+	int percent, remaining_min; /* the printer's word, -1 unknown */
 	enum printer_pause pause;
 	struct session_plan plan;
 	struct job job;
@@ -127,6 +133,8 @@ void shots_add(struct recording *r, const struct due *d);
 bool shots_are_pending(const struct recording *r);
 
 /* disk.c */
+/* Pictures of one camera when the session is over, as things stand; 0 unknown. */
+uint32_t disk_expected(const struct recording *r);
 /* With which thinning a session begins: that of those under way; alone, none. */
 unsigned disk_thinning(const struct sessions *ss, const struct recording *newcomer);
 void disk_check(struct sessions *ss);

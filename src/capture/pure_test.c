@@ -6,6 +6,7 @@
 #include "capture/trigger.h"
 #include "model/layer.h"
 
+#include <math.h>
 #include <string.h>
 
 static bool is_order(enum session_input in)
@@ -184,4 +185,67 @@ TEST(budget_goes_back_only_with_space_to_spare)
 	CHECK_INT(budget_judge(&f, 4, false).keep_one_in, 4);
 	f.free_bytes = 50000000;
 	CHECK_INT(budget_judge(&f, 4, false).keep_one_in, 1);
+}
+
+static struct budget_course course(int layers, int layer, double left_s)
+{
+	return (struct budget_course){ .layers = layers,
+		                       .layer = layer,
+		                       .percent = -1,
+		                       .left_s = left_s,
+		                       .every_n_layers = 1 };
+}
+
+TEST(budget_knows_how_many_pictures_are_to_come)
+{
+	struct budget_course c = course(300, 100, (double)NAN);
+
+	CHECK_INT(budget_to_come(&c), 200);
+	c.every_n_layers = 4;
+	CHECK_INT(budget_to_come(&c), 50);
+	c.layer = 400;
+	CHECK_INT(budget_to_come(&c), 0);
+	c = course(300, 100, 600);
+	c.every_ms = 1000;
+	CHECK_INT(budget_to_come(&c), 800);
+	c.every_n_layers = 0;
+	CHECK_INT(budget_to_come(&c), 600);
+}
+
+TEST(budget_estimates_layers_that_nobody_has_counted)
+{
+	struct budget_course c = course(-1, 30, 3600);
+
+	c.n_layers_seen = 20;
+	c.seen_s = 400;
+	CHECK_INT(budget_to_come(&c), 180);
+	c.n_layers_seen = 0;
+	CHECK_INT(budget_to_come(&c), 90); /* at the usual pace */
+	c.percent = 10;
+	CHECK_INT(budget_to_come(&c), 270);
+	c.left_s = (double)NAN;
+	CHECK_INT(budget_to_come(&c), 270);
+	c.percent = 100;
+	CHECK_INT(budget_to_come(&c), 0);
+	c.percent = c.layer = -1;
+	CHECK_INT(budget_to_come(&c), 0);
+	c.left_s = 1e300;
+	CHECK_INT(budget_to_come(&c), 0);
+}
+
+TEST(budget_counts_the_films)
+{
+	struct budget_facts f = {
+		.free_bytes = 15000000, .n_taken = 1, .taken_bytes = 100000, .n_to_come = 100
+	};
+
+	CHECK_INT(budget_judge(&f, 1, false).keep_one_in, 1);
+	f.film_bytes_each = 60000;
+	CHECK_INT(budget_judge(&f, 1, false).keep_one_in, 2);
+	f.film_bytes = 8000000;
+	CHECK_INT(budget_judge(&f, 1, false).keep_one_in, 4);
+	f.film_written_bytes = 1000;
+	CHECK_INT(budget_judge(&f, 1, false).forecast_bytes, 100000 + 1000 + 8000000 + 4000000);
+	f.film_bytes = 20000000;
+	CHECK_INT(budget_judge(&f, 1, false).keep_one_in, BUDGET_MAX_THINNING);
 }

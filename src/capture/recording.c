@@ -41,6 +41,7 @@ static void publish(struct recording *r)
 	struct event_session *e = event_new_session();
 
 	timer_stop(&r->publish);
+	r->s.n_expected = disk_expected(r);
 	e->session = r->s;
 	bus_publish(r->owner->env.bus, &e->head);
 }
@@ -209,6 +210,8 @@ void recording_next_job(struct recording *r, const struct job *job)
 	set_job(r, job);
 	r->s.layer = -1;
 	r->trigger.last_layer = 0;
+	r->first_layer = 0;
+	r->begun_us = loop_now_us(r->owner->env.loop);
 	recording_touch(r);
 	recording_save(r);
 }
@@ -237,6 +240,8 @@ void recording_begin(struct recording *r, const struct job *job)
 	r->trigger = (struct trigger){ .every_n_layers = r->plan.every_n_layers,
 		                       .keep_one_in = ss->keep_one_in,
 		                       .last_layer = MAX(r->s.layer, 0) };
+	r->first_layer = r->trigger.last_layer;
+	r->begun_us = now_us;
 	r->s.keep_one_in = ss->keep_one_in;
 	r->s.is_thinned |= ss->keep_one_in > 1;
 	open_journal(r);

@@ -39,6 +39,8 @@ struct station *station_make(struct sessions *ss, const char *printer)
 	TEXT_SET(st->idle.printer, printer);
 	st->idle.layer = st->idle.layers = -1;
 	st->idle.keep_one_in = 1;
+	st->percent = st->remaining_min = -1;
+	st->job.estimate_s = (double)NAN;
 	session_plan_init(&st->plan);
 	DL_APPEND(ss->stations, st);
 	return st;
@@ -323,7 +325,11 @@ static void heard_printer(struct sessions *ss, const struct event_printer *e)
 	struct station *st = station_of(ss, e->printer);
 	struct recording *r = st ? st->current : NULL;
 
-	if (!st || st->pause == e->after->pause)
+	if (!st)
+		return;
+	st->percent = e->after->job.percent;
+	st->remaining_min = e->after->job.remaining_min;
+	if (st->pause == e->after->pause)
 		return;
 	st->pause = e->after->pause;
 	/* The reason may come after the pause itself. */
@@ -332,11 +338,30 @@ static void heard_printer(struct sessions *ss, const struct event_printer *e)
 		recording_state(r, SESSION_PAUSED, pause_text(st));
 }
 
+/* What the forecast of the disk's use learns from. */
+static void heard_growing(struct sessions *ss, const struct film *f)
+{
+	struct recording *r;
+
+	DL_FOREACH(ss->recordings, r)
+	for (unsigned i = 0; i < r->n_shooters; i++) {
+		struct shooter *sh = &r->shooters[i];
+
+		if (strcmp(r->s.id, f->session) != 0 || strcmp(sh->camera, f->camera) != 0)
+			continue;
+		/* A further film of the same pictures is younger, and smaller while it grows. */
+		sh->film_frames = MAX(sh->film_frames, f->n_frames);
+		sh->film_bytes = MAX(sh->film_bytes, f->bytes);
+	}
+}
+
 /* A session is over when each of its cameras has its film, or will have none. */
 static void heard_film(struct sessions *ss, const struct film *f)
 {
 	struct recording *r, *next;
 
+	if (f->state == FILM_GROWING)
+		heard_growing(ss, f);
 	if (f->state != FILM_READY && f->state != FILM_VERIFIED && f->state != FILM_FAILED)
 		return;
 	DL_FOREACH_SAFE(ss->recordings, r, next)

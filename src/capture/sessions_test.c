@@ -950,6 +950,7 @@ TEST(a_budget_thins_out_before_it_stops_and_says_both)
 
 	open_bench(&b, true);
 	stop_sessions(&b);
+	b.plan.makes_film = false;
 	b.budget_bytes = 30000; /* thirty pictures */
 	start_sessions(&b);
 	start_job(&b, 100);
@@ -1009,5 +1010,96 @@ TEST(a_printer_whose_sessions_do_not_end_by_themselves_is_stopped_by_order)
 	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_STOP, NULL), 0);
 	loop_advance(b.loop, 5000);
 	CHECK_INT(b.last.state, SESSION_FINALISING);
+	close_bench(&b);
+}
+
+TEST(how_many_pictures_there_will_be_is_known_from_the_start)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	b.plan.every_n_layers = 4;
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	start_job(&b, 100);
+	loop_advance(b.loop, 5000);
+	CHECK_INT(b.last.n_expected, 27); /* the first, one in four layers, the last */
+	for (int i = 1; i <= 100; i++) {
+		print_layer(&b, i, 5000);
+		CHECK(b.last.n_expected >= 26 && b.last.n_expected <= 28);
+	}
+	end_job(&b, JOB_FINISHED);
+	loop_advance(b.loop, 5000);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	CHECK_INT(b.last.n_expected, b.last.n_frames);
+	close_bench(&b);
+}
+
+TEST(how_many_pictures_there_will_be_heeds_thinning)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	stop_sessions(&b);
+	b.budget_bytes = 30000; /* thirty pictures */
+	start_sessions(&b);
+	start_job(&b, 100);
+	loop_advance(b.loop, 20000);
+	CHECK_INT(b.last.n_expected, 2 + 100 / b.last.keep_one_in);
+	CHECK(b.last.keep_one_in > 1);
+	close_bench(&b);
+}
+
+static void say_remaining(struct bench *b, int remaining_min)
+{
+	struct event_printer *e = event_new_printer();
+
+	TEXT_SET(e->printer, "a1");
+	e->after = MEM_NEW(struct printer_state);
+	e->after->job.percent = -1;
+	e->after->job.remaining_min = remaining_min;
+	bus_publish(b->bus, &e->head);
+	loop_advance(b->loop, 0);
+}
+
+TEST(a_print_whose_layers_nobody_knows_has_a_forecast_too)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	say_remaining(&b, 60);
+	start_job(&b, -1);
+	loop_advance(b.loop, 20000);
+	CHECK_INT(b.last.n_expected, 90 + 2);
+	/* Pictures of 1000 bytes, and their film. */
+	CHECK(b.last.forecast_bytes > 91000 && b.last.forecast_bytes < 140000);
+	close_bench(&b);
+}
+
+static void film_grows(struct bench *b, uint32_t n_frames, uint64_t bytes)
+{
+	struct event_film *e = event_new_film();
+
+	TEXT_SET(e->film.session, b->last.id);
+	TEXT_SET(e->film.camera, b->plan.cameras[0]);
+	e->film.state = FILM_GROWING;
+	e->film.n_frames = n_frames;
+	e->film.bytes = bytes;
+	bus_publish(b->bus, &e->head);
+	loop_advance(b->loop, 0);
+}
+
+TEST(the_forecast_learns_from_the_film_that_grows)
+{
+	struct bench b;
+
+	open_bench(&b, true);
+	start_job(&b, 1000);
+	for (int i = 1; i <= 60; i++)
+		print_layer(&b, i, 5000);
+	loop_advance(b.loop, 20000);
+	CHECK(b.last.forecast_bytes > 1300000 && b.last.forecast_bytes < 1350000);
+	film_grows(&b, 60, 60000);
+	loop_advance(b.loop, 20000);
+	CHECK(b.last.forecast_bytes > 1990000 && b.last.forecast_bytes < 2010000);
 	close_bench(&b);
 }

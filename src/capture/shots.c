@@ -86,6 +86,8 @@ static void stored(void *arg, const struct journal_entry *e, const struct err *e
 	r->s.n_frames = journal_n_frames(r->journal);
 	r->s.bytes = journal_bytes(r->journal);
 	r->s.layer = MAX(r->s.layer, e->layer);
+	for (unsigned i = 0; i < r->n_shooters; i++)
+		r->shooters[i].n_stored += strcmp(r->shooters[i].camera, e->camera) == 0;
 	ev = event_new_frame();
 	TEXT_SET(ev->session, r->s.id);
 	TEXT_SET(ev->printer, r->s.printer);

@@ -264,9 +264,10 @@ static struct film film_of(const struct films *fs, const struct session *s, cons
 
 /* ---- sessions ---- */
 
+/* Pictures of one camera, when the session ends as it is now thought to. */
 static uint32_t expected_of(const struct session *s)
 {
-	return s->layers > 0 ? (uint32_t)s->layers : 0;
+	return s->n_expected;
 }
 
 static struct making *own_film(struct films *fs, const struct session *s, const char *camera)
@@ -292,9 +293,7 @@ static void session_records(struct films *fs, const struct session *s)
 	for (unsigned i = 0; s->wants_film && i < s->n_cameras; i++) {
 		struct making *m = own_film(fs, s, s->cameras[i]);
 
-		/* Known late: good enough for whoever has not begun. */
-		if (m->phase == MAKING_QUEUED)
-			m->n_expected = expected_of(s);
+		making_expect(m, expected_of(s));
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include "film/films.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/test.h"
@@ -313,6 +314,52 @@ TEST(films_with_a_wrong_guess_are_made_again_while_the_first_plays)
 	finish(&b);
 }
 
+TEST(films_found_made_with_a_wrong_guess_are_made_again_too)
+{
+	struct bench b;
+
+	start(&b,
+	      "case $verb in\n"
+	      "encode) if [ -e seen ]; then echo '{\"type\":\"done\",\"frames\":7}'\n"
+	      "  else echo '{\"type\":\"failed\",\"reason\":\"exists\",\"text\":\"there\"}'; fi;;\n"
+	      "probe) touch seen; echo '{\"type\":\"film\",\"frames\":3,\"is_off\":true}';;\n"
+	      "verify) echo '{\"type\":\"verified\",\"frames\":7}';; esac");
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_INT(b.film.n_frames, 7);
+	CHECK_INT(b.n_ready, 2);
+	finish(&b);
+}
+
+TEST(films_tell_their_workers_how_many_frames_to_expect)
+{
+	struct bench b;
+
+	start(&b, "if [ $verb = encode ]; then\n"
+	          "  while read word; do echo $word >> words; [ \"$word\" = finish ] && break; "
+	          "done\n" SAY_DONE VERIFY_WELL);
+	b.session.film.duration_s = 10;
+	b.session.n_expected = 3000;
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+	say_session(&b, SESSION_RECORDING); /* the same: not told again */
+	b.session.n_expected = 1502;
+	say_session(&b, SESSION_RECORDING);
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_VERIFIED);
+
+	char *path = mem_printf("%s/words", b.dir);
+	struct buf words;
+
+	CHECK_INT(fs_read(path, 1 << 16, &words, NULL), 0);
+	CHECK(strstr(buf_peek(&words), "expect 1502\n"));
+	CHECK(!strstr(buf_peek(&words), "expect 3000"));
+	buf_fini(&words);
+	free(path);
+	finish(&b);
+}
+
 static int save_session(struct db *db, void *arg, struct err *err)
 {
 	return repo_session_save(db, arg, err);
@@ -476,6 +523,51 @@ TEST(films_that_play_stay_ready_when_nobody_can_check_them)
 
 	CHECK_INT(f.state, FILM_READY);
 	CHECK(strstr(f.text, "could not be checked"));
+	f = end_workers(MAKING_REMAKING, FILM_READY, NULL);
+	CHECK_INT(f.state, FILM_READY);
+}
+
+static void count_milestones(void *arg, struct making *m, bool is_milestone)
+{
+	unsigned *n = arg;
+
+	(void)m;
+	*n += is_milestone;
+}
+
+/* Each attempt fails at its start: there is no such program. */
+TEST(films_that_could_not_be_checked_are_checked_again_later_and_later)
+{
+	unsigned n_milestones = 0;
+	const struct making_hooks hooks = { count_milestones, ignore_idle, &n_milestones };
+	struct films_env env = { .loop = loop_new_simulated(WALL_MS),
+		                 .data_dir = "/nowhere",
+		                 .worker_path = "/nowhere/bedside-av" };
+	struct film f = { .state = FILM_READY, .n_skipped = 2 };
+	struct making *m = making_new(&env, &hooks, &f);
+	const struct worker_said well = { .word = WORKER_VERIFIED };
+	int64_t pause_ms = 0;
+
+	m->phase = MAKING_VERIFYING;
+	m->follows = m->wants_finish = true;
+	for (int i = 0; i < 30; i++) {
+		m->has_last = false;
+		m->ears.ended(m, 0, 9);
+		CHECK_INT(m->phase, MAKING_VERIFYING);
+		CHECK(timer_is_running(&m->retry));
+		int64_t now_ms = (m->retry.due_us - loop_now_us(env.loop)) / 1000;
+
+		CHECK(now_ms >= pause_ms && now_ms <= 3600000);
+		pause_ms = now_ms;
+	}
+	CHECK_INT(pause_ms, 3600000);
+	CHECK_INT(n_milestones, 1); /* said once */
+	m->ears.said(m, &well);
+	m->ears.ended(m, 0, 0);
+	CHECK_INT(m->film.state, FILM_VERIFIED);
+	CHECK_STR(m->film.text, "2 broken pictures were left out.");
+	making_free(m);
+	loop_free(env.loop);
 }
 
 TEST(films_of_a_discarded_session_are_given_up)

@@ -18,6 +18,7 @@
 #define MAX_DEATHS 8 /* in a row without a frame more, once the session is over */
 #define FIRST_PAUSE_MS 500
 #define LONGEST_PAUSE_MS 60000
+#define LONGEST_CHECK_PAUSE_MS 3600000
 #define MAX_REMADE 1
 
 static void changed(struct making *m, bool is_milestone)
@@ -41,9 +42,11 @@ static void on_retry(void *arg)
 /* Each death in a row doubles the pause. */
 static void pause_then_go(struct making *m)
 {
-	unsigned shift = MIN(m->n_deaths > 0 ? m->n_deaths - 1 : 0, 8U);
+	unsigned shift = MIN(m->n_deaths > 0 ? m->n_deaths - 1 : 0, 16U);
+	int64_t longest_ms =
+		m->phase == MAKING_VERIFYING ? LONGEST_CHECK_PAUSE_MS : LONGEST_PAUSE_MS;
 
-	timer_start(&m->retry, MIN((int64_t)FIRST_PAUSE_MS << shift, LONGEST_PAUSE_MS));
+	timer_start(&m->retry, MIN((int64_t)FIRST_PAUSE_MS << shift, longest_ms));
 }
 
 static void go_over(struct making *m, enum film_state state, const char *text)
@@ -78,16 +81,22 @@ static void keep_figures(struct making *m, const struct worker_said *s)
 	f->made_wall_ms = loop_wall_ms(m->env->loop);
 }
 
+static void say_skipped(const struct film *f, char *text, size_t size)
+{
+	text[0] = 0;
+	if (f->n_skipped > 0)
+		(void)snprintf(text, size, "%u broken picture%s left out.", f->n_skipped,
+		               f->n_skipped == 1 ? " was" : "s were");
+}
+
 /* The film plays. */
 static void ready(struct making *m, const struct worker_said *s)
 {
-	char text[160] = "";
+	char text[160];
 
 	keep_figures(m, s);
 	m->n_deaths = 0;
-	if (m->film.n_skipped > 0)
-		(void)snprintf(text, sizeof(text), "%u broken picture%s left out.",
-		               m->film.n_skipped, m->film.n_skipped == 1 ? " was" : "s were");
+	say_skipped(&m->film, text, sizeof(text));
 	log_info(&m->log, "%s: %u frames, %.1f s", m->film.file, s->n_frames, s->duration_s);
 	m->phase = s->is_off && m->n_remade < MAX_REMADE ? MAKING_REMAKING : MAKING_VERIFYING;
 	if (m->phase == MAKING_REMAKING)
@@ -106,6 +115,7 @@ static void progressed(struct making *m, const struct worker_said *s)
 		m->n_deaths = 0;
 	f->n_frames = s->n_frames;
 	f->n_skipped = s->n_skipped;
+	f->bytes = s->bytes;
 	f->progress_percent = s->percent;
 	f->text[0] = 0;
 	m->waits_for_disk = false;
@@ -143,17 +153,25 @@ static void on_logged(void *arg, const char *line)
 	log_info(&m->log, "worker: %s", line);
 }
 
-/* The film plays, whatever became of its worker. Unverified: its pictures stay, and the next start
- * checks it again. */
+/* The film plays, whatever became of its worker: what else was to be done with it waits, and is
+ * tried again. Until it was checked its pictures stay. */
 static void keep_ready(struct making *m, const char *why)
 {
 	char text[240];
 
-	(void)snprintf(text, sizeof(text),
-	               "The film plays, but could not be checked: %.120s. The pictures are kept.",
-	               why);
-	log_warn(&m->log, "%s", text);
-	go_over(m, FILM_READY, text);
+	if (m->phase == MAKING_REMAKING) {
+		log_warn(&m->log, "%s; the film stays as it is", why);
+		m->phase = MAKING_VERIFYING;
+		m->n_deaths = 0;
+	} else if (m->n_deaths == MAX_DEATHS) {
+		(void)snprintf(text, sizeof(text),
+		               "The film plays, but could not be checked yet: %.110s. It is tried "
+		               "again; until then the pictures are kept.",
+		               why);
+		log_warn(&m->log, "%s", text);
+		set_state(m, FILM_READY, text);
+	}
+	pause_then_go(m);
 }
 
 /* The worker died, or the disk did not let it go on: the next one takes up what is whole. */
@@ -242,6 +260,7 @@ static void not_remade(struct making *m, const struct worker_said *s)
 static void act_on_last(struct making *m)
 {
 	const struct worker_said s = m->last;
+	char text[160];
 
 	switch (s.word) {
 	case WORKER_DONE:
@@ -249,7 +268,8 @@ static void act_on_last(struct making *m)
 		making_go(m);
 		return;
 	case WORKER_VERIFIED:
-		go_over(m, FILM_VERIFIED, m->film.text);
+		say_skipped(&m->film, text, sizeof(text));
+		go_over(m, FILM_VERIFIED, text);
 		return;
 	case WORKER_FAILED:
 		if (m->phase == MAKING_VERIFYING)
@@ -319,7 +339,9 @@ static enum worker_kind kind_of(const struct making *m)
 		return WORKER_VERIFY;
 	if (m->phase == MAKING_PROBING)
 		return WORKER_PROBE;
-	return m->follows && m->phase == MAKING_ENCODING ? WORKER_FOLLOW : WORKER_ENCODE;
+	/* Of a session that is over it can count the pictures itself. */
+	return m->follows && m->phase == MAKING_ENCODING && !m->wants_finish ? WORKER_FOLLOW
+	                                                                     : WORKER_ENCODE;
 }
 
 static int start_worker(struct making *m, struct err *err)
@@ -369,6 +391,15 @@ void making_go(struct making *m)
 	}
 	if (m->phase == MAKING_ENCODING && m->wants_finish && m->follows)
 		worker_finish(m->proc);
+}
+
+void making_expect(struct making *m, uint32_t n_frames)
+{
+	if (n_frames == 0 || n_frames == m->n_expected)
+		return;
+	m->n_expected = n_frames;
+	if (m->proc && m->phase == MAKING_ENCODING && m->follows && m->film.plan.duration_s > 0)
+		worker_expect(m->proc, n_frames);
 }
 
 void making_nudge(struct making *m)

@@ -5,7 +5,7 @@
  *	queued → encoding (→ probing) → remaking? → verifying → over
  *
  * Encoding goes on over the end of any number of workers: what is whole on disk is taken up by the
- * next one, after a pause that grows. Owned by films; says what happens through its hooks.
+ * next one, after a pause that grows. A film that plays is checked until that has worked. Owned by films; says what happens through its hooks.
  *
  * Thread: loop.
  */
@@ -70,6 +70,8 @@ void making_free(struct making *m);
 
 /* Starts what its phase asks for, if nothing runs yet and no pause is on. */
 void making_go(struct making *m);
+/* So many frames are expected by now, 0 unknown: the film's choice of them follows. */
+void making_expect(struct making *m, uint32_t n_frames);
 /* There is a new frame. */
 void making_nudge(struct making *m);
 /* The session is over: the film is to be finished. */

@@ -174,6 +174,10 @@ int worker_start(struct loop *l, const struct worker_job *job, const struct work
 		break;
 	case WORKER_PROBE:
 		add_pair(&a, "probe", job->film_path);
+		add_pair(&a, "--session", job->session_dir);
+		add_pair(&a, "--camera", job->camera);
+		add_number(&a, "--duration", job->plan->duration_s);
+		add_number(&a, "--hold", job->plan->hold_s);
 		break;
 	}
 	add(&a, "--die-with-parent");
@@ -198,6 +202,14 @@ void worker_nudge(struct proc *p)
 void worker_finish(struct proc *p)
 {
 	proc_write(p, "finish\n", 7);
+}
+
+void worker_expect(struct proc *p, uint32_t n_frames)
+{
+	char line[32];
+	int n = snprintf(line, sizeof(line), "expect %u\n", n_frames);
+
+	proc_write(p, line, (size_t)n);
 }
 
 void films_find_worker(char *dst, size_t size)

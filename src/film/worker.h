@@ -24,7 +24,8 @@ enum worker_kind {
 struct worker_job {
 	enum worker_kind kind;
 	const char *program;
-	const char *session_dir, *camera, *track; /* encoding */
+	const char *session_dir, *camera; /* encoding, probing */
+	const char *track;                /* encoding */
 	const char *film_path, *poster_path;
 	const struct film_plan *plan;
 	uint32_t n_expected, min_frames;
@@ -82,3 +83,5 @@ int worker_start(struct loop *l, const struct worker_job *job, const struct work
 
 void worker_nudge(struct proc *p);  /* the journal has more */
 void worker_finish(struct proc *p); /* the session is over */
+/* So many frames of its camera the session is now thought to have. */
+void worker_expect(struct proc *p, uint32_t n_frames);

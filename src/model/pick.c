@@ -13,8 +13,11 @@ static double moving_s(const struct film_plan *plan)
 	return fmax(plan->duration_s - plan->hold_s, plan->duration_s / 2);
 }
 
-static uint32_t most_frames(const struct film_plan *plan)
+uint32_t film_pick_most(const struct film_plan *plan)
 {
+	if (plan->duration_s <= 0)
+		return UINT32_MAX;
+
 	double n = floor(moving_s(plan) * PICK_MAX_FPS);
 
 	return n < 1 ? 1 : n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
@@ -25,16 +28,28 @@ void film_pick_plan(struct film_pick *ret, const struct film_plan *plan, uint32_
 	*ret = (struct film_pick){ .take = 1, .of = 1, .fps = plan->fps };
 	if (plan->duration_s <= 0 || n_expected == 0)
 		return;
-	if (n_expected > most_frames(plan)) {
-		ret->take = most_frames(plan);
+	if (n_expected > film_pick_most(plan)) {
+		ret->take = film_pick_most(plan);
 		ret->of = n_expected;
 	}
-	ret->fps = film_pick_fps(plan, MIN(n_expected, most_frames(plan)));
+	ret->fps = film_pick_fps(plan, MIN(n_expected, film_pick_most(plan)));
+}
+
+void film_pick_plan_rest(struct film_pick *p, const struct film_plan *plan, uint32_t n_expected,
+                         uint32_t n_seen, uint32_t n_taken)
+{
+	uint32_t most = film_pick_most(plan);
+
+	if (plan->duration_s <= 0 || n_expected <= n_seen)
+		return;
+	p->from = n_seen;
+	p->of = n_expected - n_seen;
+	p->take = MIN(most > n_taken ? most - n_taken : 0, p->of);
 }
 
 bool film_pick_takes(const struct film_pick *p, uint32_t index)
 {
-	uint64_t i = index;
+	uint64_t i = index - p->from;
 
 	return (i + 1) * p->take / p->of > i * p->take / p->of;
 }
@@ -56,7 +71,7 @@ bool film_pick_is_off(const struct film_plan *plan, uint32_t n_seen, uint32_t n_
 	if (plan->duration_s <= 0 || n_seen == 0)
 		return false;
 
-	double ideal = MIN(n_seen, most_frames(plan));
+	double ideal = MIN(n_seen, film_pick_most(plan));
 
 	return fabs(n_frames - ideal) > 0.1 * ideal;
 }

@@ -4,8 +4,9 @@
  *
  * A film of a fixed rate takes every frame. A film of a wanted duration takes all while that means
  * 60 a second or less, else evenly as many as 60 a second fill. While a print runs the number of
- * frames to come is a guess (the layers of the job); the rate is set at the end from what came, so
- * that a film is made again only when the guess led to the wrong choice of frames.
+ * frames to come is a guess (the layers of the job, how many of them are photographed); when it
+ * changes, the rest of the choice follows it. The rate is set at the end from what came, so that a
+ * film is made again only when the guess was wrong at the end.
  *
  * Thread: any.
  */
@@ -21,17 +22,26 @@ struct film_plan;
 
 struct film_pick {
 	uint32_t take, of; /* `take` of each `of` frames; equal: all */
+	uint32_t from;     /* counted from this one on */
 	double fps;        /* as guessed */
 };
 
 /* `n_expected`: frames of the whole session, 0 unknown. */
 void film_pick_plan(struct film_pick *ret, const struct film_plan *plan, uint32_t n_expected);
 
-/* Whether the film takes the frame `index`, from 0. */
+/* The choice of what is to come: `n_taken` of the first `n_seen` frames are in the film already.
+ * A guess that was reached already changes nothing. */
+void film_pick_plan_rest(struct film_pick *p, const struct film_plan *plan, uint32_t n_expected,
+                         uint32_t n_seen, uint32_t n_taken);
+
+/* Whether the film takes the frame `index`, from 0; none before p->from is asked for. */
 bool film_pick_takes(const struct film_pick *p, uint32_t index);
 
 /* Frames a second of a film that has `n_frames`. */
 double film_pick_fps(const struct film_plan *plan, uint32_t n_frames);
+
+/* The most frames that it can have. */
+uint32_t film_pick_most(const struct film_plan *plan);
 
 /* Seconds that it lasts, with the hold. */
 double film_pick_duration(const struct film_plan *plan, uint32_t n_frames);

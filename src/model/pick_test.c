@@ -99,3 +99,42 @@ TEST(pick_leaves_half_of_a_short_film_to_what_moves)
 
 	CHECK(film_pick_fps(&plan, 30) == 30);
 }
+
+/* Frames 0 to n - 1, the guess `expected[i]` from frame `at[i]` on. */
+static uint32_t take_with_guesses(const struct film_plan *plan, const uint32_t (*guesses)[2],
+                                  uint32_t n)
+{
+	struct film_pick p;
+	uint32_t taken = 0, next = 1;
+
+	film_pick_plan(&p, plan, guesses[0][1]);
+	for (uint32_t i = 0; i < n; i++) {
+		if (guesses[next][1] && i == guesses[next][0])
+			film_pick_plan_rest(&p, plan, guesses[next++][1], i, taken);
+		taken += film_pick_takes(&p, i);
+	}
+	return taken;
+}
+
+TEST(pick_follows_a_guess_that_changes_in_mid_print)
+{
+	struct film_plan plan = wanting(20, 0); /* 1200 frames at most */
+	static const uint32_t thinned[][2] = { { 0, 3000 }, { 1500, 2250 }, { 0, 0 } };
+	static const uint32_t known_late[][2] = { { 0, 0 }, { 200, 5000 }, { 0, 0 } };
+	static const uint32_t fewer[][2] = { { 0, 5000 }, { 1000, 1300 }, { 0, 0 } };
+	static const uint32_t short_of[][2] = { { 0, 2000 }, { 1990, 1000 }, { 0, 0 } };
+
+	CHECK_INT(take_with_guesses(&plan, thinned, 2250), 1200);
+	CHECK_INT(take_with_guesses(&plan, known_late, 5000), 1200);
+	/* Those left out are gone; all others are in it. */
+	CHECK_INT(take_with_guesses(&plan, fewer, 1300), 240 + 300);
+	CHECK_INT(take_with_guesses(&plan, short_of, 2000), 1200);
+}
+
+TEST(pick_of_a_fixed_rate_heeds_no_guess)
+{
+	struct film_plan plan = wanting(0, 2);
+	static const uint32_t guesses[][2] = { { 0, 3000 }, { 10, 20 }, { 0, 0 } };
+
+	CHECK_INT(take_with_guesses(&plan, guesses, 500), 500);
+}

@@ -45,7 +45,8 @@ struct session {
 	uint32_t n_frames, n_missed;
 	int layer, layers; /* newest photographed, total; -1 unknown */
 	uint64_t bytes;
-	uint64_t forecast_bytes; /* of the whole print, 0 unknown */
+	uint64_t forecast_bytes; /* of the whole print with its films, 0 unknown */
+	uint32_t n_expected;     /* pictures of one camera when it is over, 0 unknown; not kept */
 	bool is_thinned;         /* pictures are left out to keep the disk budget */
 	unsigned keep_one_in;    /* 1: all */
 	char outcome[16];        /* job_outcome_name(), "" while running */

@@ -107,6 +107,29 @@ check "duration: with the hold" "$(stream d2.mp4 duration)" 12.000000
 "$av" encode --session s1 --camera cam --width 200 --height 100 --out d3.mp4 >d.log 2>&1
 check "size" "$(stream d3.mp4 width,height | tr '\n' ' ')" "200 100 "
 
+# The guess changes in mid print: the rest of the choice follows it.
+mkfifo expect
+"$make" s8 cam 1 150 0 "${files[@]}"
+"$av" encode --session s8 --camera cam --out l.mp4 --duration 2 --hold 0 --expect 300 --follow <expect >l.log 2>&1 &
+worker=$!
+exec 3>expect
+for _ in $(seq 1200); do grep -q '"seen":150' l.log && break; sleep 0.05; echo more >&3; done
+check "guess: half of it" "$(said progress frames l.log)" 60
+echo "expect 225" >&3
+"$make" s8 cam 151 75 0 "${files[@]}"
+"$av" encode --session s8 --camera cam --out l.mp4 --duration 2 --hold 0 --follow </dev/null >l2.log 2>&1
+check "one film is not made twice at once" "$(said failed type l2.log)" failed
+echo finish >&3
+exec 3>&-
+wait $worker
+check "guess: frames" "$(decoded l.mp4)" 120
+check "guess: right in the end" "$(said done is_off l.log)" false
+check "guess: found made already" \
+  "$("$av" probe l.mp4 --session s8 --camera cam --duration 2 --hold 0 | grep -o '"seen":225,"is_off":false')" \
+  '"seen":225,"is_off":false'
+check "guess: found made by another guess" \
+  "$("$av" probe l.mp4 --session s8 --camera cam --duration 1 --hold 0 | grep -o '"is_off":true')" '"is_off":true'
+
 # A manifest that the disk does not give back: said, not tried for ever.
 mkdir -p s9/manifest
 timeout 20 "$av" encode --session s9 --camera cam --out s9.mp4 >s9.log 2>&1
