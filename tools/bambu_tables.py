@@ -20,15 +20,18 @@ def c_str(s):
 
 
 def blocks(rows):
-    block, first = b"", ""
+    block, first, last = b"", "", ""
     for row in rows:
         line = row.encode("utf-8") + b"\n"
-        if block and len(block) + len(line) > BLOCK:
+        code = row.split("\t")[0]
+        # the rows of one code stay together
+        if block and len(block) + len(line) > BLOCK and code != last:
             yield first, block
             block = b""
         if not block:
-            first = row.split("\t")[0]
+            first = code
         block += line
+        last = code
     if block:
         yield first, block
 
@@ -41,7 +44,7 @@ def main():
             return json.load(f)
 
     with open(os.path.join(data, "hms.tsv"), encoding="utf-8") as f:
-        rows = sorted(line.rstrip("\n") for line in f)
+        rows = sorted((line.rstrip("\n") for line in f), key=lambda r: (r.split("\t")[0], r.split("\t")[3:]))
 
     w = ["/* Made by tools/bambu_tables.py; do not edit. */",
          '#include "printers/bambu/tables.h"', ""]

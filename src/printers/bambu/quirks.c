@@ -85,10 +85,15 @@ static const char *nozzle_material(const char *digits)
 
 void bambu_nozzle_type(const char *code, char *dst, size_t size)
 {
-	if (strlen(code) == 4 && code[0] == 'H' && nozzle_material(code + 2)) {
+	char digits[3] = "";
+
+	/* "HS01", and on an H2C "HS01-0.4" */
+	if (code[0] == 'H' && strcspn(code, "-") == 4)
+		text_copy_n(digits, sizeof(digits), code + 2, 2);
+	if (nozzle_material(digits)) {
 		bool is_high_flow = strchr("HEU", code[1]) != NULL;
 
-		(void)snprintf(dst, size, "%s%s", nozzle_material(code + 2),
+		(void)snprintf(dst, size, "%s%s", nozzle_material(digits),
 		               is_high_flow ? " (HF)" : "");
 		return;
 	}
@@ -104,13 +109,18 @@ bool bambu_is_cancel(uint32_t print_error)
 	return print_error == 0x0300400c || print_error == 0x0500400e;
 }
 
+bool bambu_module_is_ams(unsigned module)
+{
+	return module == 0x07 || module == 0x12 || module == 0x18;
+}
+
 static bool is_runout(uint32_t e)
 {
 	unsigned module = e >> 24;
 
 	if (e == 0x03008004)
 		return true;
-	return (e & 0xffff) == 0x8011 && (module == 0x07 || module == 0x12 || module == 0x18);
+	return (e & 0xffff) == 0x8011 && bambu_module_is_ams(module);
 }
 
 enum printer_pause bambu_pause_reason(uint32_t print_error, int stage)

@@ -36,3 +36,4 @@ enum printer_pause bambu_pause_reason(uint32_t print_error, int stage);
 
 /* For people: "motion controller" … */
 const char *bambu_module_name(unsigned module);
+bool bambu_module_is_ams(unsigned module);

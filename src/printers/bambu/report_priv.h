@@ -16,8 +16,9 @@ struct bambu_report {
 	bool is_model_fixed;             /* by the configuration */
 	bool has_full, wants_fresh;
 	unsigned touched;
-	int64_t cancel_us; /* when the cancel code was last seen, 0 never */
-	int64_t failed_us; /* when FAILED began */
+	int64_t cancel_us;                    /* when the cancel code was last seen, 0 never */
+	int64_t failed_us;                    /* when FAILED began */
+	const struct bambu_model *worded_for; /* whose words the state's troubles have */
 };
 
 /* A key of the merged report; NULL if absent. */

@@ -145,39 +145,81 @@ static void make_wiki(const char *page, const char *code, char *dst, size_t size
 	}
 }
 
-bool bambu_hms_text(const char *code, char *text, size_t text_size, char *wiki, size_t wiki_size)
+/* One line of the table, its fields ended in place. */
+struct hms_line {
+	char *code, *text, *page, *models; /* models "" in the line for most */
+};
+
+static char *cut(char **rest, char end)
+{
+	char *field = *rest, *at = strchr(field, end);
+
+	if (at) {
+		*at = '\0';
+		*rest = at + 1;
+	} else {
+		*rest = field + strlen(field);
+	}
+	return field;
+}
+
+static bool next_line(char **rest, struct hms_line *l)
+{
+	if (!**rest)
+		return false;
+
+	char *line = cut(rest, '\n');
+
+	l->code = cut(&line, '\t');
+	l->text = cut(&line, '\t');
+	l->page = cut(&line, '\t');
+	l->models = line;
+	return true;
+}
+
+/* `list` is "h2d,h2s". */
+static bool names(const char *list, const char *name)
+{
+	size_t n = strlen(name);
+
+	while (n > 0 && *list) {
+		size_t part = strcspn(list, ",");
+
+		if (part == n && memcmp(list, name, n) == 0)
+			return true;
+		list += part + (list[part] == ',');
+	}
+	return false;
+}
+
+enum bambu_hms_known bambu_hms_text(const char *code, const struct bambu_model *model, char *text,
+                                    size_t text_size, char *wiki, size_t wiki_size)
 {
 	const struct bambu_hms_block *b = find_block(code);
+	enum bambu_hms_known known = BAMBU_HMS_UNKNOWN;
+	struct hms_line l;
+	char name[48];
 
 	text_copy(text, text_size, "");
 	text_copy(wiki, wiki_size, "");
 	if (!b)
-		return false;
+		return known;
 
 	auto_free char *lines = mem_new(b->unpacked + 1);
 	uLongf unpacked = b->unpacked;
 
 	if (uncompress((Bytef *)lines, &unpacked, bambu_hms_packed + b->at, b->size) != Z_OK)
-		return false;
-
-	size_t n = strlen(code);
-
-	for (char *line = lines, *next; *line; line = next) {
-		next = strchr(line, '\n');
-		if (!next)
-			break;
-		*next++ = '\0';
-		if (strncmp(line, code, n) != 0 || line[n] != '\t')
+		return known;
+	squeeze(name, sizeof(name), model ? model->name : "");
+	/* The line for most models comes first; one of `model` betters it. */
+	for (char *rest = lines; next_line(&rest, &l);) {
+		if (!text_equal(l.code, code) || (*l.models && !names(l.models, name)))
 			continue;
-
-		char *words = line + n + 1;
-		char *page = strchr(words, '\t');
-
-		if (page)
-			*page++ = '\0';
-		text_copy(text, text_size, words);
-		make_wiki(page ? page : "", code, wiki, wiki_size);
-		return true;
+		if (known == BAMBU_HMS_UNKNOWN)
+			known = BAMBU_HMS_SILENT;
+		if (*l.text)
+			text_copy(text, text_size, l.text);
+		make_wiki(l.page, code, wiki, wiki_size);
 	}
-	return false;
+	return *text ? BAMBU_HMS_TEXT : known;
 }

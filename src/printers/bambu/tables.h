@@ -59,6 +59,13 @@ enum printer_pause bambu_stage_pause(int stage);
 /* "" if the code is unknown. */
 const char *bambu_filament_name(const char *id);
 
-/* Text and wiki address of a code of 8 (print error) or 16 (HMS) upper-case hex digits; both ""
- * and false when the table does not know it. */
-bool bambu_hms_text(const char *code, char *text, size_t text_size, char *wiki, size_t wiki_size);
+/* What the vendor says of a code of 8 (print error) or 16 (HMS) upper-case hex digits. */
+enum bambu_hms_known {
+	BAMBU_HMS_UNKNOWN, /* the table does not have it: both "" */
+	BAMBU_HMS_SILENT,  /* it has, without words: the vendor's own programs do not show it */
+	BAMBU_HMS_TEXT,
+};
+
+/* Text and wiki address as the vendor words them for `model` (NULL or an unknown one: for most). */
+enum bambu_hms_known bambu_hms_text(const char *code, const struct bambu_model *model, char *text,
+                                    size_t text_size, char *wiki, size_t wiki_size);
