@@ -180,14 +180,14 @@ static void stdio_set(uv_stdio_container_t *io, struct pipe *pi, unsigned direct
 static int spawn(struct proc *p, uv_loop_t *uv)
 {
 	const struct proc_config *c = &p->config;
-	uv_stdio_container_t io[3] = { 0 };
+	uv_stdio_container_t io[3 + PROC_MAX_FDS] = { 0 };
 	/* libuv takes them without const and does not write to them. */
 	uv_process_options_t o = {
 		.file = c->argv[0],
 		.args = (char **)(uintptr_t)c->argv,
 		.env = (char **)(uintptr_t)c->env,
 		.exit_cb = on_process_ended,
-		.stdio_count = 3,
+		.stdio_count = 3 + (int)c->n_fds,
 		.stdio = io,
 	};
 
@@ -204,6 +204,10 @@ static int spawn(struct proc *p, uv_loop_t *uv)
 		pipe_init(p, &p->err, uv, c->err);
 		stdio_set(&io[2], &p->err, UV_WRITABLE_PIPE);
 	}
+	for (unsigned i = 0; i < c->n_fds; i++) {
+		io[3 + i].flags = UV_INHERIT_FD;
+		io[3 + i].data.fd = c->fds[i];
+	}
 	p->uv.data = p;
 	p->n_handles++;
 	return uv_spawn(uv, &p->uv, &o);
@@ -211,7 +215,7 @@ static int spawn(struct proc *p, uv_loop_t *uv)
 
 int proc_start(struct loop *l, const struct proc_config *c, struct proc **ret, struct err *err)
 {
-	assert(loop_is_mine(l) && !loop_is_simulated(l));
+	assert(loop_is_mine(l) && !loop_is_simulated(l) && c->n_fds <= PROC_MAX_FDS);
 	(void)signal(SIGPIPE, SIG_IGN);
 
 	struct proc *p = MEM_NEW(struct proc);
@@ -230,6 +234,7 @@ int proc_start(struct loop *l, const struct proc_config *c, struct proc **ret, s
 		return err_set(err, rc, "starting %s: %s", c->argv[0], uv_strerror(rc));
 	}
 	p->config.argv = p->config.env = NULL;
+	p->config.fds = NULL;
 	p->is_running = true;
 	if (c->out)
 		uv_read_start((uv_stream_t *)&p->out.uv, on_alloc, on_read);

@@ -17,6 +17,7 @@ struct err;
 struct loop;
 struct proc;
 
+#define PROC_MAX_FDS 4
 #define PROC_MAX_LINE 65536 /* a longer line is handed over in parts */
 
 struct proc_config {
@@ -31,9 +32,12 @@ struct proc_config {
 	 * inside proc_start() or after proc_free(). */
 	void (*ended)(void *arg, int status, int signal);
 	void *arg;
+	/* Become 3, 4, … in the child; ours stay open and the caller's. At most PROC_MAX_FDS. */
+	const int *fds;
+	unsigned n_fds;
 };
 
-/* The configuration is copied, but for what argv and env point to, which is used here only. */
+/* The configuration is copied, but for what argv, env and fds point to, which is used here only. */
 int proc_start(struct loop *l, const struct proc_config *c, struct proc **ret,
                struct err *err) MUST_CHECK;
 

@@ -35,6 +35,7 @@ struct frame {
 	int64_t arrived_us; /* CLOCK_MONOTONIC when the last byte was here */
 	uint64_t seq;       /* counts from 1 per camera; a gap means a loss */
 	bool is_stamped;    /* captured_us is the device's own stamp, not an estimate */
+	int64_t pts_us, dts_us; /* video: media time, dts rising; 0: as it came */
 	bool is_key;        /* video: decoding can begin here; parameter sets included */
 
 	/* private */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define LINGER_MS 3000
@@ -493,6 +494,24 @@ struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t por
 	t->timeout_ms = timeout_ms > 0 ? timeout_ms : TCP_CONNECT_TIMEOUT_MS;
 	timer_start(&t->limit, t->timeout_ms);
 	tcp_resolve(t);
+	return &t->s;
+}
+
+struct stream *tcp_stream_adopt(struct loop *l, int fd, const char *peer)
+{
+	struct tcp *t = tcp_new(l);
+
+	TEXT_SET(t->s.peer, peer);
+	tcp_make_handle(t);
+
+	int rc = uv_tcp_open(&t->uv, fd);
+
+	if (rc < 0) {
+		(void)close(fd);
+		tcp_fail_uv(t, rc, "taking over the connection to");
+	} else {
+		tcp_opened(t);
+	}
 	return &t->s;
 }
 

@@ -20,6 +20,10 @@
 struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t port,
                                   int64_t timeout_ms);
 
+/* A stream over a connected stream socket of any family, which it takes; open from the next turn.
+ * `peer` is for messages. */
+struct stream *tcp_stream_adopt(struct loop *l, int fd, const char *peer);
+
 struct tcp_listener;
 
 struct tcp_accept { /* copied */
