@@ -99,7 +99,7 @@ static void set_plan(struct plumbing *p, const char *printer, const struct sessi
 	for (size_t i = 0; given->n_cameras == 0 && i < p->config->n_cameras; i++) {
 		const struct camera_config *c = &p->config->cameras[i];
 
-		if (strcmp(c->printer, printer) == 0 && plan.n_cameras < SESSION_MAX_CAMERAS)
+		if (camera_config_sees(c, printer) && plan.n_cameras < SESSION_MAX_CAMERAS)
 			use_camera(&plan, c->id);
 	}
 	sessions_set_plan(p->sessions, printer, &plan);

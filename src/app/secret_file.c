@@ -28,7 +28,9 @@ int secret_from_file(const char *path, struct secret *ret, struct err *err)
 		secret_set(ret, line);
 	secret_wipe(line, sizeof(line));
 	if (!is_read || !secret_is_set(ret))
-		return err_set(err, -EINVAL, "%s is empty; its first line must be the access code",
+		return err_set(err, -EINVAL,
+		               "%s is empty; its first line must be the access code or "
+		               "password",
 		               name);
 	return 0;
 }

@@ -91,3 +91,5 @@ extern const struct camera_driver camera_driver_fake;
 
 /* NULL if no such driver was built in. */
 const struct camera_driver *camera_driver_find(const char *name);
+/* All that were built in; NULL after the last. */
+const struct camera_driver *camera_driver_at(size_t i);

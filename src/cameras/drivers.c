@@ -19,3 +19,8 @@ const struct camera_driver *camera_driver_find(const char *name)
 	}
 	return NULL;
 }
+
+const struct camera_driver *camera_driver_at(size_t i)
+{
+	return i < ARRAY_LEN(drivers) ? drivers[i] : NULL;
+}
