@@ -11,9 +11,11 @@
 #include "core/work.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct note {
@@ -231,6 +233,21 @@ TEST(fs_writes_whole_files_and_reads_with_a_limit)
 	CHECK_STR(buf_peek(&b), "hello");
 	buf_fini(&b);
 	CHECK_INT(fs_read(path, 4, &b, &err), -EFBIG);
+
+	/* What a crash left open to all does not stay so. */
+	struct stat st;
+	char left[170];
+
+	snprintf(left, sizeof(left), "%s.new", path);
+
+	int fd = open(left, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	CHECK(fd >= 0);
+	CHECK_INT(fchmod(fd, 0666), 0);
+	(void)close(fd);
+	CHECK_INT(fs_write_atomic(path, "again", 5, 0600, &err), 0);
+	CHECK_INT(stat(path, &st), 0);
+	CHECK_INT(st.st_mode & 0777, 0600);
 	CHECK_INT(fs_remove(dir, &err), 0);
 	CHECK_INT(fs_read(path, 5, &b, &err), -ENOENT);
 }

@@ -47,7 +47,11 @@ static void folder_of(char *dst, size_t size, const char *path)
 static int write_tmp(const char *tmp, const void *bytes, size_t size, unsigned mode,
                      struct err *err)
 {
-	auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+	/* One that a crash left may have another mode, and keep it. */
+	if (unlink(tmp) < 0 && errno != ENOENT)
+		return err_sys(err, "removing the old %s", tmp);
+
+	auto_fd int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 
 	if (fd < 0)
 		return err_sys(err, "creating %s", tmp);

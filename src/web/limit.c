@@ -87,6 +87,69 @@ void limit_forgive(struct limit *l, const char *key, int64_t at_us)
 	}
 }
 
+/* ---- the slow cap ---- */
+
+#define CAP_EVERY_US (INT64_C(1000000) * LIMIT_CAP_EVERY_S)
+
+void limit_cap_fini(struct limit_cap *l)
+{
+	free(l->entries);
+	*l = (struct limit_cap){ 0 };
+}
+
+static struct limit_cap_entry *find_cap(const struct limit_cap *l, const char *key)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (strcmp(l->entries[i].key, key) == 0)
+			return &l->entries[i];
+	}
+	return NULL;
+}
+
+int64_t limit_cap_wait_s(const struct limit_cap *l, const char *key, int64_t now_us)
+{
+	const struct limit_cap_entry *e = find_cap(l, key);
+	int64_t until_us = e ? e->empty_us - (LIMIT_CAP_TRIES - 1) * CAP_EVERY_US : 0;
+
+	return until_us > now_us ? (until_us - now_us + 999999) / 1000000 : 0;
+}
+
+static struct limit_cap_entry *add_cap(struct limit_cap *l, const char *key)
+{
+	struct limit_cap_entry *e;
+
+	if (l->n < LIMIT_MAX_KEYS) {
+		l->entries = mem_grow(l->entries, l->n + 1, sizeof(*l->entries));
+		e = &l->entries[l->n++];
+	} else {
+		e = &l->entries[0];
+		for (size_t i = 1; i < l->n; i++) {
+			if (l->entries[i].empty_us < e->empty_us)
+				e = &l->entries[i];
+		}
+	}
+	*e = (struct limit_cap_entry){ 0 };
+	TEXT_SET(e->key, key);
+	return e;
+}
+
+void limit_cap_count(struct limit_cap *l, const char *key, int64_t now_us)
+{
+	struct limit_cap_entry *e = find_cap(l, key);
+
+	if (!e)
+		e = add_cap(l, key);
+	e->empty_us = MAX(e->empty_us, now_us) + CAP_EVERY_US;
+}
+
+void limit_cap_forgive(struct limit_cap *l, const char *key)
+{
+	struct limit_cap_entry *e = find_cap(l, key);
+
+	if (e)
+		e->empty_us -= CAP_EVERY_US;
+}
+
 void limit_address_key(char dst[64], const char *address)
 {
 	struct in6_addr in6;
