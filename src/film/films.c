@@ -590,39 +590,58 @@ static int read_session(const struct films *fs, const char *id, struct session *
 	return rc;
 }
 
-int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
-                 char ret_id[ID_SIZE], struct err *err)
+static void render_one(struct films *fs, const struct session *s, const char *camera,
+                       const struct film_plan *plan, struct film *ret)
 {
-	struct session s;
-	int rc = film_plan_check(plan, err);
-
-	assert(loop_is_mine(fs->env.loop));
-	if (rc == 0)
-		rc = read_session(fs, session_id, &s, err);
-	if (rc < 0)
-		return rc;
-	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): set before, in a loop of the same length */
-	if (s.frames_deleted_wall_ms != 0)
-		return err_set(err, -ENOENT,
-		               "The pictures of this session were deleted to keep the disk free; "
-		               "no other film can be made of it.");
-	if (s.n_cameras == 0)
-		return err_set(err, -ENOENT, "This session has no camera.");
-
-	struct film f = film_of(fs, &s, s.cameras[0]);
+	struct film f = film_of(fs, s, camera);
 
 	f.plan = *plan;
-	name_film(fs, &f, loop_wall_ms(fs->env.loop), NULL);
+	name_film(fs, &f, loop_wall_ms(fs->env.loop), s->n_cameras > 1 ? camera : NULL);
 
 	struct making *m = add(fs, &f);
 
 	m->wants_finish = true;
 	TEXT_SET(m->film.text, "Waits for its turn.");
 	on_changed(fs, m, true);
+	*ret = m->film;
 	TEXT_SET(m->film.text, "");
-	memcpy(ret_id, f.id, ID_SIZE);
+}
+
+static bool has_camera(const struct session *s, const char *camera)
+{
+	for (unsigned i = 0; i < s->n_cameras; i++)
+		if (strcmp(s->cameras[i], camera) == 0)
+			return true;
+	return false;
+}
+
+int films_render(struct films *fs, const char *session_id, const char *camera,
+                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
+                 struct err *err)
+{
+	struct session s = { 0 };
+	bool is_all = !camera || !camera[0];
+	int rc = film_plan_check(plan, err), n = 0;
+
+	assert(loop_is_mine(fs->env.loop));
+	if (rc == 0)
+		rc = read_session(fs, session_id, &s, err);
+	if (rc < 0)
+		return rc;
+	if (s.frames_deleted_wall_ms != 0)
+		return err_set(err, -ENOENT,
+		               "The pictures of this session were deleted to keep the disk free; "
+		               "no other film can be made of it.");
+	if (s.n_cameras == 0)
+		return err_set(err, -ENOENT, "This session has no camera.");
+	if (!is_all && !has_camera(&s, camera))
+		return err_set(err, -ENOENT, "This session was not recorded by a camera '%.60s'.",
+		               camera);
+	for (unsigned i = 0; i < s.n_cameras; i++)
+		if (is_all || strcmp(s.cameras[i], camera) == 0)
+			render_one(fs, &s, s.cameras[i], plan, &ret[n++]);
 	sweep_soon(fs);
-	return 0;
+	return n;
 }
 
 static void remove_track(const struct films *fs, const struct film *f)
@@ -656,34 +675,17 @@ int films_cancel(struct films *fs, const char *film_id, struct err *err)
 	return 0;
 }
 
-static int run_delete(struct db *db, void *arg, struct err *err)
+int films_forget(struct films *fs, const char *film_id, struct err *err)
 {
-	int rc = repo_film_delete(db, ((const struct film *)arg)->id, err);
-
-	return rc == -ENOENT ? 0 : rc;
-}
-
-int films_delete(struct films *fs, const struct film *f, struct err *err)
-{
-	struct making *m = find(fs, f->id);
-	char path[2048];
+	struct making *m = find(fs, film_id);
 
 	assert(loop_is_mine(fs->env.loop));
-	if (m && m->follows && m->phase <= MAKING_ENCODING)
+	if (!m || m->phase == MAKING_OVER)
+		return 0;
+	if (m->follows && m->phase <= MAKING_ENCODING)
 		return err_set(err, -EBUSY, "The film is still being made; end its session first.");
-	if (m && m->phase != MAKING_OVER) {
-		m->is_unwanted = true;
-		making_give_up(m, "Deleted.");
-	}
-	remove_track(fs, f);
-	for (int i = 0; i < 2; i++) {
-		const char *name = i ? f->poster : f->file;
-
-		if (name[0] && fs_join_confined(path, sizeof(path), fs->env.data_dir, name) &&
-		    unlink(path) < 0 && errno != ENOENT)
-			return err_sys(err, "deleting %s", path);
-	}
-	if (fs->env.store)
-		store_submit(fs->env.store, run_delete, on_saved, mem_dup(f, sizeof(*f)));
+	m->is_unwanted = true;
+	making_give_up(m, "Deleted.");
+	remove_track(fs, &m->film);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 #include "base/base.h"
 #include "model/film.h"
+#include "model/session.h"
 
 struct bus;
 struct err;
@@ -45,14 +46,17 @@ void films_free(struct films *fs, void (*done)(void *arg), void *arg);
  * false the session is over: sessions_film_done(). */
 bool films_is_making(const struct films *fs, const char *session_id);
 
-/* Another film of a stored session, of its first camera; the id of the coming film in ret_id. Progress by EVENT_FILM. */
-int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
-                 char ret_id[ID_SIZE], struct err *err) MUST_CHECK;
+/* More films of a stored session, one of each of its cameras, or of `camera` alone (NULL or "": all);
+ * also while it is recorded: of what is there by then. What is known of the coming films in ret,
+ * their number as the result, or an error and none. Progress by EVENT_FILM. */
+int films_render(struct films *fs, const char *session_id, const char *camera,
+                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
+                 struct err *err) MUST_CHECK;
 int films_cancel(struct films *fs, const char *film_id, struct err *err) MUST_CHECK;
 
-/* Ends one in work, then removes its files and its record. Ready ones need only their record's
- * content. Not while its session records: -EBUSY. */
-int films_delete(struct films *fs, const struct film *f, struct err *err) MUST_CHECK;
+/* Ends whatever is being done with it: somebody is about to remove its files and its record. Not
+ * while it grows with its session: -EBUSY. */
+int films_forget(struct films *fs, const char *film_id, struct err *err) MUST_CHECK;
 
 /* A name below films/ for a film of a session that began at `wall_ms`, without its ending: "films/
  * 2026-11-21_10-40-05_benchy". `camera` may be NULL. Pure. */

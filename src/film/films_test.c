@@ -437,19 +437,22 @@ TEST(films_render_another_and_cancel_it)
 {
 	struct bench b;
 	struct err err = { 0 };
+	struct film made[SESSION_MAX_CAMERAS];
 	char id[ID_SIZE], other[ID_SIZE];
 
 	start(&b, "if [ $verb = encode ]; then [ -e slow ] && sleep 100\n" SAY_DONE VERIFY_WELL);
-	CHECK_INT(films_render(b.films, "../..", &b.session.film, id, &err), -ENOENT);
-	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), -ENOENT);
+	CHECK_INT(films_render(b.films, "../..", NULL, &b.session.film, made, &err), -ENOENT);
+	CHECK_INT(films_render(b.films, b.session.id, "", &b.session.film, made, &err), -ENOENT);
 	CHECK(strstr(err.text, "no session"));
 	b.session.state = SESSION_DONE;
 	write_session(&b);
 	b.session.film.crf = 99;
-	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), -EINVAL);
+	CHECK_INT(films_render(b.films, b.session.id, "", &b.session.film, made, &err), -EINVAL);
 	b.session.film.crf = 30;
-	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), 0);
-	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, other, &err), 0);
+	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 1);
+	TEXT_SET(id, made[0].id);
+	CHECK_INT(films_render(b.films, b.session.id, "cam", &b.session.film, made, &err), 1);
+	TEXT_SET(other, made[0].id);
 	wait_for(&b, FILM_VERIFIED);
 	CHECK_STR(b.film.id, id);
 	wait_for(&b, FILM_VERIFIED);
@@ -459,12 +462,60 @@ TEST(films_render_another_and_cancel_it)
 
 	CHECK_INT(fs_write_atomic(slow, "", 0, 0600, &err), 0);
 	free(slow);
-	CHECK_INT(films_render(b.films, b.session.id, &b.session.film, id, &err), 0);
+	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 1);
+	TEXT_SET(id, made[0].id);
 	wait_for(&b, FILM_GROWING);
 	CHECK_INT(films_cancel(b.films, "nobody", &err), -ENOENT);
 	CHECK_INT(films_cancel(b.films, id, &err), 0);
 	wait_for(&b, FILM_FAILED);
 	CHECK_STR(b.film.text, "Cancelled.");
+	finish(&b);
+}
+
+TEST(films_render_one_of_each_camera_or_of_the_one_that_is_named)
+{
+	struct bench b;
+	struct err err = { 0 };
+	struct film made[SESSION_MAX_CAMERAS];
+
+	start(&b, "if [ $verb = encode ]; then\n" SAY_DONE VERIFY_WELL);
+	b.session.n_cameras = 2;
+	TEXT_SET(b.session.cameras[1], "top");
+	b.session.state = SESSION_DONE;
+	write_session(&b);
+	CHECK_INT(films_render(b.films, b.session.id, "side", &b.session.film, made, &err),
+	          -ENOENT);
+	CHECK(strstr(err.text, "'side'"));
+	CHECK_INT(films_render(b.films, b.session.id, "top", &b.session.film, made, &err), 1);
+	CHECK_STR(made[0].camera, "top");
+	CHECK(text_ends(made[0].file, "_top.mp4"));
+	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 2);
+	CHECK_STR(made[0].camera, "cam");
+	CHECK_STR(made[1].camera, "top");
+	CHECK(strcmp(made[0].file, made[1].file) != 0);
+	for (int i = 0; i < 3; i++)
+		wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.id, made[1].id);
+	finish(&b);
+}
+
+TEST(films_that_are_to_be_deleted_are_left_alone)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	start(&b, ENCODE_WHEN_TOLD SAY_DONE "else sleep 100; fi\n");
+	say_session(&b, SESSION_RECORDING);
+	say_frame(&b, 1);
+	wait_for(&b, FILM_GROWING);
+	CHECK_INT(films_forget(b.films, b.film.id, &err), -EBUSY);
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_READY);
+	CHECK_INT(films_forget(b.films, b.film.id, &err), 0);
+	CHECK_INT(films_forget(b.films, b.film.id, &err), 0);
+	CHECK_INT(films_forget(b.films, "nobody", &err), 0);
+	wait_for(&b, FILM_FAILED);
+	CHECK_INT(b.n_notices, 0);
 	finish(&b);
 }
 

@@ -92,15 +92,11 @@ static bool is_in_use(const struct retention_facts *f)
 	return false;
 }
 
-enum retention_verdict retention_judge(const struct retention_facts *f)
+bool retention_is_filmed(const struct retention_facts *f, int64_t *ret_made_ms)
 {
 	int64_t made_ms = 0;
 	unsigned n_cameras = 0;
 
-	if (f->session->frames_deleted_wall_ms != 0)
-		return RETENTION_GONE;
-	if (is_in_use(f))
-		return RETENTION_IN_USE;
 	for (unsigned i = 0; i < MIN(f->session->n_cameras, (unsigned)SESSION_MAX_CAMERAS); i++) {
 		const struct film *film;
 
@@ -108,11 +104,24 @@ enum retention_verdict retention_judge(const struct retention_facts *f)
 			continue;
 		film = film_of(f, i);
 		if (!film)
-			return RETENTION_NO_FILM;
+			return false;
 		made_ms = MAX(made_ms, film->made_wall_ms);
 		n_cameras++;
 	}
-	if (n_cameras == 0)
+	if (ret_made_ms)
+		*ret_made_ms = made_ms;
+	return n_cameras > 0;
+}
+
+enum retention_verdict retention_judge(const struct retention_facts *f)
+{
+	int64_t made_ms = 0;
+
+	if (f->session->frames_deleted_wall_ms != 0)
+		return RETENTION_GONE;
+	if (is_in_use(f))
+		return RETENTION_IN_USE;
+	if (!retention_is_filmed(f, &made_ms))
 		return RETENTION_NO_FILM;
 	made_ms = MAX(made_ms, f->clock_set_ms);
 	if (f->keep_frames_ms > 0 && f->now_ms - made_ms >= f->keep_frames_ms)
@@ -208,18 +217,21 @@ static int ask(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
-static int count_pictures(const char *dir, const struct session *s, uint32_t *ret)
+int retention_count(const char *session_dir, const struct session *s,
+                    uint32_t ret[SESSION_MAX_CAMERAS], struct err *err)
 {
 	struct journal_reader *r;
 	struct journal_entry e;
-	int kind, rc = journal_reader_open(dir, &r, NULL);
+	int kind, rc = journal_reader_open(session_dir, &r, err);
 
+	memset(ret, 0, SESSION_MAX_CAMERAS * sizeof(*ret));
 	if (rc < 0)
 		return rc;
-	while ((kind = journal_reader_next(r, &e, NULL)) != 0) {
+	while ((kind = journal_reader_next(r, &e, err)) != 0) {
 		if (kind < 0 && kind != -EBADMSG)
 			break;
-		for (unsigned i = 0; kind == 1 && i < s->n_cameras; i++)
+		for (unsigned i = 0;
+		     kind == 1 && i < MIN(s->n_cameras, (unsigned)SESSION_MAX_CAMERAS); i++)
 			ret[i] += strcmp(e.camera, s->cameras[i]) == 0;
 	}
 	journal_reader_close(r);
@@ -261,7 +273,7 @@ static void try_one(struct look *k, struct candidate *c)
 	enum retention_verdict v;
 	const char *why = "older than frames are kept; the film was verified";
 
-	if (count_pictures(dir, &c->session, f.n_pictures) < 0)
+	if (retention_count(dir, &c->session, f.n_pictures, NULL) < 0)
 		return;
 	v = retention_judge(&f);
 	if (v == RETENTION_YOUNG && is_space_short(k)) {

@@ -21,6 +21,7 @@
 #include "model/session.h"
 
 struct bus;
+struct err;
 struct loop;
 struct store;
 struct work_pool;
@@ -65,6 +66,14 @@ struct retention_facts {
 	int64_t clock_set_ms; /* nothing counts as older than this; 0: the clock is trusted */
 };
 enum retention_verdict retention_judge(const struct retention_facts *f);
+
+/* Each camera that has pictures has a verified film that holds all of them, and there are pictures:
+ * they can be done without. *ret_made_ms (may be NULL): when the last of these films was made. */
+bool retention_is_filmed(const struct retention_facts *f, int64_t *ret_made_ms);
+
+/* Pictures of each of the session's cameras in its folder. Any thread. */
+int retention_count(const char *session_dir, const struct session *s,
+                    uint32_t ret[SESSION_MAX_CAMERAS], struct err *err) MUST_CHECK;
 
 /* A machine without a clock of its own makes a film "long ago" and is then set to today. */
 struct retention_clock {

@@ -61,6 +61,28 @@ static enum retention_verdict judge(const struct session *s, const struct film *
 	return retention_judge(&f);
 }
 
+TEST(pictures_are_filmed_when_each_camera_that_has_some_has_its_film)
+{
+	struct session s = done_session();
+	struct film films[2] = { film_for(&s, FILM_VERIFIED, 10), film_for(&s, FILM_VERIFIED, 4) };
+	struct retention_facts f = {
+		.session = &s, .films = films, .n_films = 1, .n_pictures = { 10, 4 }
+	};
+
+	s.n_cameras = 2;
+	TEXT_SET(s.cameras[1], "top");
+	CHECK(!retention_is_filmed(&f, NULL));
+	TEXT_SET(films[1].camera, "top");
+	f.n_films = 2;
+	CHECK(retention_is_filmed(&f, NULL));
+	films[1].state = FILM_READY;
+	CHECK(!retention_is_filmed(&f, NULL));
+	f.n_pictures[1] = 0; /* that one was dead all the time */
+	CHECK(retention_is_filmed(&f, NULL));
+	f.n_pictures[0] = 0;
+	CHECK(!retention_is_filmed(&f, NULL));
+}
+
 TEST(frames_may_go_only_by_age_and_with_a_verified_film_of_the_right_count)
 {
 	struct session s = done_session();

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/fs.h"
+#include "film/films.h"
 #include "model/json.h"
 #include "store/repo.h"
 #include "store/store.h"
@@ -191,6 +192,13 @@ static void film_removed(void *arg, int rc, const struct err *err)
 
 void api_film_remove(struct call *c)
 {
+	struct err err = { 0 };
+	int rc = c->web->env.films ? films_forget(c->web->env.films, c->params[0], &err) : 0;
+
+	if (rc < 0) {
+		call_refuse_err(c, rc, &err);
+		return;
+	}
 	c->data = MEM_NEW(struct film);
 	store_submit(c->web->env.store, remove_film, film_removed, c);
 }

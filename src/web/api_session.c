@@ -12,6 +12,7 @@
 #include "core/fs.h"
 #include "core/work.h"
 #include "film/films.h"
+#include "fleet/retention.h"
 #include "model/json.h"
 #include "store/journal.h"
 #include "store/repo.h"
@@ -235,28 +236,31 @@ static void fill_plan(const struct call *c, struct film_plan *plan)
 
 void api_session_render(struct call *c)
 {
-	struct film film = { .state = FILM_GROWING, .progress_percent = 0 };
+	struct film *films = mem_new_array(SESSION_MAX_CAMERAS, sizeof(*films));
+	struct film_plan plan;
 	struct err err = { 0 };
+	int n = -ENOTSUP;
 
-	if (!c->web->env.films) {
-		call_refuse(c, 503, "Films cannot be made here.");
+	fill_plan(c, &plan);
+	if (c->web->env.films)
+		n = films_render(c->web->env.films, c->params[0], call_text(c, "camera", NULL),
+		                 &plan, films, &err);
+	else
+		(void)err_set(&err, n, "Films cannot be made here.");
+	if (n < 0) {
+		free(films);
+		call_refuse_err(c, n, &err);
 		return;
 	}
-	fill_plan(c, &film.plan);
 
-	int rc = film_plan_check(&film.plan, &err);
+	json_t *a = json_array();
 
-	if (rc == 0)
-		rc = films_render(c->web->env.films, c->params[0], &film.plan, film.id, &err);
-	if (rc < 0) {
-		call_refuse_err(c, rc, &err);
-		return;
+	for (int i = 0; i < n; i++) {
+		web_audit(c, "film", films[i].id, "makes another film of session %s", c->params[0]);
+		json_array_append_new(a, json_film(&films[i]));
 	}
-	TEXT_SET(film.session, c->params[0]);
-	film.fps = film.plan.fps;
-	film.duration_s = NAN;
-	web_audit(c, "film", film.id, "makes another film of session %s", c->params[0]);
-	call_json(c, 202, json_film(&film));
+	free(films);
+	call_json(c, 202, json_pack("{s:o}", "films", a));
 }
 
 /* ---- deleting ---- */
@@ -265,23 +269,18 @@ struct remove_job {
 	char dir[1300];
 	bool is_forced;
 	struct session session;
+	struct film *films;
+	size_t n_films;
+	bool may_go;
 };
 
-static bool has_verified_film(struct db *db, const char *session)
+static void remove_job_free(struct remove_job *j)
 {
-	struct film *list = NULL;
-	size_t n = 0;
-	bool is_found = false;
-
-	if (repo_film_of_session(db, session, &list, &n, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		is_found |= list[i].state == FILM_VERIFIED;
-	free(list);
-	return is_found;
+	free(j->films);
+	j->films = NULL;
 }
 
-static int remove_session(struct db *db, void *arg, struct err *err)
+static int read_to_remove(struct db *db, void *arg, struct err *err)
 {
 	struct call *c = arg;
 	struct remove_job *j = c->data;
@@ -292,11 +291,36 @@ static int remove_session(struct db *db, void *arg, struct err *err)
 	if (j->session.state != SESSION_DONE)
 		return err_set(err, -EBUSY,
 		               "This print is still being recorded: stop its session first.");
-	if (!j->is_forced && !has_verified_film(db, j->session.id))
-		return err_set(err, -EPERM,
-		               "There is no verified film of this print, so its pictures are all "
-		               "there is of it. Add ?force=1 to delete them all the same.");
-	return repo_session_delete(db, j->session.id, err);
+	rc = repo_film_of_session(db, j->session.id, &j->films, &j->n_films, err);
+	for (size_t i = 0; rc >= 0 && i < j->n_films; i++)
+		if (j->films[i].state == FILM_GROWING || j->films[i].state == FILM_FINISHING)
+			return err_set(err, -EBUSY,
+			               "A film of this print is being made: wait for it, or delete "
+			               "that film first.");
+	return rc;
+}
+
+/* Counts what is to be deleted and looks for its films. */
+static void judge_pictures(void *arg)
+{
+	struct call *c = arg;
+	struct remove_job *j = c->data;
+	struct retention_facts f = { .session = &j->session,
+		                     .films = j->films,
+		                     .n_films = j->n_films };
+
+	j->may_go = j->is_forced || j->session.frames_deleted_wall_ms != 0;
+	if (j->may_go)
+		return;
+	j->may_go = retention_count(j->dir, &j->session, f.n_pictures, NULL) >= 0 &&
+	            retention_is_filmed(&f, NULL);
+}
+
+static int remove_session(struct db *db, void *arg, struct err *err)
+{
+	const struct call *c = arg;
+
+	return repo_session_delete(db, c->params[0], err);
 }
 
 static void remove_pictures(void *arg)
@@ -329,6 +353,34 @@ static void session_removed(void *arg, int rc, const struct err *err)
 	work_submit(c->web->env.pool, remove_pictures, pictures_removed, c);
 }
 
+static void judged_pictures(void *arg)
+{
+	struct call *c = arg;
+	struct remove_job *j = c->data;
+
+	remove_job_free(j);
+	if (j->may_go) {
+		store_submit(c->web->env.store, remove_session, session_removed, c);
+		return;
+	}
+	call_refuse(
+		c, 409,
+		"There is no verified film of each camera of this print, so its pictures are all "
+		"there is of it. Add ?force=1 to delete them all the same.");
+}
+
+static void read_it(void *arg, int rc, const struct err *err)
+{
+	struct call *c = arg;
+
+	if (rc >= 0) {
+		work_submit(c->web->env.pool, judge_pictures, judged_pictures, c);
+		return;
+	}
+	remove_job_free(c->data);
+	call_refuse_err(c, rc, err);
+}
+
 void api_session_remove(struct call *c)
 {
 	struct remove_job *j = MEM_NEW(struct remove_job);
@@ -338,7 +390,7 @@ void api_session_remove(struct call *c)
 	(void)call_query(c, "force", force, sizeof(force));
 	j->is_forced = strcmp(force, "1") == 0 || strcmp(force, "true") == 0;
 	if (session_dir(c, j->dir, sizeof(j->dir)))
-		store_submit(c->web->env.store, remove_session, session_removed, c);
+		store_submit(c->web->env.store, read_to_remove, read_it, c);
 	else
 		call_refuse(c, 404, "There is no session of this id.");
 }

@@ -278,13 +278,25 @@ int sessions_order(struct sessions *ss, const char *printer, enum session_order 
 	return 0;
 }
 
-int films_render(struct films *fs, const char *session_id, const struct film_plan *plan,
-                 char ret_id[ID_SIZE], struct err *err)
+int films_render(struct films *fs, const char *session_id, const char *camera,
+                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
+                 struct err *err)
 {
 	(void)fs;
-	(void)plan;
 	if (!id_is_valid(session_id))
 		return err_set(err, -ENOENT, "there is no session of this id");
-	(void)id_new(ret_id, loop_wall_ms(fakes.loop));
+	if (camera && strcmp(camera, "a1") != 0)
+		return err_set(err, -ENOENT, "there is no such camera");
+	ret[0] = (struct film){ .state = FILM_GROWING, .progress_percent = -1, .plan = *plan };
+	(void)id_new(ret[0].id, loop_wall_ms(fakes.loop));
+	TEXT_SET(ret[0].session, session_id);
+	return 1;
+}
+
+int films_forget(struct films *fs, const char *film_id, struct err *err)
+{
+	(void)fs;
+	(void)film_id;
+	(void)err;
 	return 0;
 }

@@ -147,11 +147,12 @@ static const struct field render_body[] = {
 	{ "crf", FIELD_INT, NULLABLE, 0, 51, NULL, "x264's quality; 23 is usual" },
 	{ "width", FIELD_INT, NULLABLE, 0, 7680, NULL, "0: as the pictures" },
 	{ "height", FIELD_INT, NULLABLE, 0, 4320, NULL, "0: as the pictures" },
+	{ "camera", FIELD_TEXT, NULLABLE, 0, 47, NULL, "one of the session's; all of them if absent" },
 	END
 };
 
 static const struct field force_query[] = {
-	{ "force", FIELD_BOOL, 0, 0, 0, NULL, "although there is no verified film of it" }, END
+	{ "force", FIELD_BOOL, 0, 0, 0, NULL, "although there is no verified film of each camera" }, END
 };
 
 static const struct field video_query[] = {
@@ -211,7 +212,7 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/sessions/{id}", api_session, "One recorded print with its films", NULL, NULL, 200, 0, "session" },
 	{ GET, ROLE_VIEWER, V1 "/sessions/{id}/frames", api_session_frames, "Its pictures", frames_query, NULL, 200, 0, "frames" },
 	{ GET, ROLE_VIEWER, V1 "/sessions/{id}/frames/{n}", api_session_frame, "One of its pictures", NULL, NULL, 200, 0, "image/jpeg" },
-	{ POST, ROLE_OPERATOR, V1 "/sessions/{id}/render", api_session_render, "Make another film of it", NULL, render_body, 202, 0, "film" },
+	{ POST, ROLE_OPERATOR, V1 "/sessions/{id}/render", api_session_render, "Make another film of it, of one camera or of each", NULL, render_body, 202, 0, "films" },
 	{ DELETE, ROLE_ADMIN, V1 "/sessions/{id}", api_session_remove, "Delete it with its pictures", force_query, NULL, 204, 0, NULL },
 
 	{ GET, ROLE_VIEWER, V1 "/films", api_films, "Films, newest first", page_query, NULL, 200, 0, "films" },

@@ -451,7 +451,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
         tell({ type: 'film', film: f });
       }, 250);
       response.statusCode = 202;
-      return f;
+      return { films: [f] };
     }],
     ['GET', 'films', 'viewer', ({ q }) => ({ films: paged(films, q) })],
     ['GET', 'films/:id', 'viewer', ({ id }) => find(films, id, 'film')],

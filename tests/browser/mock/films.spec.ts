@@ -34,7 +34,7 @@ test('a film is made again with other options', async ({ page, mock }) => {
   await dialog.getByLabel('Picture size').selectOption('1280x720');
   await dialog.getByRole('button', { name: 'Make the film' }).click();
   await expect(dialog).toHaveCount(0);
-  expect(mock.log.orders.at(-1)).toEqual({ render: { hold_s: 2, crf: 23, duration_s: 20, width: 1280, height: 720 } });
+  expect(mock.log.orders.at(-1)).toEqual({ render: { hold_s: 2, crf: 23, camera: 'dora-camera', duration_s: 20, width: 1280, height: 720 } });
   await expect(page.locator('[data-film]').filter({ hasText: 'Cube' })).toHaveCount(2);
 });
 
