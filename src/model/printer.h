@@ -20,6 +20,7 @@
 #define PRINTER_MAX_TRAYS 4
 #define PRINTER_MAX_HMS 16
 #define PRINTER_MAX_LIGHTS 4
+#define PRINTER_MAX_FILAMENTS 32 /* of one job */
 
 struct printer_ports {
 	uint16_t mqtt, ftps, camera, rtsp, detect, detect_tls; /* 0: the maker's usual one */
@@ -247,6 +248,10 @@ struct printer_command {
 	char file[256];  /* START_FILE */
 	int plate;       /* START_FILE, from 1 */
 	bool uses_ams, records_timelapse, levels_bed;
+	/* START_FILE: the tray of each filament of the job, numbered as tray_now, -1 for one that is
+	 * not used. None and uses_ams: chosen by material and colour. */
+	unsigned n_mapping;
+	int mapping[PRINTER_MAX_FILAMENTS];
 };
 
 const char *printer_command_name(enum printer_command_kind k); /* "pause" … for API and audit */

@@ -35,7 +35,8 @@ struct printer_driver {
 	void (*nudge)(void *priv);
 
 	/* Required. Sends a command; its answer is told by printer_driver_answer(), from inside
-	 * this call too. When nothing is told for 10 s, the answer is "timed out". */
+	 * this call too. When nothing is told for 10 s (or as long as printer_driver_wait() says),
+	 * the answer is "timed out". */
 	void (*send)(void *priv, const struct printer_command *c, uint32_t ticket);
 
 	json_t *(*raw)(const void *priv); /* optional */
@@ -67,6 +68,8 @@ void printer_driver_refused_leaf(struct printer *p, const uint8_t sha256[32], co
 /* A ticket that is not waited for any more is ignored. */
 void printer_driver_answer(struct printer *p, uint32_t ticket, enum printer_answer a,
                            const char *reason);
+/* This one takes longer: `ms` from now. */
+void printer_driver_wait(struct printer *p, uint32_t ticket, int64_t ms);
 /* Something a person must act on. */
 void printer_driver_notice(struct printer *p, const char *text);
 

@@ -34,6 +34,7 @@ struct pending {
 	struct printer *printer;
 	uint32_t ticket;
 	struct timer timer; /* first the time-out; once answered, the delivery */
+	int64_t wait_ms;
 	bool is_answered;
 	enum printer_answer answer;
 	char reason[240];
@@ -331,7 +332,9 @@ static void on_pending_timer(void *arg)
 	p->n_pending--;
 	if (!q->is_answered) {
 		q->answer = PRINTER_TIMED_OUT;
-		TEXT_SET(q->reason, "the printer did not answer within 10 seconds");
+		(void)snprintf(q->reason, sizeof(q->reason),
+		               "the printer did not answer within %d seconds",
+		               (int)(q->wait_ms / 1000));
 	}
 	q->done(q->arg, q->answer, q->reason);
 	free(q);
@@ -354,6 +357,20 @@ void printer_driver_answer(struct printer *p, uint32_t ticket, enum printer_answ
 	}
 }
 
+void printer_driver_wait(struct printer *p, uint32_t ticket, int64_t ms)
+{
+	struct pending *q;
+
+	DL_FOREACH(p->pending, q)
+	{
+		if (q->ticket == ticket && !q->is_answered) {
+			q->wait_ms = ms;
+			timer_start(&q->timer, ms);
+			return;
+		}
+	}
+}
+
 void printer_send(struct printer *p, const struct printer_command *c,
                   void (*done)(void *arg, enum printer_answer a, const char *reason), void *arg)
 {
@@ -364,7 +381,8 @@ void printer_send(struct printer *p, const struct printer_command *c,
 	q->done = done;
 	q->arg = arg;
 	timer_init(&q->timer, loop_of(p), on_pending_timer, q);
-	timer_start(&q->timer, COMMAND_TIMEOUT_MS);
+	q->wait_ms = COMMAND_TIMEOUT_MS;
+	timer_start(&q->timer, q->wait_ms);
 	DL_APPEND(p->pending, q);
 	p->n_pending++;
 	if (p->n_pending > MAX_PENDING)

@@ -527,8 +527,6 @@ TEST(commands_become_the_messages_of_the_protocol)
 		{ { .kind = PRINTER_GCODE, .gcode = "M117 \"hi\"" },
 		  "\"param\":\"M117 \\\"hi\\\"\\n\"" },
 		{ { .kind = PRINTER_LIGHT }, "\"led_mode\":\"off\"" },
-		{ { .kind = PRINTER_START_FILE, .file = "/cache/cube.gcode.3mf", .plate = 2 },
-		  "\"url\":\"file:///sdcard/cache/cube.gcode.3mf\"" },
 	};
 	struct scene s;
 
@@ -539,6 +537,132 @@ TEST(commands_become_the_messages_of_the_protocol)
 		CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
 		CHECK(strstr(s.command, cases[i].expected) != NULL);
 	}
+	end(&s);
+}
+
+static const struct printer_command start_cube = {
+	.kind = PRINTER_START_FILE,
+	.file = "/cache/cube.gcode.3mf",
+	.plate = 2,
+};
+
+static void status(struct scene *s, const char *members)
+{
+	char text[300];
+
+	(void)snprintf(text, sizeof(text), "{\"print\":{\"command\":\"push_status\",\"msg\":1,%s}}",
+	               members);
+	broker_say(s, text);
+	loop_advance(s->loop, 100);
+}
+
+TEST(a_start_is_acknowledged_when_the_job_prints)
+{
+	struct scene s;
+
+	online(&s, SERIAL);
+	s.reply = "\"result\":\"success\"";
+	command(&s, &start_cube, 100);
+	CHECK(strstr(s.command, "\"url\":\"file:///sdcard/cache/cube.gcode.3mf\""));
+	CHECK(strstr(s.command, "\"param\":\"Metadata/plate_2.gcode\""));
+	CHECK(strstr(s.command, "\"use_ams\":false"));
+	CHECK_INT(s.n_answers, 0);
+	status(&s, "\"gcode_state\":\"PREPARE\"");
+	loop_advance(s.loop, 5000);
+	CHECK_INT(s.n_answers, 0);
+	status(&s, "\"gcode_state\":\"RUNNING\"");
+	CHECK_INT(s.n_answers, 1);
+	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
+	command(&s, &start_cube, 100);
+	CHECK_INT(s.answer, PRINTER_NOT_SENT);
+	CHECK(strstr(s.reason, "busy"));
+	end(&s);
+}
+
+TEST(a_file_that_is_not_found_is_tried_by_the_other_address_once)
+{
+	struct scene s;
+
+	online(&s, SERIAL);
+	s.reply = "\"result\":\"success\"";
+	command(&s, &start_cube, 100);
+	status(&s, "\"gcode_state\":\"PREPARE\"");
+	status(&s, "\"gcode_state\":\"FAILED\",\"print_error\":83902466");
+	CHECK_INT(s.n_answers, 0);
+	CHECK_INT(s.n_commands, 2);
+	CHECK(strstr(s.command, "\"url\":\"ftp:///cache/cube.gcode.3mf\""));
+	/* The error of the first try still stands for a while. */
+	status(&s, "\"mc_percent\":0");
+	CHECK_INT(s.n_answers, 0);
+	status(&s, "\"gcode_state\":\"PREPARE\",\"print_error\":0");
+	status(&s, "\"gcode_state\":\"FAILED\",\"print_error\":83902466");
+	CHECK_INT(s.n_commands, 2);
+	CHECK_INT(s.answer, PRINTER_REFUSED);
+	CHECK(strstr(s.reason, "does not find '/cache/cube.gcode.3mf'"));
+	/* And another time it begins. */
+	status(&s, "\"print_error\":0");
+	command(&s, &start_cube, 100);
+	status(&s, "\"gcode_state\":\"FAILED\",\"print_error\":83902466");
+	CHECK_INT(s.n_commands, 4);
+	status(&s, "\"gcode_state\":\"RUNNING\",\"print_error\":0");
+	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
+	end(&s);
+}
+
+TEST(a_start_that_does_not_come_about_has_its_reason)
+{
+	struct scene s;
+
+	online(&s, SERIAL);
+	s.reply = "\"result\":\"success\"";
+	command(&s, &start_cube, 100);
+	loop_advance(s.loop, 20000);
+	CHECK_INT(s.n_answers, 0);
+	status(&s, "\"print_error\":83935248"); /* 0500-C010, no change of state */
+	CHECK_INT(s.answer, PRINTER_REFUSED);
+	CHECK(text_starts(s.reason, "the printer did not start it: "));
+	status(&s, "\"print_error\":0");
+	command(&s, &start_cube, 100);
+	for (int i = 0; i < 32; i++)
+		live(&s, 2);
+	CHECK_INT(s.answer, PRINTER_REFUSED);
+	CHECK(strstr(s.reason, "did not begin it within a minute"));
+	s.reply = "\"result\":\"fail\",\"err_code\":84033543";
+	command(&s, &start_cube, 100);
+	CHECK_INT(s.answer, PRINTER_REFUSED);
+	CHECK(strstr(s.reason, "Developer mode"));
+	s.reply = NULL;
+	command(&s, &start_cube, 100);
+	broker_drop(&s);
+	loop_advance(s.loop, 1000);
+	CHECK_INT(s.answer, PRINTER_TIMED_OUT);
+	end(&s);
+}
+
+TEST(a_start_sends_the_trays_that_were_named_and_no_others)
+{
+	struct printer_command c = start_cube;
+	struct scene s;
+
+	online(&s, SERIAL);
+	s.reply = "\"result\":\"success\"";
+	status(&s, "\"ams\":{\"ams\":[{\"id\":\"0\",\"tray\":[{\"id\":\"0\",\"tray_type\":"
+	           "\"PLA\"},{\"id\":\"1\"},{\"id\":\"2\"},{\"id\":\"3\",\"tray_type\":"
+	           "\"PETG\"}]}]}");
+	c.n_mapping = 3;
+	c.mapping[0] = 3;
+	c.mapping[1] = -1;
+	c.mapping[2] = 1;
+	command(&s, &c, 100);
+	CHECK_INT(s.answer, PRINTER_NOT_SENT);
+	CHECK(strstr(s.reason, "tray 1 is empty"));
+	CHECK_INT(s.n_commands, 0);
+	c.mapping[2] = 0;
+	command(&s, &c, 100);
+	CHECK(strstr(s.command, "\"use_ams\":true,\"ams_mapping\":[3,-1,0]"));
+	CHECK(strstr(s.command, "{\"ams_id\":255,\"slot_id\":255}"));
+	status(&s, "\"gcode_state\":\"RUNNING\"");
+	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
 	end(&s);
 }
 

@@ -113,6 +113,9 @@ static const struct field command_body[] = {
 	{ "file", FIELD_TEXT, 0, 1, 255, NULL, "start_file: on its storage" },
 	{ "plate", FIELD_INT, 0, 1, 99, NULL, "start_file: from 1" },
 	{ "uses_ams", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
+	{ "ams_mapping", FIELD_TEXT, 0, 0, 200, NULL,
+	  "start_file: tray of each filament, as in 3,-1,128; chosen by material and colour if "
+	  "absent" },
 	{ "levels_bed", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
 	{ "records_timelapse", FIELD_BOOL, 0, 0, 0, NULL, "start_file: the printer's own" },
 	END

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "model/json.h"
+#include "printers/bambu/mapping.h"
 #include "printers/bambu/tables.h"
 
 #include <ctype.h>
@@ -234,13 +235,14 @@ static int write_clear_error(struct buf *b, const struct bambu_context *x, struc
 	return 0;
 }
 
-/* Where the model's firmware looks for files on its storage. */
-static const char *storage_url(const struct bambu_model *m)
+/* How the model's firmware usually wants its own storage addressed; some versions want the other
+ * form (bambu.md 3.3). */
+static const char *storage_url(const struct bambu_model *m, bool is_other)
 {
 	bool is_old = m->is_slow || strcmp(m->code, "BL-P001") == 0 ||
 	              strcmp(m->code, "BL-P002") == 0 || strcmp(m->code, "C13") == 0;
 
-	return is_old ? "file:///sdcard/" : "ftp:///";
+	return is_old != is_other ? "file:///sdcard/" : "ftp:///";
 }
 
 static void stem_of(const char *file, char *dst, size_t size)
@@ -256,6 +258,23 @@ static void stem_of(const char *file, char *dst, size_t size)
 		*dot = '\0';
 }
 
+/* Both forms: newer firmware reads the second. */
+static void add_mapping(json_t *j, const struct printer_command *c)
+{
+	json_t *trays = json_array(), *places = json_array();
+
+	for (unsigned i = 0; c->uses_ams && i < c->n_mapping; i++) {
+		int unit, slot;
+
+		bambu_mapping_place(c->mapping[i], &unit, &slot);
+		json_array_append_new(trays, json_integer(c->mapping[i]));
+		json_array_append_new(places,
+		                      json_pack("{s:i,s:i}", "ams_id", unit, "slot_id", slot));
+	}
+	json_object_set_new(j, "ams_mapping", trays);
+	json_object_set_new(j, "ams_mapping2", places);
+}
+
 static int write_start(struct buf *b, const struct printer_command *c,
                        const struct bambu_context *x, struct err *err)
 {
@@ -268,10 +287,12 @@ static int write_start(struct buf *b, const struct printer_command *c,
 		return err_set(err, -EINVAL, "name a sliced .gcode.3mf file on the printer");
 	if (strstr(file, "..") || plate > 999)
 		return err_set(err, -EINVAL, "'%s' is no file on the printer", c->file);
+	if (c->uses_ams && c->n_mapping == 0)
+		return err_set(err, -EINVAL, "which tray feeds which filament is not known");
 	if (printer_activity_is_job(x->state->activity))
 		return err_set(err, -EINVAL, "the printer is busy with another job");
 	(void)snprintf(param, sizeof(param), "Metadata/plate_%d.gcode", plate);
-	(void)snprintf(url, sizeof(url), "%s%s", storage_url(x->model), file);
+	(void)snprintf(url, sizeof(url), "%s%s", storage_url(x->model, x->uses_other_url), file);
 	stem_of(file, stem, sizeof(stem));
 
 	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s}", "command",
@@ -288,8 +309,7 @@ static int write_start(struct buf *b, const struct printer_command *c,
 	json_object_set_new(j, "vibration_cali", json_false());
 	json_object_set_new(j, "layer_inspect", json_false());
 	json_object_set_new(j, "use_ams", json_boolean(c->uses_ams));
-	json_object_set_new(j, "ams_mapping",
-	                    c->uses_ams ? json_pack("[i,i,i,i]", 0, 1, 2, 3) : json_array());
+	add_mapping(j, c);
 	write_message(b, "print", j, x->seq);
 	return 0;
 }

@@ -26,6 +26,7 @@ struct bambu_context {
 	bool pauses_by_m400;
 	const char *subtask_id; /* of the running job, for CLEAR_ERROR */
 	uint32_t seq;           /* sequence_id */
+	bool uses_other_url;    /* START_FILE: the form of address that is not the model's usual */
 };
 
 /* Adds one message (CLEAR_ERROR: two, each ended by a NUL) to `b`. -EINVAL and a sentence when the

@@ -30,6 +30,7 @@ struct bambu_files {
 	struct timer retry;
 	struct printer_fetch wanted; /* done NULL: nothing is wanted */
 	char *dest;
+	char *path; /* NULL: wherever the running job's may lie */
 	unsigned n_absent, n_trouble;
 	bool is_data_clear; /* this printer's PROT P does not work; remembered */
 };
@@ -53,7 +54,8 @@ void bambu_files_cancel(struct bambu_files *f)
 	timer_stop(&f->retry);
 	f->wanted = (struct printer_fetch){ 0 };
 	free(f->dest);
-	f->dest = NULL;
+	free(f->path);
+	f->dest = f->path = NULL;
 }
 
 void bambu_files_free(struct bambu_files *f)
@@ -69,7 +71,9 @@ static void finish(struct bambu_files *f, const struct err *err)
 {
 	struct printer_fetch wanted = f->wanted;
 	auto_free char *dest = STEAL_PTR(f->dest);
+	auto_free char *path = STEAL_PTR(f->path);
 
+	(void)path;
 	f->wanted = (struct printer_fetch){ 0 };
 	wanted.done(wanted.arg, err ? NULL : dest, err);
 }
@@ -93,7 +97,7 @@ static void on_done(void *arg, const struct fetch_result *r)
 		/* bambu.md 5.1: some A1 firmware cannot encrypt the data connection. */
 		f->is_data_clear = true;
 		timer_start(&f->retry, 0);
-	} else if (r->code == -ENOENT && ++f->n_absent < MAX_ABSENT) {
+	} else if (r->code == -ENOENT && !f->path && ++f->n_absent < MAX_ABSENT) {
 		timer_start(&f->retry, ABSENT_RETRY_MS);
 	} else if (r->code != -ENOENT && r->code != -EACCES && r->code != -EPERM &&
 	           r->code != -EFBIG && ++f->n_trouble < MAX_TROUBLE) {
@@ -101,7 +105,7 @@ static void on_done(void *arg, const struct fetch_result *r)
 	} else {
 		struct err err = r->err;
 
-		(void)err_wrap(&err, r->code, "the file of the job");
+		(void)err_wrap(&err, r->code, "%s", f->path ? f->path : "the file of the job");
 		finish(f, &err);
 	}
 }
@@ -116,7 +120,12 @@ static int start(struct bambu_files *f, struct err *err)
 	struct tls_client tls;
 	bool is_v6 = strchr(c->address, ':') != NULL;
 
-	bambu_names_of(&names, &printer_state(p)->job);
+	if (f->path) {
+		names.n = text_copy(names.paths[0], sizeof(names.paths[0]),
+		                    f->path + strspn(f->path, "/"));
+	} else {
+		bambu_names_of(&names, &printer_state(p)->job);
+	}
 	if (names.n == 0)
 		return err_set(err, -ENOENT, "the printer does not say which file it prints");
 	for (size_t i = 0; i < names.n; i++) {
@@ -156,13 +165,14 @@ static void try_now(void *arg)
 		finish(f, &err);
 }
 
-int bambu_files_fetch_job(struct bambu_files *f, const char *dest_path,
-                          const struct printer_fetch *fetch, struct err *err)
+int bambu_files_fetch(struct bambu_files *f, const char *path, const char *dest_path,
+                      const struct printer_fetch *fetch, struct err *err)
 {
 	if (f->wanted.done)
 		return err_set(err, -EBUSY, "a file is being fetched from this printer already");
 	f->wanted = *fetch;
 	f->dest = mem_str(dest_path);
+	f->path = mem_str(path);
 	f->n_absent = f->n_trouble = 0;
 
 	int rc = start(f, err);
@@ -170,4 +180,10 @@ int bambu_files_fetch_job(struct bambu_files *f, const char *dest_path,
 	if (rc < 0)
 		bambu_files_cancel(f);
 	return rc;
+}
+
+int bambu_files_fetch_job(struct bambu_files *f, const char *dest_path,
+                          const struct printer_fetch *fetch, struct err *err)
+{
+	return bambu_files_fetch(f, NULL, dest_path, fetch, err);
 }

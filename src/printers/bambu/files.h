@@ -20,4 +20,7 @@ void bambu_files_free(struct bambu_files *f);
 /* As printer_fetch_job(). */
 int bambu_files_fetch_job(struct bambu_files *f, const char *dest_path,
                           const struct printer_fetch *fetch, struct err *err) MUST_CHECK;
+/* Any file of the storage, likewise. */
+int bambu_files_fetch(struct bambu_files *f, const char *path, const char *dest_path,
+                      const struct printer_fetch *fetch, struct err *err) MUST_CHECK;
 void bambu_files_cancel(struct bambu_files *f);

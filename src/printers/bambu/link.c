@@ -10,6 +10,7 @@
 #include "printers/bambu/command.h"
 #include "printers/bambu/files.h"
 #include "printers/bambu/report.h"
+#include "printers/bambu/start.h"
 #include "printers/bambu/tables.h"
 #include "wire/mqtt_client.h"
 #include "wire/stream.h"
@@ -45,7 +46,7 @@ static int64_t now_us(const struct bambu *b)
 	return loop_now_us(printer_driver_env(b->printer)->loop);
 }
 
-static bool publish(struct bambu *b, const char *text)
+bool bambu_publish(struct bambu *b, const char *text)
 {
 	char topic[64];
 
@@ -54,7 +55,7 @@ static bool publish(struct bambu *b, const char *text)
 	return b->mqtt && mqtt_client_publish(b->mqtt, topic, text, strlen(text), 1);
 }
 
-static uint32_t take_seq(struct bambu *b)
+uint32_t bambu_take_seq(struct bambu *b)
 {
 	b->next_seq = b->next_seq >= 0x7ffffff0 ? FIRST_SEQ : b->next_seq + 1;
 	return b->next_seq;
@@ -80,8 +81,8 @@ static bool send_pushall(struct bambu *b)
 	(void)snprintf(text, sizeof(text),
 	               "{\"pushing\":{\"sequence_id\":\"%u\",\"command\":\"pushall\",\"version\":1,"
 	               "\"push_target\":1}}",
-	               take_seq(b));
-	if (!publish(b, text))
+	               bambu_take_seq(b));
+	if (!bambu_publish(b, text))
 		return false;
 	b->pushall_us = now_us(b);
 	return true;
@@ -116,8 +117,8 @@ static void ask_version(struct bambu *b)
 
 	(void)snprintf(text, sizeof(text),
 	               "{\"info\":{\"sequence_id\":\"%u\",\"command\":\"get_version\"}}",
-	               take_seq(b));
-	(void)publish(b, text);
+	               bambu_take_seq(b));
+	(void)bambu_publish(b, text);
 }
 
 static void on_ready(void *arg)
@@ -147,8 +148,7 @@ static void answer(struct bambu *b, struct bambu_asked **place, enum printer_ans
 	free(q);
 }
 
-/* The firmware wants a signature that only the maker's programs have. */
-static void note_refusal(struct bambu *b, bool is_refused)
+void bambu_note_refusal(struct bambu *b, bool is_refused)
 {
 	struct printer_state *s = printer_driver_state(b->printer);
 
@@ -161,8 +161,22 @@ static void note_refusal(struct bambu *b, bool is_refused)
 	printer_driver_changed(b->printer);
 }
 
+void bambu_reply_reason(struct bambu *b, const struct bambu_message *m, char *dst, size_t size)
+{
+	if (m->err_code == 84033543 || m->err_code == 84033545 ||
+	    strstr(m->reason, "verify fail")) {
+		bambu_note_refusal(b, true);
+		text_copy(dst, size, BAMBU_NEEDS_DEVELOPER_MODE);
+	} else {
+		(void)snprintf(dst, size, "the printer says: %s",
+		               *m->reason ? m->reason : "no (without a reason)");
+	}
+}
+
 static void on_reply(struct bambu *b, const struct bambu_message *m)
 {
+	if (bambu_start_reply(b->start, m))
+		return;
 	for (size_t i = 0; i < BAMBU_MAX_ASKED; i++) {
 		struct bambu_asked *q = b->asked[i];
 		char seq[16];
@@ -177,15 +191,10 @@ static void on_reply(struct bambu *b, const struct bambu_message *m)
 			q->is_accepted_blind = true;
 		} else if (m->is_success) {
 			if (!bambu_command_is_free(&q->command))
-				note_refusal(b, false);
+				bambu_note_refusal(b, false);
 			answer(b, &b->asked[i], PRINTER_ACKNOWLEDGED, "");
-		} else if (m->err_code == 84033543 || m->err_code == 84033545 ||
-		           strstr(m->reason, "verify fail")) {
-			note_refusal(b, true);
-			answer(b, &b->asked[i], PRINTER_REFUSED, BAMBU_NEEDS_DEVELOPER_MODE);
 		} else {
-			(void)snprintf(reason, sizeof(reason), "the printer says: %s",
-			               *m->reason ? m->reason : "no (without a reason)");
+			bambu_reply_reason(b, m, reason, sizeof(reason));
 			answer(b, &b->asked[i], PRINTER_REFUSED, reason);
 		}
 		return;
@@ -221,11 +230,11 @@ static void judge(struct bambu *b)
 			answer(b, &b->asked[i], PRINTER_ACKNOWLEDGED, "");
 			/* NOLINTNEXTLINE(bugprone-branch-clone): two reasons, one consequence */
 		} else if (shows_unsigned_hms(s) && !bambu_command_is_free(&q->command)) {
-			note_refusal(b, true);
+			bambu_note_refusal(b, true);
 			answer(b, &b->asked[i], PRINTER_REFUSED, BAMBU_NEEDS_DEVELOPER_MODE);
 		} else if (q->is_accepted_blind && age_us >= EFFECT_US && effect == 0) {
 			/* P1 firmware that wants signatures just repeats the command. */
-			note_refusal(b, true);
+			bambu_note_refusal(b, true);
 			answer(b, &b->asked[i], PRINTER_REFUSED, BAMBU_NEEDS_DEVELOPER_MODE);
 		} else if (q->is_accepted_blind && age_us >= EFFECT_US) {
 			answer(b, &b->asked[i], PRINTER_ACKNOWLEDGED, "");
@@ -269,7 +278,7 @@ static bool publish_all(struct bambu *b, const struct buf *messages)
 	bool sent = messages->size > 0 && !messages->overflown;
 
 	for (size_t at = 0; sent && at < messages->size;) {
-		sent = publish(b, messages->data + at);
+		sent = bambu_publish(b, messages->data + at);
 		at += strlen(messages->data + at) + 1;
 	}
 	return sent;
@@ -299,8 +308,12 @@ static void bambu_send(void *priv, const struct printer_command *c, uint32_t tic
 		                      BAMBU_NEEDS_DEVELOPER_MODE);
 		return;
 	}
-	x.seq = take_seq(b);
-	(void)take_seq(b); /* some commands are two messages */
+	if (c->kind == PRINTER_START_FILE) {
+		bambu_start_begin(b->start, c, ticket);
+		return;
+	}
+	x.seq = bambu_take_seq(b);
+	(void)bambu_take_seq(b); /* some commands are two messages */
 	buf_init(&messages, 16384);
 	if (bambu_command_write(&messages, c, &x, &err) < 0) {
 		printer_driver_answer(b->printer, ticket, PRINTER_NOT_SENT, err.text);
@@ -333,6 +346,7 @@ static void on_status(struct bambu *b)
 		s->needs_developer_mode = was_needed;
 	printer_driver_heard(b->printer);
 	judge(b);
+	bambu_start_judge(b->start);
 }
 
 static void on_message(void *arg, struct mqtt_bytes topic, struct mqtt_bytes payload)
@@ -430,6 +444,7 @@ static void bambu_close(void *priv)
 
 	timer_stop(&b->judge);
 	timer_stop(&b->pushall);
+	bambu_start_cancel(b->start);
 	for (size_t i = 0; i < BAMBU_MAX_ASKED; i++) {
 		free(b->asked[i]);
 		b->asked[i] = NULL;
@@ -444,8 +459,9 @@ static void bambu_nudge(void *priv)
 	char text[96];
 
 	(void)snprintf(text, sizeof(text),
-	               "{\"pushing\":{\"sequence_id\":\"%u\",\"command\":\"start\"}}", take_seq(b));
-	(void)publish(b, text);
+	               "{\"pushing\":{\"sequence_id\":\"%u\",\"command\":\"start\"}}",
+	               bambu_take_seq(b));
+	(void)bambu_publish(b, text);
 }
 
 static void bambu_init(void *priv, struct printer *p)
@@ -458,6 +474,7 @@ static void bambu_init(void *priv, struct printer *p)
 	b->next_seq = FIRST_SEQ;
 	b->report = bambu_report_new(c->serial, c->model);
 	b->files = bambu_files_new(b);
+	b->start = bambu_start_new(b);
 	timer_init(&b->judge, l, on_judge, b);
 	timer_init(&b->pushall, l, on_pushall_timer, b);
 	bambu_report_apply(b->report, printer_driver_state(p), 0);
@@ -467,6 +484,7 @@ static void bambu_fini(void *priv)
 {
 	struct bambu *b = priv;
 
+	bambu_start_free(b->start);
 	bambu_files_free(b->files);
 	bambu_report_free(b->report);
 }

@@ -12,7 +12,9 @@
 #include "printers/driver.h"
 
 struct bambu_files;
+struct bambu_message;
 struct bambu_report;
+struct bambu_start;
 struct mqtt_client;
 
 #define BAMBU_MAX_ASKED 16
@@ -32,6 +34,7 @@ struct bambu {
 	struct mqtt_client *mqtt; /* NULL while closed */
 	struct bambu_report *report;
 	struct bambu_files *files;
+	struct bambu_start *start;
 	struct bambu_asked *asked[BAMBU_MAX_ASKED];
 	struct timer judge;   /* commands whose effect did not come */
 	struct timer pushall; /* one that had to wait */
@@ -43,3 +46,11 @@ struct bambu {
 
 /* Ports of a configuration, the usual ones filled in. */
 struct printer_ports bambu_ports(const struct printer_config *c);
+
+/* For bambu/start. */
+bool bambu_publish(struct bambu *b, const char *text);
+uint32_t bambu_take_seq(struct bambu *b);
+/* The firmware wants a signature that only the maker's programs have, or does not (any more). */
+void bambu_note_refusal(struct bambu *b, bool is_refused);
+/* Why a command was refused, in words; notes a wanted signature. */
+void bambu_reply_reason(struct bambu *b, const struct bambu_message *m, char *dst, size_t size);

@@ -178,7 +178,13 @@ static void load_now(struct sim_engine *e, const json_t *c)
 {
 	const char *digits = strpbrk(text_of(c, "param"), "0123456789");
 
-	if (e->phase == SIM_LOADING)
+	const char *wanted = sim_engine_fault_arg(e, SIM_FAULT_FILE_URL);
+
+	if (e->phase != SIM_LOADING)
+		return;
+	if (e->faults[SIM_FAULT_FILE_URL].is_on && !text_starts(text_of(c, "url"), wanted))
+		sim_engine_loaded(e, NULL);
+	else
 		e->s.load(e->s.arg, storage_path(c),
 		          digits ? (unsigned)strtoul(digits, NULL, 10) : 0);
 }

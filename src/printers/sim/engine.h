@@ -46,7 +46,8 @@ enum sim_fault {
 	SIM_FAULT_FTP_SLOW,        /* ARG bytes a second (default 50000) */
 	SIM_FAULT_FTP_426,         /* transfers end with 426 */
 	SIM_FAULT_SD_MISSING,      /* no storage */
-	SIM_FAULT_CLOCK_WRONG,     /* the printer's clock is ARG s late (default a year) */
+	SIM_FAULT_FILE_URL, /* files are found by one form of address only: ARG "ftp" or "file" */
+	SIM_FAULT_CLOCK_WRONG, /* the printer's clock is ARG s late (default a year) */
 	SIM_FAULT_N
 };
 

@@ -34,6 +34,7 @@ static const char *const names[SIM_FAULT_N] = {
 	[SIM_FAULT_FTP_SLOW] = "ftp-slow",
 	[SIM_FAULT_FTP_426] = "ftp-426",
 	[SIM_FAULT_SD_MISSING] = "sd-missing",
+	[SIM_FAULT_FILE_URL] = "file-url",
 	[SIM_FAULT_CLOCK_WRONG] = "clock-wrong",
 };
 
@@ -129,6 +130,7 @@ static bool strike(struct sim_engine *e, enum sim_fault f, const char *arg)
 	case SIM_FAULT_REFUSE_UNSIGNED:
 	case SIM_FAULT_FTP_SLOW:
 	case SIM_FAULT_FTP_426:
+	case SIM_FAULT_FILE_URL:
 	case SIM_FAULT_CLOCK_WRONG:
 	case SIM_FAULT_N:
 		return false;

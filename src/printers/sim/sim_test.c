@@ -325,6 +325,24 @@ TEST(a_file_is_started_found_missing_or_refused_while_busy)
 	bench_fini(&b);
 }
 
+TEST(a_file_may_be_found_by_one_form_of_address_only)
+{
+	struct bench b;
+
+	bench_init(&b, "A1", false);
+	CHECK_INT(sim_engine_fault(b.e, "file-url:ftp", NULL), 0);
+	ask(&b, "{\"print\":{\"sequence_id\":\"1\",\"command\":\"project_file\",\"param\":"
+	        "\"Metadata/plate_1.gcode\",\"url\":\"file:///sdcard/cache/a.gcode.3mf\"}}");
+	bench_run(&b, 5);
+	CHECK_INT(state_int(&b, "print_error"), 0x05004002);
+	ask(&b, "{\"print\":{\"sequence_id\":\"2\",\"command\":\"project_file\",\"param\":"
+	        "\"Metadata/plate_1.gcode\",\"url\":\"ftp:///cache/a b.gcode.3mf\"}}");
+	CHECK_STR(b.loaded, "cache/a b.gcode.3mf");
+	bench_run(&b, 20);
+	CHECK_STR(state_text(&b, "gcode_state"), "RUNNING");
+	bench_fini(&b);
+}
+
 TEST(unsigned_commands_are_refused_as_new_firmware_does)
 {
 	struct bench b;
