@@ -236,6 +236,11 @@ static int code_of(const struct fetch *t, CURLcode rc, long response)
 	case CURLE_COULDNT_CONNECT:
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return -EHOSTUNREACH;
+	case CURLE_FTP_WEIRD_PASV_REPLY:
+	case CURLE_FTP_WEIRD_227_FORMAT:
+		/* A data connection that broke in its handshake makes libcurl ask again, by PASV,
+		 * and take the 150 of the file for the answer. */
+		return response >= 100 && response < 200 ? -EPROTO : -EIO;
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_USE_SSL_FAILED:
 		/* Once an FTP answer has come, the control connection's TLS stands. */

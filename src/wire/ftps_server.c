@@ -31,6 +31,8 @@
 #define CHUNK 65536
 #define TURN_MS 20 /* of a throttled transfer */
 #define IDLE_MS 300000
+#define LOGIN_MS 60000
+#define MAX_WRONG_CODES 3
 
 enum transfer {
 	TRANSFER_NONE,
@@ -44,7 +46,10 @@ struct session {
 	struct stream *control;
 	struct buf line;
 	char user[64], local[64]; /* the address that the client came to */
-	bool is_logged_in, is_private, is_gone;
+	char from[64];            /* the client's own */
+	unsigned n_wrong_codes;
+	uint64_t n_moved_before; /* as the idle timer saw it last */
+	bool is_logged_in, is_private, is_leaving, is_gone;
 	char cwd[512]; /* begins with '/' and has no end slash but as root */
 	struct timer idle;
 
@@ -128,6 +133,13 @@ static void session_drop(struct session *s)
 	timer_start(&s->server->sweep, 0);
 }
 
+/* What was said is still sent; nothing more is heard. */
+static void leave(struct session *s)
+{
+	s->is_leaving = true;
+	stream_end(s->control);
+}
+
 /* Paths. */
 
 /* The absolute form of what a client names, without "." and ".."; false if too long. */
@@ -193,7 +205,9 @@ static void transfer_reply(struct session *s)
 	else if (code == 522)
 		say(s, "522 SSL connection failed: session reuse required");
 	else if (code == 451)
-		say(s, "451 Failure writing to local file.");
+		say(s, "451 Failure reading or writing local file.");
+	else if (code == 552)
+		say(s, "552 The file is larger than there is room for.");
 	else
 		say(s, "425 Failed to establish connection.");
 }
@@ -225,7 +239,11 @@ static void send_more(struct session *s)
 	while (budget > 0) {
 		ssize_t n = read(s->fd, chunk, MIN(budget, sizeof(chunk)));
 
-		if (n <= 0) {
+		if (n < 0) {
+			transfer_end(s, 451);
+			return;
+		}
+		if (n == 0) {
 			stream_end(s->data);
 			return;
 		}
@@ -277,8 +295,14 @@ static void on_data_received(void *arg, const uint8_t *bytes, size_t size)
 {
 	struct session *s = arg;
 
+	size_t all = size;
+
 	if (s->transfer != TRANSFER_TAKE || s->is_ending)
 		return;
+	if (rules_of(s)->max_file && s->n_moved + size > rules_of(s)->max_file) {
+		transfer_end(s, 552);
+		return;
+	}
 	while (size > 0) {
 		ssize_t n = write(s->fd, bytes, size);
 
@@ -292,7 +316,7 @@ static void on_data_received(void *arg, const uint8_t *bytes, size_t size)
 	}
 	if (rules_of(s)->bytes_per_s) {
 		stream_pause_reading(s->data, true);
-		timer_start(&s->turn, (int64_t)(8192 * 1000 / rules_of(s)->bytes_per_s));
+		timer_start(&s->turn, (int64_t)(all * 1000 / rules_of(s)->bytes_per_s));
 	}
 }
 
@@ -310,9 +334,11 @@ static void on_data_closed(void *arg, const struct err *err)
 	struct session *s = arg;
 
 	if (s->transfer == TRANSFER_NONE)
-		return;
-	transfer_end(s,
-	             err->code && !(s->is_data_ready && s->transfer == TRANSFER_TAKE) ? 425 : 226);
+		data_forget(s); /* gone before it was used: the next command wants another */
+	else if (err->code == 0)
+		transfer_end(s, 226);
+	else
+		transfer_end(s, s->is_data_ready ? 426 : 425);
 }
 
 static void data_attach(struct session *s)
@@ -345,11 +371,26 @@ static void data_go(struct session *s)
 	data_attach(s);
 }
 
+/* "192.168.1.50" of "192.168.1.50:990". */
+static void host_of(const struct stream *stream, char *dst, size_t size)
+{
+	text_copy(dst, size, stream_peer(stream));
+
+	char *colon = strrchr(dst, ':');
+
+	if (colon)
+		*colon = '\0';
+}
+
 static void on_data_accepted(void *arg, struct stream *stream)
 {
 	struct session *s = arg;
 
-	if (s->data || s->is_gone) {
+	char from[sizeof(s->from)];
+
+	/* Only from where the control connection comes, or anybody could take the file. */
+	host_of(stream, from, sizeof(from));
+	if (s->data || s->is_gone || strcmp(from, s->from) != 0) {
 		stream_free(stream);
 		return;
 	}
@@ -359,15 +400,17 @@ static void on_data_accepted(void *arg, struct stream *stream)
 	data_go(s);
 }
 
+/* Asked before a file is touched: a STOR that goes nowhere must not empty it. */
+static bool has_data_way(struct session *s)
+{
+	if (s->listener)
+		return true;
+	say(s, "425 Use PORT or PASV first.");
+	return false;
+}
+
 static void transfer_start(struct session *s, enum transfer t)
 {
-	if (!s->listener) {
-		if (s->fd >= 0)
-			(void)close(s->fd);
-		s->fd = -1;
-		say(s, "425 Use PORT or PASV first.");
-		return;
-	}
 	s->transfer = t;
 	say(s, t == TRANSFER_LIST   ? "150 Here comes the directory listing."
 	       : t == TRANSFER_SEND ? "150 Opening BINARY mode data connection."
@@ -383,6 +426,10 @@ static void do_passive(struct session *s, bool is_extended)
 	struct err err;
 
 	data_forget(s);
+	if (!is_extended && strchr(s->local, ':')) {
+		say(s, "425 PASV is for IPv4; use EPSV.");
+		return;
+	}
 	if (tcp_listener_open(s->server->c.loop, s->local, 0,
 	                      &(struct tcp_accept){ on_data_accepted, s }, &s->listener,
 	                      &err) < 0) {
@@ -434,7 +481,8 @@ static void list_folder(struct session *s, const char *path, bool is_bare)
 	while (dir && (d = readdir(dir)) != NULL) {
 		struct stat st;
 
-		if (d->d_name[0] == '.' || fstatat(dirfd(dir), d->d_name, &st, 0) < 0)
+		if (d->d_name[0] == '.' || strpbrk(d->d_name, "\r\n") ||
+		    fstatat(dirfd(dir), d->d_name, &st, 0) < 0)
 			continue;
 		list_line(s, &s->listing, d->d_name, &st, is_bare);
 	}
@@ -451,15 +499,22 @@ static void do_list(struct session *s, const char *arg, bool is_bare)
 	while (arg[0] == '-')
 		arg += strcspn(arg, " ") + (arg[strcspn(arg, " ")] == ' ');
 	buf_clear(&s->listing);
-	if (!path_real(s, arg, path, sizeof(path)) || (stat(path, &st) < 0 && arg[0])) {
-		say(s, "550 Failed to open directory.");
+	if (!has_data_way(s))
 		return;
-	}
 	if (!rules_of(s)->has_no_storage) {
+		if (!path_real(s, arg, path, sizeof(path)) || stat(path, &st) < 0) {
+			say(s, "550 Failed to open directory.");
+			return;
+		}
 		if (S_ISDIR(st.st_mode))
 			list_folder(s, path, is_bare);
 		else
 			list_line(s, &s->listing, strrchr(path, '/') + 1, &st, is_bare);
+	}
+	if (s->listing.overflown) {
+		buf_clear(&s->listing);
+		say(s, "550 Too many files to list.");
+		return;
 	}
 	transfer_start(s, TRANSFER_LIST);
 }
@@ -470,6 +525,8 @@ static void do_retr(struct session *s, const char *arg)
 	struct stat st;
 	int fd = -1;
 
+	if (!has_data_way(s))
+		return;
 	if (!rules_of(s)->has_no_storage && path_real(s, arg, path, sizeof(path)))
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
@@ -478,9 +535,7 @@ static void do_retr(struct session *s, const char *arg)
 		say(s, "550 Failed to open file.");
 		return;
 	}
-	if (s->rest_at > 0)
-		(void)lseek(fd, (off_t)s->rest_at, SEEK_SET);
-	s->rest_at = 0;
+	(void)lseek(fd, (off_t)s->rest_at, SEEK_SET); /* behind the end: nothing is left to send */
 	s->fd = fd;
 	transfer_start(s, TRANSFER_SEND);
 }
@@ -488,14 +543,18 @@ static void do_retr(struct session *s, const char *arg)
 static void do_stor(struct session *s, const char *arg)
 {
 	char path[1700];
-	int fd = -1;
+	int fd = -1, truncates = s->rest_at > 0 ? 0 : O_TRUNC;
 
+	if (!has_data_way(s))
+		return;
 	if (!rules_of(s)->has_no_storage && path_real(s, arg, path, sizeof(path)))
-		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | truncates, 0600);
 	if (fd < 0) {
 		say(s, "553 Could not create file.");
 		return;
 	}
+	(void)lseek(fd, (off_t)s->rest_at, SEEK_SET);
+	s->n_moved = s->rest_at;
 	s->fd = fd;
 	transfer_start(s, TRANSFER_TAKE);
 }
@@ -552,23 +611,60 @@ static void do_change(struct session *s, const char *arg, const char *verb)
 		say(s, "250 %s operation successful.", verb);
 }
 
+static int64_t idle_ms(const struct session *s)
+{
+	int64_t ms = rules_of(s)->idle_ms ? rules_of(s)->idle_ms : IDLE_MS;
+
+	return s->is_logged_in ? ms : MIN(ms, (int64_t)LOGIN_MS);
+}
+
+static void do_user(struct session *s, const char *arg)
+{
+	if (s->is_logged_in) {
+		say(s, "530 Can't change to another user.");
+		return;
+	}
+	TEXT_SET(s->user, arg);
+	say(s, "331 Please specify the password.");
+}
+
 static void do_pass(struct session *s, const char *arg)
 {
+	if (!s->user[0]) {
+		say(s, "503 Login with USER first.");
+		return;
+	}
+	if (s->is_logged_in) {
+		say(s, "230 Already logged in.");
+		return;
+	}
 	if (!s->server->c.login(s->server->c.arg, s->user, arg)) {
+		s->user[0] = '\0';
 		say(s, "530 Login incorrect.");
+		/* As vsftpd does: whoever guesses has to come back. */
+		if (++s->n_wrong_codes == MAX_WRONG_CODES)
+			leave(s);
 		return;
 	}
 	s->is_logged_in = true;
+	timer_start(&s->idle, idle_ms(s));
 	say(s, "230 Login successful.");
 }
 
 static void do_rest(struct session *s, const char *arg)
 {
-	if (rules_of(s)->is_small || !text_to_u64(arg, 10, &s->rest_at)) {
+	uint64_t at;
+
+	if (rules_of(s)->is_small) {
 		say(s, "502 Command not implemented.");
 		return;
 	}
-	say(s, "350 Restart position accepted (%llu).", (unsigned long long)s->rest_at);
+	if (!text_to_u64(arg, 10, &at) || at > INT64_MAX) {
+		say(s, "501 Bad restart position.");
+		return;
+	}
+	s->rest_at = at;
+	say(s, "350 Restart position accepted (%llu).", (unsigned long long)at);
 }
 
 static void do_feat(struct session *s)
@@ -585,15 +681,14 @@ static void do_feat(struct session *s)
 static bool command_open(struct session *s, const char *verb, const char *arg)
 {
 	if (text_equal(verb, "USER")) {
-		TEXT_SET(s->user, arg);
-		say(s, "331 Please specify the password.");
+		do_user(s, arg);
 	} else if (text_equal(verb, "PASS")) {
 		do_pass(s, arg);
 	} else if (text_equal(verb, "PBSZ")) {
 		say(s, "200 PBSZ set to 0.");
 	} else if (text_equal(verb, "QUIT")) {
 		say(s, "221 Goodbye.");
-		stream_end(s->control);
+		leave(s);
 	} else if (text_equal(verb, "FEAT")) {
 		do_feat(s);
 	} else if (text_equal(verb, "NOOP")) {
@@ -606,11 +701,31 @@ static bool command_open(struct session *s, const char *verb, const char *arg)
 	return true;
 }
 
+static void do_prot(struct session *s, const char *arg)
+{
+	if (!text_equal_nocase(arg, "P") && !text_equal_nocase(arg, "C")) {
+		say(s, "536 PROT %.8s is not supported.", arg);
+		return;
+	}
+	s->is_private = text_equal_nocase(arg, "P");
+	say(s, s->is_private ? "200 PROT now Private." : "200 PROT now Clear.");
+}
+
+static void do_abor(struct session *s)
+{
+	if (s->transfer == TRANSFER_NONE) {
+		say(s, "225 No transfer to ABOR.");
+		return;
+	}
+	data_forget(s);
+	say(s, "426 Failure writing network stream.");
+	say(s, "226 ABOR successful.");
+}
+
 static bool command_plain(struct session *s, const char *verb, const char *arg)
 {
 	if (text_equal(verb, "PROT")) {
-		s->is_private = text_equal_nocase(arg, "P");
-		say(s, s->is_private ? "200 PROT now Private." : "200 PROT now Clear.");
+		do_prot(s, arg);
 	} else if (text_equal(verb, "TYPE")) {
 		say(s, "200 Switching to Binary mode.");
 	} else if (text_equal(verb, "SYST")) {
@@ -633,6 +748,23 @@ static bool command_plain(struct session *s, const char *verb, const char *arg)
 	return true;
 }
 
+static void command_data(struct session *s, const char *verb, const char *arg)
+{
+	if (text_equal(verb, "EPSV") || text_equal(verb, "PASV"))
+		do_passive(s, verb[0] == 'E');
+	else if (text_equal(verb, "LIST") || text_equal(verb, "NLST"))
+		do_list(s, arg, verb[0] == 'N');
+	else if (text_equal(verb, "RETR"))
+		do_retr(s, arg);
+	else if (text_equal(verb, "STOR"))
+		do_stor(s, arg);
+	else
+		say(s, "502 Command not implemented.");
+	/* REST speaks of the next transfer only; EPSV may stand between. */
+	if (!text_equal(verb, "EPSV") && !text_equal(verb, "PASV"))
+		s->rest_at = 0;
+}
+
 static void command(struct session *s, char *line)
 {
 	char *arg = strchr(line, ' ');
@@ -647,28 +779,20 @@ static void command(struct session *s, char *line)
 		return;
 	if (!s->is_logged_in)
 		say(s, "530 Please login with USER and PASS.");
+	else if (text_equal(line, "ABOR"))
+		do_abor(s);
 	else if (s->transfer != TRANSFER_NONE)
 		say(s, "450 A transfer is under way.");
-	else if (command_plain(s, line, arg))
-		return;
-	else if (text_equal(line, "EPSV") || text_equal(line, "PASV"))
-		do_passive(s, line[0] == 'E');
-	else if (text_equal(line, "LIST") || text_equal(line, "NLST"))
-		do_list(s, arg, line[0] == 'N');
-	else if (text_equal(line, "RETR"))
-		do_retr(s, arg);
-	else if (text_equal(line, "STOR"))
-		do_stor(s, arg);
-	else
-		say(s, "502 Command not implemented.");
+	else if (!command_plain(s, line, arg))
+		command_data(s, line, arg);
 }
 
 static void on_control_received(void *arg, const uint8_t *bytes, size_t size)
 {
 	struct session *s = arg;
 
-	timer_start(&s->idle, IDLE_MS);
-	for (size_t i = 0; i < size && !s->is_gone; i++) {
+	timer_start(&s->idle, idle_ms(s));
+	for (size_t i = 0; i < size && !s->is_gone && !s->is_leaving; i++) {
 		if (bytes[i] != '\n') {
 			buf_add_char(&s->line, (char)bytes[i]);
 			continue;
@@ -676,6 +800,7 @@ static void on_control_received(void *arg, const uint8_t *bytes, size_t size)
 
 		auto_free char *line = mem_str(buf_peek(&s->line));
 
+		secret_wipe(s->line.data, s->line.size); /* it may be the access code */
 		buf_clear(&s->line);
 		line[strcspn(line, "\r")] = '\0';
 		command(s, line);
@@ -702,8 +827,15 @@ static void on_idle(void *arg)
 {
 	struct session *s = arg;
 
+	/* The control connection is silent for as long as a file takes; the data are not. */
+	if (s->transfer != TRANSFER_NONE && s->n_moved != s->n_moved_before) {
+		s->n_moved_before = s->n_moved;
+		timer_start(&s->idle, idle_ms(s));
+		return;
+	}
 	say(s, "421 Timeout.");
-	session_drop(s);
+	data_forget(s);
+	leave(s);
 }
 
 static void on_accepted(void *arg, struct stream *stream)
@@ -729,7 +861,8 @@ static void on_accepted(void *arg, struct stream *stream)
 	buf_init(&s->listing, 4 << 20);
 	timer_init(&s->idle, f->c.loop, on_idle, s);
 	timer_init(&s->turn, f->c.loop, on_turn, s);
-	timer_start(&s->idle, IDLE_MS);
+	host_of(stream, s->from, sizeof(s->from));
+	timer_start(&s->idle, idle_ms(s));
 	s->control = tls_server_accept(f->c.tls, f->c.loop, stream);
 	f->sessions[i] = s;
 	stream_listen(s->control, &(struct stream_events){ .opened = on_control_opened,

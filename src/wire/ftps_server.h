@@ -26,7 +26,9 @@ struct ftps_rules {
 	bool demands_reuse;   /* data connections must resume the control's TLS session: else 522 */
 	bool only_clear_data; /* the TLS handshake of data connections fails: PROT C is needed */
 	unsigned bytes_per_s; /* 0: no limit */
-	int64_t delay_226_ms; /* between the end of the data and the 226 */
+	uint64_t max_file;    /* STOR of more ends with 552; 0: no limit */
+	int64_t idle_ms; /* without a command and without data; 0: 5 min, 1 min before the login */
+	int64_t delay_226_ms;    /* between the end of the data and the 226 */
 	int64_t clock_offset_ms; /* of the times in listings */
 };
 
