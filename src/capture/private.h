@@ -41,6 +41,7 @@ struct shooter {
 	struct camera_shot shot;
 	bool is_shooting;
 	unsigned n_tries; /* failed ones for dues[0] */
+	bool is_failing;  /* the last due got no picture */
 	unsigned n_dues;
 	struct due dues[MAX_DUES];
 	uint32_t n_stored;    /* since we were started */
@@ -58,6 +59,7 @@ struct recording {
 	unsigned n_shooters;
 	struct shooter shooters[SESSION_MAX_CAMERAS];
 	bool is_found;            /* of an earlier run: waits for its job to be heard of */
+	bool is_job_unknown;      /* found, but the records know no such job: they were lost */
 	bool is_paused_by_order;  /* the print's going on does not end that pause */
 	bool was_paused_by_order; /* in an earlier run: it goes on paused */
 	bool is_ending;           /* the last picture is awaited */

@@ -22,6 +22,7 @@ struct found {
 	struct session s;
 	bool has_films;           /* all of them: it needs nobody any more */
 	enum job_outcome outcome; /* of its job, by the records */
+	bool is_job_unknown;      /* they have none of this id */
 };
 
 struct unfinished {
@@ -66,8 +67,12 @@ static int ask_found(struct db *db, struct found *f, struct err *err)
 	for (unsigned i = 0; i < f->s.n_cameras; i++)
 		f->has_films &= has_made(films, n, f->s.cameras[i]);
 	free(films);
-	if (f->s.job[0] != '\0' && repo_job_get(db, f->s.job, &job, NULL) == 0)
+	if (f->s.job[0] == '\0')
+		return 0;
+	rc = repo_job_get(db, f->s.job, &job, NULL);
+	if (rc == 0)
 		f->outcome = job.outcome;
+	f->is_job_unknown = rc == -ENOENT;
 	return 0;
 }
 
@@ -177,6 +182,7 @@ static void take_up_recording(struct sessions *ss, const struct found *f)
 
 	r->machine = SESSION_ARMED;
 	r->is_found = s->job[0] != '\0';
+	r->is_job_unknown = f->is_job_unknown;
 	r->was_paused_by_order = s->state == SESSION_PAUSED &&
 	                         strcmp(s->state_text, SESSION_TEXT_ORDERED_PAUSE) == 0;
 	r->s.state = SESSION_ARMED;

@@ -192,13 +192,19 @@ static int feed(struct sessions *ss, struct station *st, enum session_input in, 
 
 /* ---- events ---- */
 
-static bool is_same_job(const struct session *s, const struct job *j, enum job_phase phase)
+static bool is_same_job(const struct recording *r, const struct job *j, enum job_phase phase)
 {
+	const struct session *s = &r->s;
+
 	if (strcmp(s->job, j->id) == 0)
 		return true;
-	/* The database was lost or restored: the printer's own words must do. */
-	return phase == JOB_FOUND_AGAIN && strcmp(s->job_name, j->name) == 0 &&
-	       strcmp(s->job_file, j->file) == 0 && strcmp(s->task_id, j->task_id) == 0;
+	/* The database was lost or restored, or we were killed before it had the job: the printer's
+	 * own words must do. */
+	if (s->layers > 0 && j->layers > 0 && s->layers != j->layers)
+		return false;
+	return (phase == JOB_FOUND_AGAIN || r->is_job_unknown) &&
+	       strcmp(s->job_name, j->name) == 0 && strcmp(s->job_file, j->file) == 0 &&
+	       strcmp(s->task_id, j->task_id) == 0;
 }
 
 static void end_found(struct station *st, enum job_outcome outcome, const char *text)
@@ -215,7 +221,7 @@ static void end_found(struct station *st, enum job_outcome outcome, const char *
 static void settle_found(struct station *st, const struct event_job *e)
 {
 	struct recording *r = st->current;
-	bool is_same = is_same_job(&r->s, &e->job, e->phase);
+	bool is_same = is_same_job(r, &e->job, e->phase);
 
 	if (is_same && e->phase != JOB_ENDED)
 		return;

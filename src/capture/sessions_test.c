@@ -910,6 +910,7 @@ TEST(another_print_after_a_restart_begins_another_session)
 
 	open_bench(&b, true);
 	start_job(&b, 6);
+	record_job(&b);
 	print_layer(&b, 1, 5000);
 	print_layer(&b, 2, 5000);
 	TEXT_SET(id, now(&b)->id);
@@ -1101,5 +1102,59 @@ TEST(the_forecast_learns_from_the_film_that_grows)
 	film_grows(&b, 60, 60000);
 	loop_advance(b.loop, 20000);
 	CHECK(b.last.forecast_bytes > 1990000 && b.last.forecast_bytes < 2010000);
+	close_bench(&b);
+}
+
+TEST(a_session_whose_job_the_records_lost_goes_on_with_the_same_print)
+{
+	struct bench b;
+	char id[ID_SIZE];
+
+	open_bench(&b, true);
+	start_job(&b, 6); /* killed before it was recorded */
+	print_layer(&b, 1, 5000);
+	TEXT_SET(id, now(&b)->id);
+	restart(&b);
+	start_job(&b, 6);
+	CHECK_STR(now(&b)->id, id);
+	CHECK_STR(now(&b)->job, b.job.id);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	print_layer(&b, 2, 5000);
+	CHECK_INT(now(&b)->n_frames, 3);
+	close_bench(&b);
+}
+
+TEST(a_session_whose_job_the_records_know_does_not_go_on_with_another_of_its_name)
+{
+	struct bench b;
+	char id[ID_SIZE];
+
+	open_bench(&b, true);
+	start_job(&b, 6);
+	record_job(&b);
+	print_layer(&b, 1, 5000);
+	TEXT_SET(id, now(&b)->id);
+	restart(&b);
+	start_job(&b, 6);
+	CHECK(strcmp(now(&b)->id, id) != 0);
+	close_bench(&b);
+}
+
+TEST(a_dead_camera_does_not_hold_up_the_end)
+{
+	struct bench b;
+
+	open_bench(&b, false);
+	add_camera(&b, "top");
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	b.cameras.cameras[1].period_ms = 0;
+	start_job(&b, 3);
+	for (int i = 1; i <= 3; i++)
+		print_layer(&b, i, 30000);
+	CHECK_INT(now(&b)->n_frames, 4);
+	end_job(&b, JOB_FINISHED);
+	loop_advance(b.loop, 1900);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	CHECK_INT(b.last.n_frames, 5);
 	close_bench(&b);
 }

@@ -12,6 +12,7 @@
 
 /* The end of a print does not wait longer for its last picture. */
 #define LAST_TIMEOUT_MS 3000
+#define LAST_TIMEOUT_DEAD_MS 300 /* nor so long for a camera that has not sent the one before */
 
 static void shoot(struct shooter *sh);
 
@@ -62,6 +63,7 @@ static void miss(struct shooter *sh, const struct due *d, const char *why)
 	char text[200];
 
 	snprintf(text, sizeof(text), "camera %s: %.140s", sh->camera, why);
+	sh->is_failing = true;
 	recording_missed(sh->recording, d->trigger == TRIGGER_LAYER ? d->layer : -1, text);
 }
 
@@ -142,6 +144,7 @@ static void take(struct shooter *sh, struct frame *f)
 	}
 	sh->n_dues = n;
 	sh->n_tries = 0;
+	sh->is_failing = false;
 	journal_add(r->journal, f, &e, stored, r);
 	frame_unref(f);
 }
@@ -187,7 +190,8 @@ static void shoot(struct shooter *sh)
 	int64_t timeout_ms = r->plan.shot_timeout_ms;
 
 	if (r->is_ending)
-		timeout_ms = MIN(timeout_ms, (int64_t)LAST_TIMEOUT_MS);
+		timeout_ms = MIN(timeout_ms, (int64_t)(sh->is_failing ? LAST_TIMEOUT_DEAD_MS
+		                                                      : LAST_TIMEOUT_MS));
 	sh->is_shooting = true;
 	memset(&sh->shot, 0, sizeof(sh->shot));
 	camera_shoot(sh->held, &sh->shot, sh->dues[0].not_before_us, timeout_ms, shot_done, sh);

@@ -364,6 +364,21 @@ static void count_stored(struct journal_disk *d, const struct journal_item *item
 	}
 }
 
+/* Somebody has removed the folder, or a camera's: it is made again with the next flush. */
+static void begin_again_if_gone(struct journal_disk *d, const struct journal_item *items, size_t n)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < n; i++) {
+		if (items[i].rc != -ENOENT)
+			continue;
+		d->n_cameras = 0;
+		if (fstat(d->dir_fd, &st) == 0 && st.st_nlink == 0)
+			journal_disk_close(d);
+		return;
+	}
+}
+
 void journal_disk_flush(struct journal_disk *d, struct journal_item *items, size_t n)
 {
 	int rc;
@@ -380,6 +395,11 @@ void journal_disk_flush(struct journal_disk *d, struct journal_item *items, size
 	}
 	write_pictures(d, items, n);
 	sync_pictures(d, items, n);
+	begin_again_if_gone(d, items, n);
+	if (d->manifest_fd < 0) {
+		refuse_from(items, 0, n, -ENOENT);
+		return;
+	}
 	rc = sync_folders(d, items, n);
 	if (rc == 0)
 		rc = append_lines(d, items, n);

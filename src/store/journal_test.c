@@ -481,6 +481,42 @@ TEST(a_full_disk_is_said_and_recording_goes_on_when_there_is_space)
 	finish(&b);
 }
 
+TEST(a_folder_that_somebody_removes_is_made_again)
+{
+	struct bench b;
+	struct journal_check c;
+
+	start(&b);
+	add(&b, "cam", 1, 1000);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(b.n_stored, 1);
+
+	auto_free char *camera = mem_printf("%s/cam", b.session_dir);
+
+	CHECK_INT(fs_remove(camera, NULL), 0);
+	add(&b, "cam", 2, 1000);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(b.n_failed, 1);
+	add(&b, "cam", 3, 1000);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(b.n_stored, 2);
+	CHECK_INT(b.last_number, 2);
+
+	CHECK_INT(fs_remove(b.session_dir, NULL), 0);
+	add(&b, "cam", 4, 1000);
+	journal_note(b.journal, "gap", "", WALL_MS);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(b.n_failed, 2);
+	add(&b, "cam", 5, 1000);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(b.n_stored, 3);
+	CHECK_INT(b.last_number, 1);
+	close_journal(&b);
+	CHECK_INT(journal_check(b.session_dir, &c, NULL), 0);
+	CHECK_INT(c.n_whole, 1);
+	finish(&b);
+}
+
 TEST(a_disk_that_does_not_keep_up_is_said)
 {
 	struct loop *l = loop_new();
