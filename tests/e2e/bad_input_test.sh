@@ -52,7 +52,7 @@ complains "printers:\n  - name: A\n    address: ''\n    serial: abc\n    access_
   '3: printers\[0\].address: .*text of 1' "4: printers\[0\].serial: 'abc' must be" '6: printers\[0\].tls: .*64 hex' '7: .*must be bambu'
 complains "printers:\n$one    access_code: '1'\n$one    access_code: '1'\n" "6: printers\[1\].name: 'One' is the name of another" '6: printers\[1\].serial: '
 complains "printers:\n$one    access_code_file: /nowhere\n" '5: printers\[0\].access_code_file: .*No such file'
-complains 'cameras:\n  - name: C\n    driver: v4l3\n    printer: nobody\n' "3: cameras\[0\].driver: .*must be fake" \
+complains 'cameras:\n  - name: C\n    driver: v4l3\n    printer: nobody\n' "3: cameras\[0\].driver: .*must be one of .*fake" \
   "4: cameras\[0\].printer: there is no printer 'nobody'"
 complains 'web: {port: 1\n' '2: this is not YAML'
 complains 'a: b\n\tc: d\n' '2: this is not YAML: .*tab'
