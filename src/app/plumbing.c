@@ -130,6 +130,7 @@ void plumbing_remove_printer(struct plumbing *p, const char *id)
 {
 	sessions_forget(p->sessions, id);
 	cameras_remove(p->cameras, id);
+	jobs_forget(p->jobs, id);
 	printers_remove(p->printers, id);
 }
 

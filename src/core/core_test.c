@@ -7,6 +7,7 @@
 #include "core/bus.h"
 #include "core/crypto.h"
 #include "core/fs.h"
+#include "core/log.h"
 #include "core/loop.h"
 #include "core/work.h"
 
@@ -176,6 +177,17 @@ TEST(bus_delivers_later_and_lets_listeners_leave)
 	CHECK_INT(second.n, 0);
 	bus_free(b);
 	loop_free(l);
+}
+
+TEST(secrets_do_not_reach_a_line_whole_or_in_part)
+{
+	char line[200] = "the codes 1234 and 12345678 and 123456789";
+
+	log_hide("1234");
+	log_hide("12345678");
+	log_hide("abc"); /* too short to hide anything by it */
+	log_redact(line, sizeof(line));
+	CHECK_STR(line, "the codes (hidden) and (hidden) and (hidden)9");
 }
 
 TEST(crc32c_has_the_published_check_value)

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define LINE_SIZE 1024
-#define MAX_HIDDEN 256
+#define LONG_SIZE 2048
+#define MAX_HIDDEN 2048
 #define HIDDEN_MIN 4
 #define REPEAT_S 60
 
@@ -56,10 +57,18 @@ void log_hide(const char *text)
 	pthread_mutex_lock(&lock);
 	bool known = false;
 
-	for (size_t i = 0; i < n_hidden; i++)
+	/* The longest first: one that begins as another must not lose its beginning to it. */
+	size_t at = 0;
+
+	for (size_t i = 0; i < n_hidden; i++) {
 		known = known || strcmp(hidden[i], text) == 0;
-	if (!known && n_hidden < MAX_HIDDEN)
-		hidden[n_hidden++] = mem_str(text);
+		at += strlen(hidden[i]) >= strlen(text);
+	}
+	if (!known && n_hidden < MAX_HIDDEN) {
+		memmove(&hidden[at + 1], &hidden[at], (n_hidden - at) * sizeof(hidden[0]));
+		hidden[at] = mem_str(text);
+		n_hidden++;
+	}
 	pthread_mutex_unlock(&lock);
 }
 
@@ -71,7 +80,7 @@ static void redact_locked(char *line, size_t size)
 		size_t n = strlen(hidden[i]);
 
 		for (char *at = strstr(line, hidden[i]); at; at = strstr(at, hidden[i])) {
-			char rest[LINE_SIZE];
+			char rest[LONG_SIZE];
 
 			text_copy(rest, sizeof(rest), at + n);
 			text_copy(at, size - (size_t)(at - line), mask);
@@ -114,7 +123,8 @@ static void flush_repeats_locked(time_t now)
 
 void log_write(enum log_level level, const struct log *l, const char *fmt, ...)
 {
-	char text[LINE_SIZE], line[LINE_SIZE];
+	/* Longer than what is written: a secret that the end of the line cuts would not be found. */
+	char text[LONG_SIZE], line[LONG_SIZE];
 	va_list ap;
 
 	if (!log_wants(level))
@@ -123,7 +133,7 @@ void log_write(enum log_level level, const struct log *l, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (l && l->prefix[0])
-		snprintf(line, sizeof(line), "%s: %.900s", l->prefix, text);
+		snprintf(line, sizeof(line), "%s: %.1900s", l->prefix, text);
 	else
 		text_copy(line, sizeof(line), text);
 	text_clean(line);
@@ -132,6 +142,8 @@ void log_write(enum log_level level, const struct log *l, const char *fmt, ...)
 
 	pthread_mutex_lock(&lock);
 	redact_locked(line, sizeof(line));
+	text_copy(text, LINE_SIZE, line);
+	text_copy(line, sizeof(line), text);
 	if (strcmp(line, last_line) == 0 && now - last_written < REPEAT_S) {
 		n_repeats++;
 	} else {

@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -63,8 +64,13 @@ bool sandbox_die_with_parent(void)
 {
 	pid_t parent = getppid();
 
+	/* In a container the daemon may be process 1: then the pipe to us tells whether it lives. */
+	struct pollfd in = { .fd = STDIN_FILENO };
+
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	return getppid() == parent && parent != 1;
+	if (getppid() != parent)
+		return false;
+	return parent != 1 || (poll(&in, 1, 0) >= 0 && !(in.revents & (POLLHUP | POLLNVAL)));
 }
 
 void sandbox_be_nice(void)

@@ -18,6 +18,7 @@
 #include "store/repo.h"
 #include "store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -299,6 +300,8 @@ static bool is_task(const char *id)
 	return id[0] != '\0' && strcmp(id, "0") != 0;
 }
 
+#define LONGEST_PRINT_MS (30LL * 86400 * 1000)
+
 /* What an earlier run has recorded, in percent of layers, is not what the printer counts in. */
 #define PERCENT_SLACK 15
 
@@ -360,7 +363,8 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 		               .started_wall_ms = now_ms };
 	id_new(w->job.id, now_ms);
 	TEXT_SET(w->job.printer, w->printer);
-	if (how == LAYERS_JOINED && s->job.started_wall_ms > 0)
+	/* The printer's word, as far as its clock can be right. */
+	if (how == LAYERS_JOINED && s->job.started_wall_ms > now_ms - LONGEST_PRINT_MS)
 		w->job.started_wall_ms = MIN(s->job.started_wall_ms, now_ms);
 	learn(&w->job, &s->job);
 	if (w->job.name[0] == '\0')
@@ -370,6 +374,61 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 	         how == LAYERS_JOINED ? "is under way" : "has begun");
 	publish(w, JOB_STARTED);
 	fetch(w);
+}
+
+/* ---- files of old jobs ---- */
+
+#define KEEP_FILES 20 /* and two for each printer, so that those that print keep theirs */
+
+struct tidying {
+	char *dir;
+	int n_keep;
+};
+
+static int is_job_file(const struct dirent *d)
+{
+	return strlen(d->d_name) == ID_SIZE - 1 + strlen(".3mf") && text_ends(d->d_name, ".3mf");
+}
+
+/* The names begin with their time. */
+static void run_tidy(void *arg)
+{
+	struct tidying *t = arg;
+	struct dirent **names = NULL;
+	int n = scandir(t->dir, &names, is_job_file, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		char path[1400];
+
+		(void)snprintf(path, sizeof(path), "%s/%.64s", t->dir, names[i]->d_name);
+		if (i < n - t->n_keep)
+			(void)unlink(path);
+		free(names[i]);
+	}
+	free(names);
+}
+
+static void tidied(void *arg)
+{
+	struct tidying *t = arg;
+
+	free(t->dir);
+	free(t);
+}
+
+static void tidy(struct jobs *js)
+{
+	struct tidying *t;
+	const struct watch *w;
+
+	if (!js->env.pool)
+		return;
+	t = MEM_NEW(struct tidying);
+	t->dir = mem_printf("%s/jobs", js->data_dir);
+	t->n_keep = KEEP_FILES;
+	DL_FOREACH(js->watches, w)
+	t->n_keep += 2;
+	work_submit(js->env.pool, run_tidy, tidied, t);
 }
 
 static void end(struct watch *w, enum job_outcome outcome, const char *reason)
@@ -388,6 +447,7 @@ static void end(struct watch *w, enum job_outcome outcome, const char *reason)
 	layers_free(w->layers);
 	w->layers = NULL;
 	w->has_job = false;
+	tidy(js);
 }
 
 static void conclude(struct watch *w, const struct printer_state *s)
@@ -483,6 +543,9 @@ static void heard_state(struct jobs *js, const struct event_printer *e)
 
 	if (s->heard_us == 0 || s->activity == PRINTER_UNKNOWN)
 		return;
+	/* What it said last may still be on its way when it is removed. */
+	if (js->env.printers && !printers_find(js->env.printers, e->printer))
+		return;
 	w = make(js, e->printer);
 	if (s->link != PRINTER_LINK_ONLINE && s->link != PRINTER_LINK_SILENT) {
 		w->was_away = true;
@@ -575,6 +638,18 @@ void jobs_free(struct jobs *js)
 	js->is_dead = true;
 	if (js->n_indexing == 0)
 		free(js);
+}
+
+void jobs_forget(struct jobs *js, const char *printer)
+{
+	struct watch *w = find(js, printer);
+
+	if (!w)
+		return;
+	if (w->has_job)
+		end(w, JOB_LOST, "the printer was removed");
+	DL_DELETE(js->watches, w);
+	free(w);
 }
 
 const struct job *jobs_of(const struct jobs *js, const char *printer)

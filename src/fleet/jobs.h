@@ -39,6 +39,8 @@ struct jobs_env {
 struct jobs *jobs_new(const struct jobs_env *env);
 /* Running jobs stay running in the records. Before the printers are freed. */
 void jobs_free(struct jobs *js);
+/* The printer is being removed: its job ends here. */
+void jobs_forget(struct jobs *js, const char *printer);
 
 /* The running job of a printer, or NULL. Borrowed until the loop's next turn. */
 const struct job *jobs_of(const struct jobs *js, const char *printer);

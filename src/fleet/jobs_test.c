@@ -16,10 +16,12 @@
 #include "store/repo.h"
 #include "store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WALL_MS 1795257605000
 
@@ -34,11 +36,12 @@ struct printer {
 
 struct printers {
 	struct printer a1;
+	bool is_removed;
 };
 
 struct printer *printers_find(struct printers *ps, const char *id)
 {
-	return strcmp(id, "a1") == 0 ? &ps->a1 : NULL;
+	return strcmp(id, "a1") == 0 && !ps->is_removed ? &ps->a1 : NULL;
 }
 
 int printer_fetch_job(struct printer *p, const char *dest_path, const struct printer_fetch *f,
@@ -433,5 +436,62 @@ TEST(a_file_that_cannot_be_had_is_said_and_layers_are_counted_without)
 	CHECK_INT(b.printers.a1.n_fetches, 2);
 	becomes(&b, PRINTER_CANCELLED);
 	CHECK_INT(b.printers.a1.n_cancels, 1);
+	close_bench(&b);
+}
+
+static unsigned count_files(const char *dir)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	CHECK(d != NULL);
+	for (const struct dirent *e; (e = readdir(d));)
+		n += text_ends(e->d_name, ".3mf");
+	(void)closedir(d);
+	return n;
+}
+
+TEST(files_of_old_jobs_do_not_pile_up)
+{
+	struct bench b;
+	char id[ID_SIZE], path[1200];
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	(void)snprintf(path, sizeof(path), "%s/jobs", b.dir);
+	CHECK_INT(fs_make_dirs(path, NULL), 0);
+	for (int i = 0; i < 40; i++) {
+		(void)snprintf(path, sizeof(path), "%s/jobs/%s.3mf", b.dir,
+		               id_new(id, WALL_MS - 1000000 + 1000 * i));
+		CHECK_INT(fs_write_atomic(path, "x", 1, 0600, NULL), 0);
+	}
+	prepare(&b, "lid");
+	fetch_ends(&b, small_gcode);
+	becomes(&b, PRINTER_FINISHED);
+	(void)snprintf(path, sizeof(path), "%s/jobs", b.dir);
+	CHECK_INT(count_files(path), 22);
+	CHECK(access(b.printers.a1.dest, R_OK) == 0); /* the newest stays */
+	close_bench(&b);
+}
+
+TEST(a_removed_printer_takes_its_job_with_it)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	prepare(&b, "lid");
+	layer(&b, 1);
+	jobs_forget(b.jobs, "a1");
+	jobs_forget(b.jobs, "a1");
+	loop_advance(b.loop, 10);
+	CHECK_STR(b.phases, "SE");
+	CHECK_INT(b.last.outcome, JOB_LOST);
+	CHECK(!jobs_of(b.jobs, "a1"));
+	CHECK_INT(b.printers.a1.n_cancels, 1);
+	/* A report that was on its way. */
+	b.printers.is_removed = true;
+	layer(&b, 2);
+	CHECK_STR(b.phases, "SE");
 	close_bench(&b);
 }

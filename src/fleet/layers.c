@@ -15,6 +15,8 @@
 #define RESTART_US 15000000
 #define INFER_MAX 3     /* layers that a percentage alone may bring at once */
 #define PERCENT_SLACK 4 /* between table and printer */
+/* A number above is no layer: each one in between would become an event. */
+#define MAX_LAYERS 50000
 
 struct table {
 	size_t n;
@@ -40,7 +42,7 @@ struct layers {
 	int joined; /* the first number; 0 before it */
 	int total;  /* -1 unknown */
 	int offset; /* our number minus the printer's */
-	int64_t said_us, said_wall_ms;
+	int64_t said_us;
 	bool is_paused, is_over, was_paused;
 
 	int held;         /* a first number that may be of the job before; -1 none */
@@ -95,8 +97,8 @@ void layers_said_before(struct layers *l, int number)
 /* A table of another plate or another slicing would put layers in the wrong place. */
 static void table_check(struct layers *l)
 {
-	l->is_table_sound =
-		l->table && l->table->n > 0 && (l->total <= 0 || (size_t)l->total == l->table->n);
+	l->is_table_sound = l->table && l->table->n > 0 && l->table->n <= MAX_LAYERS &&
+	                    (l->total <= 0 || (size_t)l->total == l->table->n);
 }
 
 void layers_set_table(struct layers *l, const struct gcode_index *ix)
@@ -195,7 +197,8 @@ static void say(struct layers *l, int number, const struct saying *s, int from)
 	(void)TEXT_SET(e.job, l->job);
 	(void)TEXT_SET(e.printer, l->printer);
 	e.at_us = s->mono_us - (int64_t)((1 - part) * (double)(s->mono_us - l->said_us));
-	e.at_wall_ms = s->wall_ms - (int64_t)((1 - part) * (double)(s->wall_ms - l->said_wall_ms));
+	/* By the monotonic clock too: the wall clock may have been set in between. */
+	e.at_wall_ms = s->wall_ms - (s->mono_us - e.at_us) / 1000;
 	e.confidence = is_filled ? s->filled_confidence : s->confidence;
 	e.is_catching_up = is_filled;
 	if (is_filled)
@@ -216,10 +219,8 @@ static void say_up_to(struct layers *l, const struct saying *s)
 
 	for (int n = from + 1; n <= s->to; n++)
 		say(l, n, s, from);
-	if (l->said > from) {
+	if (l->said > from)
 		l->said_us = s->mono_us;
-		l->said_wall_ms = s->wall_ms;
-	}
 }
 
 /* Does the progress fit to that layer, by the table? True where nothing can be said. */
@@ -385,7 +386,8 @@ static void next_layers(struct layers *l, const struct layers_report *r, struct 
 static void total_learn(struct layers *l, const struct layers_report *r)
 {
 	/* Some firmware zeroes it before the end; the job before may have had more. */
-	if (r->layers <= 0 || r->layers == l->total || r->layers < l->said)
+	if (r->layers <= 0 || r->layers == l->total || r->layers < l->said ||
+	    r->layers > MAX_LAYERS)
 		return;
 	l->total = r->layers;
 	table_check(l);
@@ -400,7 +402,7 @@ void layers_report(struct layers *l, int64_t mono_us, int64_t wall_ms,
 		            .filled_confidence = 0.5,
 		            .reason = "reported by the printer" };
 
-	if (l->is_over)
+	if (l->is_over || r->layer > MAX_LAYERS)
 		return;
 	if (l->is_paused || !r->is_printing) {
 		l->was_paused |= l->said > 0;

@@ -105,6 +105,41 @@ TEST(layers_ignore_old_reports)
 	layers_free(l);
 }
 
+TEST(layers_believe_no_number_that_no_print_has)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+
+	report(l, 0, 5, -1, -1);
+	report(l, 10, INT32_MAX, INT32_MAX, -1);
+	CHECK_INT(h.n, 0);
+	report(l, 20, 0, 10, -1);
+	report(l, 30, 1, 10, -1);
+	report(l, 40, 2000000000, -1, -1);
+	CHECK_INT(h.n, 1);
+	CHECK_INT(layers_total(l), 10);
+	layers_free(l);
+}
+
+TEST(layers_in_between_have_wall_times_though_the_clock_was_set)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+	struct layers_report r = {
+		.is_printing = true, .layer = 4, .layers = 9, .percent = -1, .remaining_min = -1
+	};
+
+	report(l, 0, 0, 9, -1);
+	report(l, 10, 1, 9, -1);
+	/* The clock was a year late. */
+	layers_report(l, 40 * SECOND, 31536000000 + 40000, &r);
+	CHECK_INT(h.n, 4);
+	CHECK(h.all[1].at_us == 20 * SECOND);
+	CHECK(h.all[1].at_wall_ms == 31536000000 + 20000);
+	CHECK(h.all[3].at_wall_ms == 31536000000 + 40000);
+	layers_free(l);
+}
+
 TEST(layers_join_a_print_under_way)
 {
 	static struct heard h;

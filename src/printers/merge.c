@@ -399,16 +399,21 @@ static bool set_value(struct tree *t, struct tree_node *n, const char *text,
 	return set_array(t, n, text, tokens, at);
 }
 
+static void keys_first(struct tree *t)
+{
+	/* Index 0 is what array elements carry: a name no lookup asks for. */
+	(void)key_intern(t, "", 0);
+	t->id_key = key_intern(t, "id", 2);
+	t->state_key = key_intern(t, "state", 5);
+}
+
 struct tree *tree_new(const struct tree_rules *rules)
 {
 	struct tree *t = MEM_NEW(struct tree);
 
 	t->rules = rules;
 	t->root.kind = JSON_KIND_OBJECT;
-	/* Index 0 is what array elements carry: a name no lookup asks for. */
-	(void)key_intern(t, "", 0);
-	t->id_key = key_intern(t, "id", 2);
-	t->state_key = key_intern(t, "state", 5);
+	keys_first(t);
 	return t;
 }
 
@@ -417,6 +422,11 @@ void tree_clear(struct tree *t)
 	node_clear(t, &t->root);
 	t->root.kind = JSON_KIND_OBJECT;
 	t->n_left_out = 0;
+	/* No value has a key now; junk among them must not keep others out. */
+	t->names_size = 0;
+	t->n_keys = 0;
+	memset(t->slots, 0, t->n_slots * sizeof(*t->slots));
+	keys_first(t);
 }
 
 void tree_free(struct tree *t)

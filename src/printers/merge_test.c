@@ -165,5 +165,9 @@ TEST(tree_keeps_its_limits)
 	tree_clear(t);
 	CHECK(tree_left_out(t) == 0);
 	CHECK(tree_count(tree_root(t)) == 0);
+	/* Junk of before keeps no key out. */
+	merge(t, "{\"a\":{\"wanted\":1}}");
+	check_tree(t, "{\"a\":{\"wanted\":1}}");
+	CHECK(tree_left_out(t) == 0);
 	tree_free(t);
 }

@@ -317,7 +317,10 @@ static void bambu_send(void *priv, const struct printer_command *c, uint32_t tic
 	buf_init(&messages, 16384);
 	if (bambu_command_write(&messages, c, &x, &err) < 0) {
 		printer_driver_answer(b->printer, ticket, PRINTER_NOT_SENT, err.text);
-	} else if (!place || !publish_all(b, &messages)) {
+	} else if (!place) {
+		printer_driver_answer(b->printer, ticket, PRINTER_NOT_SENT,
+		                      "too many commands are waiting for their answer");
+	} else if (!publish_all(b, &messages)) {
 		printer_driver_answer(b->printer, ticket, PRINTER_NOT_SENT,
 		                      "the printer is not connected");
 	} else {

@@ -211,7 +211,8 @@ static void merge_status(struct bambu_report *r, const struct parsed *p, struct 
 	/* Without `msg` (old firmware) the number of keys tells. */
 	bool is_full = *msg ? text_equal(msg, "0") : p->n_members > 40;
 
-	if (is_full && r->wants_fresh) {
+	/* What was left out for want of room would be missing for ever. */
+	if (is_full && (r->wants_fresh || tree_left_out(r->print) > 0)) {
 		tree_clear(r->print);
 		r->wants_fresh = false;
 		r->touched = PART_ALL;

@@ -338,6 +338,23 @@ TEST(a_new_connection_starts_from_the_next_full_state)
 	end(&f);
 }
 
+TEST(a_full_state_after_junk_begins_anew)
+{
+	struct fixture f;
+	char member[64];
+
+	begin(&f, "03900A000000000");
+	for (int i = 0; i < 2000; i++) {
+		(void)snprintf(member, sizeof(member), "\"junk%d\":1", i);
+		delta(&f, member);
+	}
+	delta(&f, "\"wifi_signal\":\"-40dBm\"");
+	CHECK_STR(f.state->wifi, "");
+	feed(&f, "{\"print\":{\"command\":\"push_status\",\"msg\":0,\"wifi_signal\":\"-41dBm\"}}");
+	CHECK_STR(f.state->wifi, "-41dBm");
+	end(&f);
+}
+
 TEST(models_are_found_by_code_name_serial_and_modules)
 {
 	CHECK_STR(bambu_model_by_code("N7-V2")->name, "P2S");
