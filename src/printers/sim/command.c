@@ -259,7 +259,17 @@ static const char *do_bed(struct sim_engine *e, const json_t *c)
 
 static const char *do_nozzle(struct sim_engine *e, const json_t *c)
 {
-	return set_target(e, "nozzle_target_temper", json_object_get(c, "target_temp"));
+	json_int_t which = json_integer_value(json_object_get(c, "extruder_index"));
+	double celsius = json_number_value(json_object_get(c, "target_temp"));
+
+	if (which < 0 || which >= (int)e->s.model->n_nozzles)
+		return "no such nozzle";
+	if (which == (json_int_t)e->nozzle)
+		return set_target(e, "nozzle_target_temper", json_object_get(c, "target_temp"));
+	if (!(celsius >= 0 && celsius <= 400))
+		return "temperature out of range";
+	e->idle_target_c = celsius;
+	return NULL;
 }
 
 static const struct command print_commands[] = {

@@ -17,6 +17,7 @@
 #define HOMED_BITS 7
 #define RECORDING_BIT 32 /* home_flag bit 5 */
 #define IDLE_JOB_ATTR 3
+#define STANDBY_C 170 /* of the nozzle that does not print */
 #define LOCAL_JOB_ATTR 18
 
 struct sim_engine *sim_engine_new(const struct sim_setup *s)
@@ -28,7 +29,7 @@ struct sim_engine *sim_engine_new(const struct sim_setup *s)
 		e->s.speed = 1;
 	e->random = s->seed | 1;
 	e->now_us = s->now_us;
-	e->nozzle_c = 25;
+	e->nozzle_c[0] = e->nozzle_c[1] = 25;
 	e->bed_c = 24;
 	e->print = sim_state_new(s);
 	e->told = json_object();
@@ -184,30 +185,74 @@ static json_t *shown_c(const struct sim_engine *e, double c)
 	return json_real(e->s.model->is_fine ? floor(c * 32) / 32 : floor(c + 0.5));
 }
 
+static json_t *extruders(const struct sim_engine *e)
+{
+	return json_object_get(json_object_get(e->print, "device"), "extruder");
+}
+
+/* NULL on older machines. */
+static json_t *extruder(const struct sim_engine *e, unsigned nozzle)
+{
+	return json_array_get(json_object_get(extruders(e), "info"), nozzle);
+}
+
+static int snow_of(unsigned nozzle, int tray)
+{
+	if (tray == 255)
+		return SIM_SNOW_NOTHING - (int)nozzle * 0x100;
+	if (tray == 254)
+		return 0xff00 - (int)nozzle * 0x100;
+	return tray >= 128 ? tray << 8 : tray / 4 << 8 | tray % 4;
+}
+
+/* The other one waits, warm. */
+static void use_nozzle(struct sim_engine *e, unsigned nozzle, int tray)
+{
+	json_t *now = extruder(e, nozzle);
+
+	if (nozzle != e->nozzle)
+		e->idle_target_c = STANDBY_C;
+	e->nozzle = nozzle;
+	if (!now)
+		return;
+	json_object_set_new(now, "snow", json_integer(snow_of(nozzle, tray)));
+	json_object_set_new(now, "star", json_integer(snow_of(nozzle, tray)));
+	json_object_set_new(extruders(e), "state",
+	                    json_integer((int)(e->s.model->n_nozzles | nozzle << 4 | nozzle << 8)));
+}
+
 static void heat(struct sim_engine *e, double dt_s)
 {
 	/* G-code may ask for anything. */
 	double nozzle = fmax(0, fmin(400, sim_number(e, "nozzle_target_temper")));
 	double bed = fmax(0, fmin(400, sim_number(e, "bed_target_temper")));
 
-	e->nozzle_c = toward(e->nozzle_c, nozzle > 0 ? nozzle : 25, 3.2 * dt_s, 1.1 * dt_s);
+	for (unsigned i = 0; i < 2; i++) {
+		double target = i == e->nozzle ? nozzle : e->idle_target_c;
+
+		e->nozzle_c[i] =
+			toward(e->nozzle_c[i], target > 0 ? target : 25, 3.2 * dt_s, 1.1 * dt_s);
+	}
 	e->bed_c = toward(e->bed_c, bed > 0 ? bed : 24, 0.6 * dt_s, 0.15 * dt_s);
 
 	double jitter = (random_below(e, 9) - 4.0) / 16;
 
 	json_object_set_new(e->print, "nozzle_temper",
-	                    shown_c(e, nozzle > 0 ? e->nozzle_c + jitter : e->nozzle_c));
+	                    shown_c(e, e->nozzle_c[e->nozzle] + (nozzle > 0 ? jitter : 0)));
 	json_object_set_new(e->print, "bed_temper",
 	                    shown_c(e, bed > 0 ? e->bed_c + jitter / 4 : e->bed_c));
 	if (!e->s.model->is_new)
 		return;
 
 	json_t *device = json_object_get(e->print, "device");
-	json_t *first =
-		json_array_get(json_object_get(json_object_get(device, "extruder"), "info"), 0);
-	json_int_t packed = (json_int_t)nozzle << 16 | (json_int_t)(e->nozzle_c + 0.5);
+	json_int_t packed;
 
-	json_object_set_new(first, "temp", json_integer(packed));
+	for (unsigned i = 0; i < e->s.model->n_nozzles; i++) {
+		double target = i == e->nozzle ? nozzle : e->idle_target_c;
+
+		packed = (json_int_t)target << 16 | (json_int_t)(e->nozzle_c[i] + 0.5);
+		json_object_set_new(extruder(e, i), "temp", json_integer(packed));
+	}
 	packed = (json_int_t)bed << 16 | (json_int_t)(e->bed_c + 0.5);
 	json_object_set_new(device, "bed_temp", json_integer(packed));
 	json_object_set_new(json_object_get(json_object_get(device, "bed"), "info"), "temp",
@@ -264,6 +309,7 @@ static void over(struct sim_engine *e, const char *state)
 
 	e->phase = SIM_OVER;
 	e->over_at_s = e->clock_s;
+	e->idle_target_c = 0;
 	sim_set(e, json_pack("{s:s s:i s:s s:[] s:s s:s s:i s:i s:i s:i s:{s:i}}", "gcode_state",
 	                     state, "mc_remaining_time", 0, "mc_print_stage", "1", "stg",
 	                     "gcode_file", is_new ? sim_text(e, "gcode_file") : "", "print_type",
@@ -304,6 +350,9 @@ static void step(struct sim_engine *e, const struct sim_step *s)
 		break;
 	case SIM_STEP_LAYER:
 		begin_layer(e, s->n);
+		break;
+	case SIM_STEP_NOZZLE:
+		use_nozzle(e, s->n & 1, (int)(s->n >> 1));
 		break;
 	case SIM_STEP_END:
 		json_object_set_new(e->print, "mc_percent", json_integer(98));

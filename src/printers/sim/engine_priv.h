@@ -13,6 +13,7 @@
 #define SIM_ERROR_UNSIGNED 84033543U
 #define SIM_HMS_UNSIGNED "0500050000010007"
 #define SIM_MAX_STEPS 60000
+#define SIM_SNOW_NOTHING 0xffff /* of nozzle 0; of nozzle 1 it is 0xfeff */
 #define SIM_MAX_WAITING 32
 
 enum sim_step_kind {
@@ -21,6 +22,7 @@ enum sim_step_kind {
 	SIM_STEP_END,     /* the last layer is complete */
 	SIM_STEP_FINISH,  /* gcode_state FINISH */
 	SIM_STEP_RUNNING, /* the preparation is over: the job's layers are known */
+	SIM_STEP_NOZZLE,  /* n: nozzle, and the tray that feeds it << 1 */
 };
 
 struct sim_step {
@@ -72,7 +74,9 @@ struct sim_engine {
 	double layer_shown_at_s;
 	unsigned layer_to_show; /* late layers */
 	double error_clears_at_s;
-	double nozzle_c, bed_c;
+	double nozzle_c[2], bed_c;
+	unsigned nozzle;      /* the one that prints */
+	double idle_target_c; /* of the other one */
 	bool wants_full;
 
 	struct sim_fault_state faults[SIM_FAULT_N];

@@ -176,7 +176,8 @@ static void end(struct sim_engine *e, enum sim_fault f)
 		json_object_set_new(e->print, "sdcard", json_true());
 	/* Up again: it remembers the job and offers to go on with it (bambu.md 2.8). */
 	if (f == SIM_FAULT_POWER_CUT) {
-		e->nozzle_c = MAX(25.0, e->nozzle_c - 60);
+		for (unsigned i = 0; i < 2; i++)
+			e->nozzle_c[i] = MAX(25.0, e->nozzle_c[i] - 60);
 		sim_pause(e, 16, 0);
 		e->next_report_s = e->clock_s;
 	}

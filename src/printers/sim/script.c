@@ -49,6 +49,17 @@ static int tray_of(const struct sim_engine *e, int tool)
 	return tool % 2; /* slots 1 and 2 hold the same material */
 }
 
+/* Two nozzles take the filaments in turn, as a slicer may well set them. */
+static unsigned nozzle_of(const struct sim_engine *e, int tool)
+{
+	return e->s.model->n_nozzles == 2 ? (unsigned)tool % 2 : 0;
+}
+
+static void use_nozzle(struct sim_engine *e, double at_s, unsigned nozzle, int tray)
+{
+	add(e, at_s, SIM_STEP_NOZZLE, nozzle | (unsigned)tray << 1, NULL);
+}
+
 /* ams_status is main << 8 | sub (bambu.md 2.9); `scale` squeezes the sequence into short layers. */
 static double load_filament(struct sim_engine *e, double at_s, int tray, double scale)
 {
@@ -133,6 +144,8 @@ static double stages(struct sim_engine *e, double at_s)
 			say(e, at_s, json_pack("{s:i}", "nozzle_target_temper", 220));
 			if (tray != 254)
 				load_filament(e, at_s, tray, (g->takes_s - 2) / 76);
+			use_nozzle(e, at_s + (g->takes_s - 2) * 0.75,
+			           nozzle_of(e, e->job->layers[0].tool), tray);
 		}
 		if (g->stage == 14)
 			say(e, at_s, json_pack("{s:i}", "nozzle_target_temper", 140));
@@ -147,15 +160,25 @@ static void layers(struct sim_engine *e, double at_s)
 {
 	const struct sim_job *j = e->job;
 	int tool = j->layers[0].tool;
+	int loaded[2] = { -1, -1 };
 
+	loaded[nozzle_of(e, tool)] = tray_of(e, tool);
 	for (size_t i = 0; i < j->n_layers; i++) {
 		double room_s = j->layers[i + 1].at_s - j->layers[i].at_s;
 
 		add(e, at_s + j->layers[i].at_s, SIM_STEP_LAYER, (unsigned)i + 1, NULL);
 		if (j->layers[i].tool != tool) {
+			double begin_s = at_s + j->layers[i].at_s + 0.1 * room_s;
+
 			tool = j->layers[i].tool;
-			change_filament(e, at_s + j->layers[i].at_s + 0.1 * room_s, 0.8 * room_s,
-			                tray_of(e, tool));
+
+			unsigned nozzle = nozzle_of(e, tool);
+
+			/* What the other nozzle holds stays there: the head only switches. */
+			if (loaded[nozzle] != tray_of(e, tool))
+				change_filament(e, begin_s, 0.8 * room_s, tray_of(e, tool));
+			loaded[nozzle] = tray_of(e, tool);
+			use_nozzle(e, begin_s + 0.7 * room_s, nozzle, loaded[nozzle]);
 		}
 	}
 }
@@ -179,6 +202,8 @@ static void finish(struct sim_engine *e, double at_s)
 		    json_pack("{s:{s:s s:s s:i}}", "ams", "tray_now", "255", "tray_pre", "255",
 		              "version", 17));
 		say(e, at_s + 28, json_pack("{s:i s:i}", "ams_status", 0, "mc_print_sub_stage", 0));
+		for (unsigned i = 0; i < m->n_nozzles; i++)
+			use_nozzle(e, at_s + 26, m->n_nozzles - 1 - i, 255);
 	}
 	say(e, at_s + 26,
 	    json_pack("{s:i s:s}", "nozzle_target_temper", 0, "heatbreak_fan_speed", "0"));

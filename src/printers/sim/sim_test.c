@@ -9,6 +9,7 @@
 #include "core/fs.h"
 #include "core/loop.h"
 #include "core/work.h"
+#include "printers/bambu/report.h"
 #include "printers/sim/announce.h"
 #include "printers/sim/broker.h"
 #include "printers/sim/cam.h"
@@ -206,6 +207,73 @@ TEST(an_x1_sends_everything_every_second)
 	CHECK_INT(state_int(&b, "stg_cur"), -1);
 	CHECK(json_object_get(b.state, "fun") != NULL);
 	CHECK(json_object_get(b.state, "device") != NULL);
+	bench_fini(&b);
+}
+
+/* As the daemon reads it: the deltas of the whole print, merged. */
+struct reader {
+	struct bambu_report *report;
+	struct printer_state state;
+	unsigned switched;
+	bool both_hot; /* one prints while the other one waits, warm */
+	int trays[2];  /* fed while it printed; -1 not yet */
+};
+
+static void read_report(struct reader *r, struct bench *b)
+{
+	char *text = json_dumps(b->last, 0);
+	struct bambu_message m;
+	int before = r->state.active_nozzle;
+
+	bambu_report_read(r->report, text, strlen(text), &m);
+	bambu_report_apply(r->report, &r->state, (int64_t)(b->now_s * 1e6));
+	free(text);
+	r->switched += before != r->state.active_nozzle;
+
+	const struct printer_nozzle *now = &r->state.nozzles[r->state.active_nozzle],
+				    *other = &r->state.nozzles[1 - r->state.active_nozzle];
+
+	if (r->state.job.layer <= 0)
+		return;
+	r->both_hot |= now->heat.now_c > 200 && other->heat.now_c > 150 &&
+	               other->heat.target_c == 170 && r->state.tray_now >= 0;
+	if (r->state.tray_now >= 0)
+		r->trays[r->state.active_nozzle] = now->tray;
+}
+
+TEST(an_h2d_prints_with_both_nozzles)
+{
+	struct bench b;
+	struct reader *r = MEM_NEW(struct reader);
+	struct sim_job *job = sim_job_built_in("hinge.gcode.3mf");
+	struct err err;
+
+	for (size_t i = 0; i < job->n_layers; i++)
+		job->layers[i].tool = i / 10 % 2;
+	bench_init(&b, "H2D", false);
+	r->report = bambu_report_new("094000000000000", "H2D");
+	r->trays[0] = r->trays[1] = -1;
+	printer_state_init(&r->state);
+	ask(&b, "{\"pushing\":{\"command\":\"pushall\"}}");
+	read_report(r, &b);
+	CHECK_INT(r->state.n_nozzles, 2);
+	CHECK_INT(r->state.n_external, 2);
+	CHECK_INT(r->state.nozzles[1].tray, -1);
+	CHECK_INT(sim_engine_print(b.e, job, &err), 0);
+	for (int i = 0; i < 2400 && r->state.activity != PRINTER_FINISHED; i++) {
+		bench_run(&b, 1);
+		read_report(r, &b);
+	}
+	CHECK_INT(r->state.activity, PRINTER_FINISHED);
+	CHECK_INT(r->state.job.layer, 50);
+	CHECK_INT(r->switched, 4);
+	CHECK(r->both_hot);
+	CHECK_INT(r->trays[0], 0);
+	CHECK_INT(r->trays[1], 1);
+	CHECK_INT(r->state.nozzles[0].tray, -1);
+	CHECK_INT(r->state.nozzles[1].tray, -1);
+	bambu_report_free(r->report);
+	free(r);
 	bench_fini(&b);
 }
 

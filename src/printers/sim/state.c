@@ -95,24 +95,32 @@ static json_t *ipcam(const struct sim_setup *s)
 static json_t *newer(const struct sim_setup *s)
 {
 	/* fun: bit 29 tells that commands must be signed. */
-	json_t *extruders = json_array();
+	json_t *extruders = json_array(), *nozzles = json_array(), *spools = json_array();
 
-	for (unsigned i = 0; i < s->model->n_nozzles; i++)
+	for (unsigned i = 0; i < s->model->n_nozzles; i++) {
+		int nothing = i == 0 ? SIM_SNOW_NOTHING : SIM_SNOW_NOTHING - 0x100;
+
 		json_array_append_new(extruders,
 		                      json_pack("{s:i s:i s:i s:i s:i s:i s:i s:i s:i s:[]}", "id",
-		                                (int)i, "temp", 25, "info", 8, "snow", 0xffff,
-		                                "spre", 0xffff, "star", 0xffff, "stat", 0, "hnow",
+		                                (int)i, "temp", 25, "info", 8, "snow", nothing,
+		                                "spre", nothing, "star", nothing, "stat", 0, "hnow",
 		                                (int)i, "htar", (int)i, "filam_bak"));
+		json_array_append_new(nozzles,
+		                      json_pack("{s:f s:i s:i s:s s:i}", "diameter", 0.4, "id",
+		                                (int)i, "tm", 0, "type", "HS01", "wear", 0));
+		json_array_append_new(spools, json_pack("{s:o s:s s:s s:i}", "id",
+		                                        json_sprintf("%u", 255 - i), "tray_type",
+		                                        "", "tray_color", "00000000", "remain", 0));
+	}
 	return json_pack(
 		"{s:s s:s s:s s:s s:i s:{s:i s:{s:{s:i} s:i} s:i s:{s:{s:i} s:i} s:{s:o s:i} "
-		"s:{s:i s:[{s:f s:i s:i s:s s:i}]}} s:s s:i s:[{s:s s:s s:s s:i}]}",
+		"s:{s:i s:o}} s:s s:i s:o}",
 		"cfg", "5DA99", "fun", s->needs_signing ? "3EC1AFFF9CFF" : "3EC18FFF9CFF", "aux",
 		"2001004", "stat", "47A58000", "job_attr", 3, "device", "type", 1, "bed", "info",
 		"temp", 25, "state", 0, "bed_temp", 25, "ctc", "info", "temp", 27, "state", 0,
 		"extruder", "info", extruders, "state", (int)s->model->n_nozzles, "nozzle", "exist",
-		s->model->n_nozzles == 2 ? 3 : 1, "info", "diameter", 0.4, "id", 0, "tm", 0, "type",
-		"HS01", "wear", 0, "job_id", "", "plate_idx", 0, "vir_slot", "id", "255",
-		"tray_type", "", "tray_color", "00000000", "remain", 0);
+		s->model->n_nozzles == 2 ? 3 : 1, "info", nozzles, "job_id", "", "plate_idx", 0,
+		"vir_slot", spools);
 }
 
 json_t *sim_state_new(const struct sim_setup *s)
