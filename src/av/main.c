@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * bedside-av: the one program of ours that links libav*. The daemon starts it for a film; by hand
- * it does the same. It gives up what it does not need before it looks at a foreign byte.
+ * bedside-av: the one program of ours that links libav*. The daemon starts it for a film, by hand
+ * it does the same; and for each RTSP camera (av/camera.h). It gives up what it does not need before it looks at a foreign byte.
  */
 
+#include "av/camera.h"
 #include "av/encode.h"
+#include "av/feed.h"
 #include "av/say.h"
 #include "av/verify.h"
 #include "base/err.h"
@@ -287,6 +289,10 @@ int main(int argc, char **argv)
 	av_log_set_callback(on_av_log);
 	if (strcmp(argv[1], "encode") == 0 && optind == argc)
 		return run_encode(&a);
+	if (strcmp(argv[1], "camera") == 0 && optind == argc)
+		return camera_run(a.is_open);
+	if (strcmp(argv[1], "feed") == 0 && optind == argc)
+		return feed_run(a.is_open);
 	if (optind + 1 != argc)
 		return usage();
 	if (strcmp(argv[1], "verify") == 0)
