@@ -91,8 +91,9 @@ static void on_nudge(void *arg)
 {
 	struct camera *c = arg;
 
-	if (c->is_open && c->shots)
+	if (c->is_open && c->shots && c->driver->shot)
 		c->driver->shot(c->priv);
+	video_update_demand(c);
 }
 
 static unsigned count_rate(const struct camera_rate *r, int64_t now_s)
@@ -136,8 +137,8 @@ static void forget_rate(struct camera *c)
 
 static bool is_wanted(const struct camera *c)
 {
-	return !c->is_removed &&
-	       (c->config.is_always_open || c->watchers || c->shots || c->probes || c->n_holds > 0);
+	return !c->is_removed && (c->config.is_always_open || c->watchers || c->shots ||
+	                          c->probes || c->n_holds > 0 || video_is_watched(c));
 }
 
 static void close_source(struct camera *c)
@@ -151,6 +152,7 @@ static void close_source(struct camera *c)
 	c->is_open = false;
 	c->driver->close(c->priv);
 	ingest_reset(c);
+	video_closed(c);
 }
 
 static void plan_retry(struct camera *c)
@@ -226,6 +228,8 @@ static void open_source(struct camera *c)
 	if (c->status.state == CAMERA_CLOSED)
 		set_state(c, CAMERA_CONNECTING, "connecting");
 	c->driver->open(c->priv, &c->source);
+	if (c->driver->demand)
+		timer_start(&c->nudge, 0);
 }
 
 static void on_linger(void *arg)
@@ -248,6 +252,8 @@ void camera_update_demand(struct camera *c)
 {
 	if (c->is_removed)
 		return;
+	if (c->is_open && c->driver->demand)
+		timer_start(&c->nudge, 0);
 	if (!is_wanted(c)) {
 		if (c->status.state != CAMERA_CLOSED && !timer_is_running(&c->linger))
 			timer_start(&c->linger, LINGER_MS);
@@ -352,16 +358,9 @@ void camera_source_frame(struct camera_source *src, struct frame *f)
 	ingest_put(c, f);
 }
 
-void camera_take(struct camera *c, struct frame *f)
+void camera_is_live(struct camera *c, int64_t now_us)
 {
-	int64_t now_us = loop_now_us(c->all->env.loop);
-
-	f->seq = ++c->status.n_frames;
 	measure(c, now_us);
-	c->status.width = f->width;
-	c->status.height = f->height;
-	c->status.newest_us = f->captured_us;
-	c->status.newest_wall_ms = f->captured_wall_ms;
 	timer_start(&c->watchdog, stale_after_ms(c));
 	if (c->live_since_us == 0)
 		c->live_since_us = now_us;
@@ -369,6 +368,20 @@ void camera_take(struct camera *c, struct frame *f)
 		c->attempt = 0;
 	set_state(c, CAMERA_LIVE, "");
 	camera_changed(c, false);
+}
+
+void camera_take(struct camera *c, struct frame *f)
+{
+	int64_t now_us = loop_now_us(c->all->env.loop);
+
+	f->seq = ++c->status.n_frames;
+	c->status.width = f->width;
+	c->status.height = f->height;
+	c->status.newest_us = f->captured_us;
+	c->status.newest_wall_ms = f->captured_wall_ms;
+	/* Of video the packets count, not the few that are decoded. */
+	if (!camera_video_params(c))
+		camera_is_live(c, now_us);
 	fanout_frame(c, f);
 }
 
@@ -417,6 +430,7 @@ static void bury(void *arg)
 	timer_stop(&c->wake);
 	timer_stop(&c->nudge);
 	ring_fini(&c->ring);
+	free(c->video);
 	frame_unref(c->newest);
 	camera_config_fini(&c->config);
 	free(c->priv);
@@ -430,6 +444,7 @@ static void remove_camera(struct camera *c, const struct err *err)
 	c->busy++;
 	probes_end(c, err);
 	fanout_end(c, err);
+	video_end(c);
 	c->busy--;
 	if (c->busy > 0)
 		loop_post(c->all->env.loop, bury, c);

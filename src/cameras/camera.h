@@ -31,7 +31,8 @@ struct cameras_env {
 	struct work_pool *pool; /* pictures are drawn and encoded here */
 	const char
 		*ca_pem; /* PEM of the printer makers' CAs, for trust by CA; NULL: none built in */
-	const char *data_dir; /* jobs' paths are below it; NULL: as they are */
+	const char *av_program; /* bedside-av, for video; NULL: such cameras fail */
+	const char *data_dir;   /* jobs' paths are below it; NULL: as they are */
 	/* Instead of TLS over TCP, for tests on simulated time: an open stream or one that fails. */
 	struct stream *(*connect)(void *arg, const struct camera_config *c);
 	void *connect_arg;

@@ -37,6 +37,9 @@ struct camera_driver {
 	void (*added)(void *priv, struct camera_source *src);
 	void (*removed)(void *priv);
 
+	/* It gives video by camera_source_packet(), and JPEGs on demand(). */
+	bool gives_video;
+
 	/* Optional. What a person should know when the device is open but sends nothing. */
 	const char *silence;
 
@@ -87,7 +90,9 @@ void camera_source_failed(struct camera_source *src, const struct err *err);
 void camera_source_says(struct camera_source *src, const char *text);
 
 extern const struct camera_driver camera_driver_bambu;
+extern const struct camera_driver camera_driver_bambu_rtsp;
 extern const struct camera_driver camera_driver_fake;
+extern const struct camera_driver camera_driver_rtsp;
 
 /* NULL if no such driver was built in. */
 const struct camera_driver *camera_driver_find(const char *name);

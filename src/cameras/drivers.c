@@ -7,7 +7,9 @@
 
 static const struct camera_driver *const drivers[] = {
 	&camera_driver_bambu,
+	&camera_driver_bambu_rtsp,
 	&camera_driver_fake,
+	&camera_driver_rtsp,
 };
 
 const struct camera_driver *camera_driver_find(const char *name)

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#define HISTORY_US 2000000
+
 /* ---- watchers ---- */
 
 static void give(struct camera_watcher *w, struct frame *f)
@@ -31,6 +33,13 @@ void fanout_wake(struct camera *c)
 	c->busy--;
 }
 
+/* Of video the newest picture is of when somebody last wanted one. */
+static bool is_history(const struct camera *c)
+{
+	return camera_video_params(c) &&
+	       loop_now_us(c->all->env.loop) - c->newest->captured_us > HISTORY_US;
+}
+
 void camera_watch(struct camera *c, struct camera_watcher *w, void (*woken)(void *arg), void *arg)
 {
 	assert(!w->camera);
@@ -38,7 +47,7 @@ void camera_watch(struct camera *c, struct camera_watcher *w, void (*woken)(void
 	w->woken = woken;
 	w->arg = arg;
 	w->newest = NULL;
-	if (c->status.state == CAMERA_LIVE && c->newest)
+	if (c->status.state == CAMERA_LIVE && c->newest && !is_history(c))
 		give(w, c->newest);
 	if (w->is_capture)
 		DL_PREPEND(c->watchers, w);

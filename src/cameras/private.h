@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * cameras/private: a camera as the files of this room see it. camera.c keeps the upstream alive,
- * ingest.c makes what it brings a picture, fanout.c hands it out, probe.c tests the camera.
+ * ingest.c makes what it brings a picture, fanout.c hands it out, video.c passes video on, probe.c tests the camera.
  *
  * Thread: loop.
  */
@@ -10,6 +10,7 @@
 
 #include "cameras/camera.h"
 #include "cameras/driver.h"
+#include "cameras/video.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "media/ring.h"
@@ -60,6 +61,7 @@ struct camera {
 	struct err *failure; /* of `failing` */
 
 	struct ingest ingest;
+	struct video *video; /* NULL until there is some, or somebody waits for it */
 	int64_t captured_us; /* of the newest frame that came, published or not */
 	struct frame *newest;
 	struct ring ring;
@@ -94,6 +96,8 @@ void camera_changed(struct camera *c, bool is_state);
 
 /* A picture is ready: published. Takes the reference. */
 void camera_take(struct camera *c, struct frame *f);
+/* It makes progress: a picture, or a packet of video. */
+void camera_is_live(struct camera *c, int64_t now_us);
 /* It is none: counted. Takes the reference, NULL is allowed. */
 void camera_refuse(struct camera *c, struct frame *f, const char *why);
 
@@ -107,6 +111,14 @@ void fanout_frame(struct camera *c, struct frame *f);
 void fanout_wake(struct camera *c);
 /* Shots end with `err`; NULL: without a call. Watchers are let go. */
 void fanout_end(struct camera *c, const struct err *err);
+
+/* video.c */
+bool video_is_watched(const struct camera *c);
+/* Tells the driver how many pictures are to be decoded. Outside of its own calls. */
+void video_update_demand(struct camera *c);
+void video_closed(struct camera *c);
+/* Watchers are let go; c->video stays until the camera is freed. */
+void video_end(struct camera *c);
 
 /* probe.c: tests end with `err`; NULL: without a call. */
 void probes_end(struct camera *c, const struct err *err);

@@ -23,6 +23,7 @@ void tls_judge_init(struct tls_judge *j, const struct tls_client *c)
 	j->ca_pem = mem_str(c->ca_pem);
 	j->ca_file = mem_str(c->ca_file);
 	j->expected_cn = mem_str(c->expected_cn);
+	j->expected_host = mem_str(c->expected_host);
 	memcpy(j->pin, c->pin, sizeof(j->pin));
 }
 
@@ -31,6 +32,7 @@ void tls_judge_fini(struct tls_judge *j)
 	free(j->ca_pem);
 	free(j->ca_file);
 	free(j->expected_cn);
+	free(j->expected_host);
 	*j = (struct tls_judge){ 0 };
 }
 
@@ -93,22 +95,23 @@ static bool refuse_time(const struct tls_evidence *e, bool is_early, X509 *at_fa
 	              whose, e->peer, edge, now);
 }
 
-static bool refuse_chain(const struct tls_evidence *e, int code, X509 *at_fault,
+static bool refuse_chain(const struct tls_evidence *e, int code, X509 *at_fault, bool is_web,
                          struct tls_leaf *leaf)
 {
 	if (code == X509_V_ERR_CERT_NOT_YET_VALID || code == X509_V_ERR_CERT_HAS_EXPIRED)
 		return refuse_time(e, code == X509_V_ERR_CERT_NOT_YET_VALID, at_fault, leaf);
-	if (code == X509_V_ERR_INVALID_PURPOSE)
+	if (code == X509_V_ERR_INVALID_PURPOSE && !is_web)
 		return refuse(
 			leaf,
 			"the certificate of %s (CN '%.40s') is not made for a server, so it is "
 			"no printer's; nothing was sent to it. Check the address",
 			e->peer, leaf->subject_cn);
-	return refuse(leaf,
-	              "the certificate of %s (CN '%.40s') does not chain to the maker's CAs (%s); "
-	              "nothing was sent to it. If it is your printer, compare the fingerprint and "
-	              "pin it",
-	              e->peer, leaf->subject_cn, X509_verify_cert_error_string(code));
+	return refuse(
+		leaf,
+		"the certificate of %s (CN '%.40s') does not chain to the %s CAs (%s); "
+		"nothing was sent to it. If it is your %s, compare the fingerprint and pin it",
+		e->peer, leaf->subject_cn, is_web ? "system's" : "maker's",
+		X509_verify_cert_error_string(code), is_web ? "camera" : "printer");
 }
 
 static unsigned store_add_pem(X509_STORE *store, BIO *b)
@@ -126,7 +129,8 @@ static unsigned store_add_pem(X509_STORE *store, BIO *b)
 }
 
 /* With the store filled: the verdict of OpenSSL about the chain. */
-static bool judge_by_store(X509_STORE *store, const struct tls_evidence *e, struct tls_leaf *leaf)
+static bool judge_by_store(X509_STORE *store, const struct tls_evidence *e, bool is_web,
+                           struct tls_leaf *leaf)
 {
 	X509_STORE_CTX *x = X509_STORE_CTX_new();
 	bool is_good = false;
@@ -140,7 +144,7 @@ static bool judge_by_store(X509_STORE *store, const struct tls_evidence *e, stru
 	}
 	if (!is_good)
 		(void)refuse_chain(e, X509_STORE_CTX_get_error(x),
-		                   X509_STORE_CTX_get_current_cert(x), leaf);
+		                   X509_STORE_CTX_get_current_cert(x), is_web, leaf);
 	X509_STORE_CTX_free(x);
 	return is_good;
 }
@@ -152,6 +156,8 @@ static bool judge_chain(const struct tls_judge *j, const struct tls_evidence *e,
 	X509_STORE *store = X509_STORE_new();
 	bool is_good;
 
+	if (j->trust == TLS_TRUST_WEB && !j->ca_file)
+		(void)X509_STORE_set_default_paths(store);
 	if (j->ca_pem)
 		(void)store_add_pem(store, BIO_new_mem_buf(j->ca_pem, -1));
 	if (j->ca_file && store_add_pem(store, BIO_new_file(j->ca_file, "r")) == 0)
@@ -161,7 +167,7 @@ static bool judge_chain(const struct tls_judge *j, const struct tls_evidence *e,
 		               "PEM form, so %s cannot be trusted",
 		               j->ca_file, e->peer);
 	else
-		is_good = judge_by_store(store, e, leaf);
+		is_good = judge_by_store(store, e, j->trust == TLS_TRUST_WEB, leaf);
 	X509_STORE_free(store);
 	ERR_clear_error();
 	return is_good;
@@ -200,6 +206,20 @@ static bool judge_name(const struct tls_judge *j, const struct tls_evidence *e,
 		e->peer, leaf->subject_cn, j->expected_cn);
 }
 
+static bool judge_host(const struct tls_judge *j, const struct tls_evidence *e,
+                       struct tls_leaf *leaf)
+{
+	const char *host = j->expected_host ? j->expected_host : "";
+
+	if (X509_check_ip_asc(e->leaf, host, 0) == 1 ||
+	    X509_check_host(e->leaf, host, 0, 0, NULL) == 1)
+		return true;
+	return refuse(leaf,
+	              "the certificate of %s is not made out to '%.100s' (but to '%.40s'); nothing "
+	              "was sent to it. If it is your camera, compare the fingerprint and pin it",
+	              e->peer, host, leaf->subject_cn);
+}
+
 static bool judge_pin(const struct tls_judge *j, const struct tls_evidence *e,
                       struct tls_leaf *leaf)
 {
@@ -224,6 +244,9 @@ bool tls_judge_decide(const struct tls_judge *j, const struct tls_evidence *e, s
 		break;
 	case TLS_TRUST_INSECURE:
 		is_good = true;
+		break;
+	case TLS_TRUST_WEB:
+		is_good = (e->is_resumed || judge_chain(j, e, ret)) && judge_host(j, e, ret);
 		break;
 	}
 	ret->is_trusted = is_good;

@@ -4,8 +4,8 @@
  * decides it and says why not; wire/tls_stream and wire/fetch ask it inside their handshakes,
  * before anything of ours is sent.
  *
- * Host names are not looked at: a printer's leaf has none (bambu.md 2.1: CN = serial, no SAN,
- * X.509 v1).
+ * Host names are looked at for TLS_TRUST_WEB only: a printer's leaf has none (bambu.md 2.1: CN =
+ * serial, no SAN, X.509 v1).
  *
  * Thread: any; a judge is read-only once it is made.
  */
@@ -23,6 +23,7 @@ enum tls_trust {
 	TLS_TRUST_CA,       /* chains to `ca_pem`/`ca_file`; CN is `expected_cn` unless NULL */
 	TLS_TRUST_PIN,      /* SHA-256 of the leaf (DER) is `pin` */
 	TLS_TRUST_INSECURE, /* anything */
+	TLS_TRUST_WEB, /* chains to the system's CAs (or `ca_file`), made out to `expected_host` */
 };
 
 /* What certificate the other side showed, trusted or not; for messages, for pinning after a
@@ -38,7 +39,7 @@ struct tls_leaf {
 
 struct tls_judge {
 	enum tls_trust trust;
-	char *ca_pem, *ca_file, *expected_cn;
+	char *ca_pem, *ca_file, *expected_cn, *expected_host;
 	uint8_t pin[32];
 };
 

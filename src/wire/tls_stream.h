@@ -18,9 +18,10 @@
 
 struct tls_client {
 	enum tls_trust trust;
-	const char *ca_pem;      /* certificates one after the other, in memory; NULL none */
-	const char *ca_file;     /* the same in a file; NULL none. Both may be given */
-	const char *expected_cn; /* compared byte by byte; NULL: any */
+	const char *ca_pem;        /* certificates one after the other, in memory; NULL none */
+	const char *ca_file;       /* the same in a file; NULL none. Both may be given */
+	const char *expected_cn;   /* compared byte by byte; NULL: any */
+	const char *expected_host; /* TLS_TRUST_WEB: name or numeric address */
 	uint8_t pin[32];
 	const char *sni;    /* NULL: none sent */
 	int max_version;    /* 12 or 13; 0: 13 */
