@@ -11,7 +11,9 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/work.h"
+#include "film/films.h"
 #include "media/frame.h"
+#include "printers/bambu/tables.h"
 #include "printers/bambu_ca.h"
 
 #include <errno.h>
@@ -124,6 +126,15 @@ static bool read_option(struct request *r, int option, const char *value)
 	return false;
 }
 
+/* Which of both a Bambu printer's camera is, its serial says. */
+static void choose_driver(struct camera_config *c)
+{
+	const struct bambu_model *model = bambu_model_by_serial(c->serial);
+
+	if (strcmp(c->driver, "bambu") == 0 && model && !model->has_jpeg_camera)
+		TEXT_SET(c->driver, "bambu-rtsp");
+}
+
 static bool read_request(struct request *r, int argc, char **argv)
 {
 	int option;
@@ -143,19 +154,22 @@ static bool read_request(struct request *r, int argc, char **argv)
 	if (!secret_is_set(&r->direct.secret))
 		/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 		secret_set(&r->direct.secret, getenv("BEDSIDE_ACCESS_CODE"));
+	choose_driver(&r->direct);
 	/* One of both, and nothing more. */
 	return optind == argc && (r->camera != NULL) != (r->direct.driver[0] != '\0');
 }
 
 static void from_printer(const struct printer_config *p, struct camera_config *ret)
 {
-	*ret = (struct camera_config){ .port = p->ports.camera, .trust = p->trust };
+	*ret = (struct camera_config){ .trust = p->trust };
 	TEXT_SET(ret->id, p->id);
 	TEXT_SET(ret->name, p->name);
 	TEXT_SET(ret->driver, p->driver);
 	TEXT_SET(ret->printer, p->id);
 	TEXT_SET(ret->address, p->address);
 	TEXT_SET(ret->serial, p->serial);
+	choose_driver(ret);
+	ret->port = strcmp(ret->driver, "bambu-rtsp") == 0 ? p->ports.rtsp : p->ports.camera;
 	secret_set(&ret->secret, secret_peek(&p->access_code));
 }
 
@@ -246,9 +260,12 @@ static int try_camera(const struct request *r, const struct camera_config *confi
 	struct trial t = { .loop = loop_new() };
 	struct work_pool *pool = work_pool_new(t.loop, "pictures", 1);
 	struct bus *bus = bus_new(t.loop);
-	struct cameras_env env = {
-		.loop = t.loop, .bus = bus, .pool = pool, .ca_pem = bambu_ca_pem()
-	};
+	char av_program[1024];
+	struct cameras_env env = { .loop = t.loop,
+		                   .bus = bus,
+		                   .pool = pool,
+		                   .ca_pem = bambu_ca_pem(),
+		                   .av_program = av_program };
 	struct cameras *cameras = cameras_new(&env);
 	struct camera *camera;
 	struct err err;
@@ -256,6 +273,7 @@ static int try_camera(const struct request *r, const struct camera_config *confi
 
 	/* What goes wrong is said once, by the result. */
 	log_set_level(LOG_LEVEL_ERROR);
+	films_find_worker(av_program, sizeof(av_program));
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (cameras_add(cameras, config, &camera, &err) < 0) {
 		fprintf(stderr, "bedside: %s\n", err.text);

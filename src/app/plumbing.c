@@ -248,6 +248,7 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	                                                .bus = p->bus,
 	                                                .pool = p->pool,
 	                                                .ca_pem = bambu_ca_pem(),
+	                                                .av_program = p->worker_path,
 	                                                .data_dir = c->data_dir });
 	p->printers = printers_new(
 		&(struct printers_env){ .loop = p->loop,

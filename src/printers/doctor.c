@@ -385,30 +385,62 @@ static void camera_closed(void *arg, const struct err *err)
 	go(d, step_clock);
 }
 
+/* X1, P2S, X2D, H2: RTSPS. OPTIONS needs no login (RFC 2326, 10.1). */
+static void rtsp_opened(void *arg)
+{
+	struct doctor *d = arg;
+	static const char ask[] = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+
+	stream_write(d->stream, ask, sizeof(ask) - 1);
+}
+
+static void rtsp_received(void *arg, const uint8_t *bytes, size_t size)
+{
+	struct doctor *d = arg;
+	bool is_rtsp = size >= 5 && memcmp(bytes, "RTSP/", 5) == 0;
+
+	tell(d, "camera", is_rtsp,
+	     is_rtsp ? "The camera answers." : "What answers on the camera's port is no camera.",
+	     is_rtsp ? "" : "Restart the printer.");
+	go(d, step_clock);
+}
+
+static void rtsp_closed(void *arg, const struct err *err)
+{
+	struct doctor *d = arg;
+
+	tell(d, "camera", false,
+	     err->code == -ECONNREFUSED ? "The printer does not show its camera."
+	     : err->code == 0           ? "The printer closed the camera's connection."
+	                                : err->text,
+	     "Switch on \"LAN-only liveview\" in the printer's settings.");
+	go(d, step_clock);
+}
+
 static void step_camera(struct doctor *d)
 {
+	bool is_jpeg = bambu_report_model(d->state)->has_jpeg_camera;
 	struct stream_events e = { camera_opened, camera_received, NULL, camera_closed, d };
+	struct stream_events rtsp = { rtsp_opened, rtsp_received, NULL, rtsp_closed, d };
 	const struct doctor_step *last = &d->report->steps[d->report->n - 1];
 
 	if (!last->is_ok && strcmp(last->name, "login") == 0) {
 		go(d, step_clock); /* the code is wrong there too */
 		return;
 	}
-	if (!d->config.has_camera || d->env.is_camera_in_use ||
-	    !bambu_report_model(d->state)->has_jpeg_camera) {
+	if (!d->config.has_camera || d->env.is_camera_in_use) {
 		tell(d, "camera", true,
-		     !d->config.has_camera     ? "Not used, as configured."
-		     : d->env.is_camera_in_use ? "Bedside is watching it; see its card."
-		                               : "This model's camera speaks RTSPS, which a later "
-		                                 "release will read.",
+		     !d->config.has_camera ? "Not used, as configured."
+		                           : "Bedside is watching it; see its card.",
 		     "");
 		go(d, step_clock);
 		return;
 	}
 	timer_init(&d->limit, d->env.loop, camera_late, d);
 	timer_start(&d->limit, CAMERA_WAIT_MS);
-	d->stream = connect_to(d, bambu_ports(&d->config).camera, true);
-	stream_listen(d->stream, &e);
+	d->stream = connect_to(
+		d, is_jpeg ? bambu_ports(&d->config).camera : bambu_ports(&d->config).rtsp, true);
+	stream_listen(d->stream, is_jpeg ? &e : &rtsp);
 }
 
 /* ---- this machine ---- */

@@ -699,7 +699,7 @@ TEST(refresh_keeps_the_rule_for_slow_printers)
 	end(&s);
 }
 
-TEST(own_camera_is_given_for_the_models_of_port_6000)
+TEST(own_camera_is_by_the_model_that_of_port_6000_or_322)
 {
 	struct scene s;
 	struct camera_config c;
@@ -712,8 +712,10 @@ TEST(own_camera_is_given_for_the_models_of_port_6000)
 	camera_config_fini(&c);
 	end(&s);
 	online(&s, "09400A000000001");
-	CHECK(!printer_own_camera(s.printer, &c, &why));
-	CHECK(strstr(why, "RTSPS"));
+	CHECK(printer_own_camera(s.printer, &c, &why));
+	CHECK_STR(c.driver, "bambu-rtsp");
+	CHECK_INT(c.port, 322);
+	camera_config_fini(&c);
 	end(&s);
 }
 

@@ -522,20 +522,17 @@ static bool bambu_own_camera(const void *priv, struct camera_config *ret, const 
 		*ret_why = "The printer's model is not known yet.";
 		return false;
 	}
-	if (!bambu_report_model(b->report)->has_jpeg_camera) {
-		*ret_why =
-			"The camera of this model speaks RTSPS, which a later release of Bedside "
-			"will read.";
-		return false;
-	}
+
+	bool is_jpeg = bambu_report_model(b->report)->has_jpeg_camera;
+
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->id, sizeof(ret->id), "%.40s-camera", c->id);
 	(void)snprintf(ret->name, sizeof(ret->name), "%.80s camera", c->name);
-	TEXT_SET(ret->driver, "bambu");
+	TEXT_SET(ret->driver, is_jpeg ? "bambu" : "bambu-rtsp");
 	TEXT_SET(ret->printer, c->id);
 	TEXT_SET(ret->address, c->address);
 	TEXT_SET(ret->serial, c->serial);
-	ret->port = bambu_ports(c).camera;
+	ret->port = is_jpeg ? bambu_ports(c).camera : bambu_ports(c).rtsp;
 	secret_set(&ret->secret, secret_peek(&c->access_code));
 	ret->trust = c->trust;
 	ret->stale_after_ms = 10000;
