@@ -28,6 +28,7 @@
 #define LEAVE_MS 5000
 #define MAX_SESSION_JSON (256U << 10)
 #define DEFAULT_WORKERS 1
+#define MAX_CHECKS 2 /* at once: a start may find many films that nobody has checked yet */
 
 struct films {
 	struct films_env env;
@@ -191,6 +192,16 @@ static void sweep_soon(struct films *fs)
 static void on_idle(void *arg, struct making *m UNUSED)
 {
 	sweep_soon(arg);
+}
+
+static bool may_check(void *arg)
+{
+	const struct films *fs = arg;
+	unsigned n = 0;
+
+	for (const struct making *m = fs->makings; m; m = m->next)
+		n += m->phase == MAKING_VERIFYING && making_is_running(m);
+	return n < MAX_CHECKS;
 }
 
 static struct making *add(struct films *fs, const struct film *f)
@@ -457,6 +468,15 @@ static int run_left(struct db *db, void *arg, struct err *err)
 	return rc;
 }
 
+/* A session's own film is named after its start; one that was asked for later is not. */
+static bool is_named_after(const struct film *f, const struct session *s)
+{
+	char when[WHEN_TEXT_SIZE], start[64];
+
+	(void)snprintf(start, sizeof(start), "films/%s_", when_file_name(when, s->started_wall_ms));
+	return strncmp(f->file, start, strlen(start)) == 0;
+}
+
 static void take_up(struct films *fs, const struct film *f, const struct session *s, bool own)
 {
 	struct making *m = add(fs, f);
@@ -478,7 +498,7 @@ static void take_up(struct films *fs, const struct film *f, const struct session
 		break;
 	case FILM_GROWING:
 	case FILM_FINISHING:
-		if (own && s->id[0] && !s->wants_film) {
+		if (own && s->id[0] && !s->wants_film && is_named_after(f, s)) {
 			give_up_unwanted(m, s);
 			break;
 		}
@@ -528,7 +548,7 @@ struct films *films_new(const struct films_env *env)
 	fs->env = *env;
 	fs->env.data_dir = fs->data_dir = mem_str(env->data_dir);
 	fs->env.worker_path = fs->worker_path = mem_str(env->worker_path);
-	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs };
+	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs, may_check };
 	timer_init(&fs->leave, env->loop, on_leave, fs);
 	(void)snprintf(path, sizeof(path), "%s/films", env->data_dir);
 	if (fs_make_dirs(path, &err) < 0)

@@ -519,6 +519,69 @@ TEST(films_that_are_to_be_deleted_are_left_alone)
 	finish(&b);
 }
 
+static int save_film(struct db *db, void *arg, struct err *err)
+{
+	return repo_film_save(db, arg, err);
+}
+
+TEST(films_asked_for_of_a_discarded_session_are_made_after_a_restart_too)
+{
+	struct bench b;
+	struct err err = { 0 };
+	struct film f = { .state = FILM_GROWING, .file = "films/2027-01-01_00-00-00_later.mp4" };
+
+	start(&b, "if [ $verb = encode ]; then\n" SAY_DONE VERIFY_WELL);
+	free_films(&b);
+	CHECK_INT(store_open(b.loop, b.dir, &b.store, &err), 0);
+	b.session.state = SESSION_DONE;
+	b.session.wants_film = false;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	id_new(f.id, WALL_MS + 100000);
+	TEXT_SET(f.session, b.session.id);
+	TEXT_SET(f.camera, "cam");
+	film_plan_init(&f.plan);
+	CHECK_INT(store_call(b.store, save_film, &f, &err), 0);
+	make_films(&b);
+	wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.id, f.id);
+	finish(&b);
+}
+
+TEST(films_found_unchecked_are_checked_two_at_a_time)
+{
+	struct bench b;
+	struct err err = { 0 };
+	char *path;
+	struct buf counts;
+
+	start(&b, "[ $verb = verify ] || exit 1\n"
+	          "mkdir run.$$; ls -d run.* | wc -l >> counts; sleep 0.3; rmdir run.$$\n"
+	          "echo '{\"type\":\"verified\",\"frames\":7}'");
+	free_films(&b);
+	CHECK_INT(store_open(b.loop, b.dir, &b.store, &err), 0);
+	b.session.state = SESSION_DONE;
+	CHECK_INT(store_call(b.store, save_session, &b.session, &err), 0);
+	for (int i = 0; i < 5; i++) {
+		struct film f = { .state = FILM_READY, .n_frames = 7 };
+
+		id_new(f.id, WALL_MS + i);
+		TEXT_SET(f.session, b.session.id);
+		TEXT_SET(f.camera, "cam");
+		(void)snprintf(f.file, sizeof(f.file), "films/%d.mp4", i);
+		film_plan_init(&f.plan);
+		CHECK_INT(store_call(b.store, save_film, &f, &err), 0);
+	}
+	make_films(&b);
+	for (int i = 0; i < 5; i++)
+		wait_for(&b, FILM_VERIFIED);
+	path = mem_printf("%s/counts", b.dir);
+	CHECK_INT(fs_read(path, 1 << 16, &counts, NULL), 0);
+	CHECK(!strpbrk(buf_peek(&counts), "345"));
+	buf_fini(&counts);
+	free(path);
+	finish(&b);
+}
+
 static void ignore_change(void *arg, struct making *m, bool is_milestone)
 {
 	(void)arg;
@@ -536,7 +599,7 @@ static void ignore_idle(void *arg, struct making *m)
 static struct film end_workers(enum making_phase phase, enum film_state state,
                                const struct worker_said *said)
 {
-	const struct making_hooks hooks = { ignore_change, ignore_idle, NULL };
+	const struct making_hooks hooks = { ignore_change, ignore_idle, NULL, NULL };
 	struct films_env env = { .loop = loop_new_simulated(WALL_MS), .data_dir = "/nowhere" };
 	struct film f = { .state = state };
 	struct making *m = making_new(&env, &hooks, &f);
@@ -590,7 +653,7 @@ static void count_milestones(void *arg, struct making *m, bool is_milestone)
 TEST(films_that_could_not_be_checked_are_checked_again_later_and_later)
 {
 	unsigned n_milestones = 0;
-	const struct making_hooks hooks = { count_milestones, ignore_idle, &n_milestones };
+	const struct making_hooks hooks = { count_milestones, ignore_idle, &n_milestones, NULL };
 	struct films_env env = { .loop = loop_new_simulated(WALL_MS),
 		                 .data_dir = "/nowhere",
 		                 .worker_path = "/nowhere/bedside-av" };

@@ -20,6 +20,7 @@
 #define LONGEST_PAUSE_MS 60000
 #define LONGEST_CHECK_PAUSE_MS 3600000
 #define MAX_REMADE 1
+#define ASK_AGAIN_MS 1000
 
 static void changed(struct making *m, bool is_milestone)
 {
@@ -383,6 +384,11 @@ void making_go(struct making *m)
 		return;
 	if (m->phase == MAKING_QUEUED || m->phase == MAKING_OVER)
 		return;
+	if (m->phase == MAKING_VERIFYING && m->hooks.may_check &&
+	    !m->hooks.may_check(m->hooks.arg)) {
+		timer_start(&m->retry, ASK_AGAIN_MS);
+		return;
+	}
 	m->has_last = false;
 	m->last_log[0] = 0;
 	if (start_worker(m, &err) < 0) {

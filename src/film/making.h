@@ -36,6 +36,8 @@ struct making_hooks {
 	 * not be freed inside. */
 	void (*idle)(void *arg, struct making *m);
 	void *arg;
+	/* Whether a film may be checked now; not: it asks again. NULL: always. */
+	bool (*may_check)(void *arg);
 };
 
 struct making {

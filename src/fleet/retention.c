@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "base/when.h"
 #include "capture/budget.h"
 #include "core/bus.h"
 #include "core/fs.h"
@@ -21,6 +22,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +31,7 @@
 #define EVERY_MS 3600000
 #define CLOCK_SLACK_MS 3600000
 #define MAX_SESSIONS 100 /* in one look */
+#define ID_TIME_SIZE 10  /* of an id: when it was made */
 /* Freed beyond what is missing: recording goes on only when there is space to spare. */
 #define SPARE_BYTES (2ULL * BUDGET_SPARE_BYTES)
 
@@ -54,13 +57,25 @@ int64_t retention_clock_look(struct retention_clock *c, int64_t wall_ms, int64_t
 	return c->set_ms;
 }
 
+/* Made of all of the session, not of the part that was there when somebody asked for it: the
+ * session's own film, which is named after its start, or one that was begun after its end. */
+static bool is_of_all(const struct film *film, const struct session *s)
+{
+	char when[WHEN_TEXT_SIZE], start[64], ended[ID_SIZE];
+
+	(void)snprintf(start, sizeof(start), "films/%s_", when_file_name(when, s->started_wall_ms));
+	id_new(ended, s->ended_wall_ms);
+	return strncmp(film->file, start, strlen(start)) == 0 ||
+	       strncmp(film->id, ended, ID_TIME_SIZE) > 0;
+}
+
 /* Every picture, or the choice of them that the session itself wanted. A short one that was asked
  * for later is no reason to delete anything. */
 static bool is_whole(const struct film *film, const struct session *s, uint32_t n_pictures)
 {
 	if (film->n_frames + film->n_skipped >= n_pictures)
 		return true;
-	return film->plan.duration_s > 0 &&
+	return is_of_all(film, s) && film->plan.duration_s > 0 &&
 	       fabs(film->plan.duration_s - s->film.duration_s) < 0.001 &&
 	       !film_pick_is_off(&film->plan, n_pictures - MIN(film->n_skipped, n_pictures),
 	                         film->n_frames);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "base/when.h"
 #include "core/bus.h"
 #include "core/fs.h"
 #include "core/loop.h"
@@ -59,6 +60,32 @@ static enum retention_verdict judge(const struct session *s, const struct film *
 		                     .keep_frames_ms = DAY_MS };
 
 	return retention_judge(&f);
+}
+
+TEST(a_film_of_the_wanted_length_counts_only_if_it_was_made_of_the_whole_session)
+{
+	struct session s = done_session();
+	struct film f = film_for(&s, FILM_VERIFIED, 60);
+	struct retention_facts facts = { .session = &s, .films = &f, .n_films = 1 };
+	char when[WHEN_TEXT_SIZE];
+
+	facts.n_pictures[0] = 1000;
+	s.started_wall_ms = WALL_MS;
+	s.ended_wall_ms = WALL_MS + DAY_MS;
+	s.film.duration_s = f.plan.duration_s = 1;
+	s.film.hold_s = f.plan.hold_s = 0;
+	/* Asked for in mid print. */
+	id_new(f.id, WALL_MS + DAY_MS / 2);
+	TEXT_SET(f.file, "films/2026-11-22_00-00-00_lid.mp4");
+	CHECK(!retention_is_filmed(&facts, NULL));
+	id_new(f.id, WALL_MS + DAY_MS + 1000);
+	CHECK(retention_is_filmed(&facts, NULL));
+	/* Its own. */
+	id_new(f.id, WALL_MS + 10);
+	(void)snprintf(f.file, sizeof(f.file), "films/%s_lid.mp4", when_file_name(when, WALL_MS));
+	CHECK(retention_is_filmed(&facts, NULL));
+	f.n_frames = 30;
+	CHECK(!retention_is_filmed(&facts, NULL));
 }
 
 TEST(pictures_are_filmed_when_each_camera_that_has_some_has_its_film)
