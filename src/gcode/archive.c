@@ -6,17 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zip.h>
-#include <zlib.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "gcode/crc32.h"
 #include "gcode/threemf.h"
 
 #define RATIO_MAX 200 /* G-code packs to a tenth, a cube's to a fortieth */
 #define SMALL_ENTRY ((uint64_t)1 << 20)
 #define PACKED_MAX ((uint64_t)1 << 30)
+#define STORED_PIECE ((size_t)128 << 10)
 #define END_SIZE 22 /* of the directory's end record without its comment */
 #define COMMENT_MAX 65535
 
@@ -192,8 +193,21 @@ static int checked_sink(void *arg, const void *bytes, size_t size)
 {
 	struct checked *c = arg;
 
-	c->crc = (uint32_t)crc32_z(c->crc, bytes, size);
+	c->crc = gcode_crc32(c->crc, bytes, size);
 	return c->sink(c->arg, bytes, size);
+}
+
+static int64_t stored_stream(struct checked *c, const struct buf *b)
+{
+	int rc = 0;
+
+	for (size_t at = 0; at < b->size && rc == 0; at += STORED_PIECE)
+		rc = checked_sink(c, b->data + at, MIN(STORED_PIECE, b->size - at));
+
+	int end_rc = checked_sink(c, "", 0);
+
+	rc = rc < 0 ? rc : end_rc;
+	return rc < 0 ? rc : (int64_t)b->size;
 }
 
 static int stream_result(struct gcode_zip *z, unsigned i, int64_t n, const zip_stat_t *st,
@@ -229,8 +243,7 @@ int gcode_zip_stream(struct gcode_zip *z, unsigned i, uint64_t max, gcode_sink_f
 	if (st.comp_method == ZIP_CM_DEFLATE) {
 		n = gcode_inflate(packed.data, packed.size, st.size, checked_sink, &c);
 	} else {
-		n = checked_sink(&c, buf_peek(&packed), packed.size);
-		n = n < 0 ? n : (int64_t)packed.size;
+		n = stored_stream(&c, &packed);
 	}
 	return stream_result(z, i, n, &st, &c, err);
 }

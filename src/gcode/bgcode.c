@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "gcode/crc32.h"
 #include "gcode/feeder.h"
 #include "gcode/inflate.h"
 #include "gcode/scan.h"
@@ -21,6 +21,7 @@
 #define TOTAL_MAX ((uint64_t)4 << 30)
 #define FILE_HEAD 10 /* magic, version, checksum type */
 #define BLOCKS_MAX 1000000
+#define RATIO_MAX 1040 /* deflate's: a match of 258 bytes takes two bits at least */
 
 enum block_type {
 	BLOCK_FILE_META,
@@ -52,16 +53,22 @@ struct block {
 	size_t data_size;
 };
 
+struct room {
+	uint8_t *at;
+	size_t cap;
+};
+
 struct reader {
 	const uint8_t *at, *end;
 	bool has_crc;
 	struct gcode_scan *scan;
 	struct gcode_feeder *feeder;
 	uint64_t total;
-	uint8_t *unpacked; /* BLOCK_MAX at most */
-	size_t unpacked_cap;
-	char *decoded;
-	size_t decoded_cap;
+	struct gcode_inflater *inflater; /* NULL before the first packed block */
+	/* The feeder reads of the last ones while the next is filled. */
+	struct room unpacked[GCODE_INFLATE_LAG + 1]; /* BLOCK_MAX at most */
+	struct room decoded[GCODE_INFLATE_LAG + 1];
+	unsigned turn; /* which of them is free */
 };
 
 static unsigned read16(const uint8_t *p)
@@ -181,25 +188,45 @@ static void meatpack_command(struct meatpack *m, uint8_t command)
 	}
 }
 
-static inline char meatpack_char(const struct meatpack *m, unsigned nibble)
-{
-	static const char chars[] = "0123456789. \nGX";
+/* What one packed byte stands for. */
+struct meatpack_pair {
+	char chars[2];
+	uint8_t n;       /* of these */
+	bool has_signal; /* one of them stands behind, in full */
+};
 
-	if (nibble == 11 && m->has_no_blanks)
-		return 'E';
-	return chars[nibble];
+static void meatpack_table(struct meatpack_pair table[256], bool has_no_blanks)
+{
+	char chars[] = "0123456789. \nGX";
+
+	chars[11] = has_no_blanks ? 'E' : ' ';
+	for (unsigned c = 0; c < 256; c++) {
+		unsigned first = c & 15;
+		unsigned second = c >> 4;
+
+		/* What follows a line's end in the same byte is filling. */
+		table[c] = (struct meatpack_pair){
+			.chars = { chars[first], chars[second] },
+			.n = first == 12 ? 1 : 2,
+			.has_signal =
+				first == MEATPACK_FULL || (second == MEATPACK_FULL && first != 12),
+		};
+	}
 }
 
 size_t gcode_meatpack_decode(char *dst, const uint8_t *src, size_t size)
 {
+	struct meatpack_pair table[256];
 	struct meatpack m = { 0 };
 	size_t n = 0;
 
+	meatpack_table(table, false);
 	for (size_t i = 0; i < size; i++) {
 		uint8_t c = src[i];
 
 		if (c == MEATPACK_SIGNAL && i + 2 < size && src[i + 1] == MEATPACK_SIGNAL) {
 			meatpack_command(&m, src[i + 2]);
+			meatpack_table(table, m.has_no_blanks);
 			i += 2;
 			continue;
 		}
@@ -208,25 +235,21 @@ size_t gcode_meatpack_decode(char *dst, const uint8_t *src, size_t size)
 			continue;
 		}
 
-		unsigned first = c & 15;
-		unsigned second = c >> 4;
+		const struct meatpack_pair *pair = &table[c];
 
-		if (first == MEATPACK_FULL) {
-			if (++i == size)
+		memcpy(dst + n, pair->chars, sizeof(pair->chars));
+		n += pair->n;
+		if (!pair->has_signal)
+			continue;
+		n -= 2;
+		for (unsigned k = 0; k < 2; k++) {
+			bool is_full = (k == 0 ? c & 15 : c >> 4) == MEATPACK_FULL;
+
+			if (is_full && ++i == size)
+				return n;
+			dst[n++] = is_full ? (char)src[i] : pair->chars[k];
+			if (k == 0 && (c & 15) == 12)
 				break;
-			dst[n++] = (char)src[i];
-		} else {
-			dst[n++] = meatpack_char(&m, first);
-			/* What follows a line's end in the same byte is filling. */
-			if (first == 12)
-				continue;
-		}
-		if (second == MEATPACK_FULL) {
-			if (++i == size)
-				break;
-			dst[n++] = (char)src[i];
-		} else {
-			dst[n++] = meatpack_char(&m, second);
 		}
 	}
 	return n;
@@ -263,8 +286,8 @@ static int block_read(struct reader *r, struct block *b, struct err *err)
 		b->width = read16(start + head + 2);
 		b->height = read16(start + head + 4);
 	}
-	if (r->has_crc &&
-	    crc32_z(0, start, head + parameters + b->data_size) != read32(b->data + b->data_size))
+	if (r->has_crc && gcode_crc32(0, start, head + parameters + b->data_size) !=
+	                          read32(b->data + b->data_size))
 		return err_set(err, -EBADMSG,
 		               "a block of this binary G-code is damaged: load it "
 		               "again");
@@ -272,36 +295,30 @@ static int block_read(struct reader *r, struct block *b, struct err *err)
 	return 0;
 }
 
-struct into {
-	uint8_t *at;
-	size_t size, max;
-};
-
-static int into_sink(void *arg, const void *bytes, size_t size)
+/* Room for `size` bytes; what was there is lost. */
+static uint8_t *room_get(struct room *room, size_t size)
 {
-	struct into *to = arg;
-
-	if (size > to->max - to->size)
-		return -EFBIG;
-	memcpy(to->at + to->size, bytes, size);
-	to->size += size;
-	return 0;
+	if (size > room->cap) {
+		free(room->at);
+		room->at = mem_new(size);
+		room->cap = size;
+	}
+	return room->at;
 }
 
 /* A zlib stream: two bytes of head, deflate, four of Adler-32, which the block's CRC makes
  * needless. */
-static bool unpack_deflate(struct reader *r, const struct block *b)
+static bool unpack_deflate(struct reader *r, const struct block *b, uint8_t *to)
 {
-	struct into to = { .at = r->unpacked, .max = b->size };
-
-	if (!b->data || b->data_size < 6 || (b->data[0] & 15) != 8 || (b->data[1] & 0x20) ||
+	if (b->data_size < 6 || (b->data[0] & 15) != 8 || (b->data[1] & 0x20) ||
 	    (b->data[0] << 8 | b->data[1]) % 31 != 0)
 		return false;
-	return gcode_inflate(b->data + 2, b->data_size - 6, b->size, into_sink, &to) ==
-	       (int64_t)b->size;
+	if (!r->inflater)
+		r->inflater = gcode_inflater_new();
+	return gcode_inflater_fill(r->inflater, b->data + 2, b->data_size - 6, to, b->size) == 0;
 }
 
-/* Unpacks into r->unpacked, or points at the block itself where it is not packed. */
+/* Unpacks into the free room, or points at the block itself where it is not packed. */
 static int block_unpack(struct reader *r, const struct block *b, const uint8_t **ret,
                         struct err *err)
 {
@@ -311,22 +328,25 @@ static int block_unpack(struct reader *r, const struct block *b, const uint8_t *
 		*ret = b->data;
 		return 0;
 	}
-	if (b->size > r->unpacked_cap) {
-		r->unpacked_cap = b->size;
-		r->unpacked = mem_grow(r->unpacked, b->size, 1);
-	}
-	*ret = r->unpacked;
-	if (b->packing == PACK_DEFLATE)
-		is_good = unpack_deflate(r, b);
-	else if (b->packing == PACK_HEATSHRINK_11_4 || b->packing == PACK_HEATSHRINK_12_4)
-		is_good = gcode_heatshrink_decode(r->unpacked, b->size, b->data, b->data_size,
-		                                  b->packing == PACK_HEATSHRINK_11_4 ? 11 : 12,
-		                                  4) == (long)b->size;
-	else
+	if (b->packing > PACK_HEATSHRINK_12_4)
 		return err_set(err, -EINVAL,
 		               "this binary G-code is packed by method %u, unknown "
 		               "here",
 		               b->packing);
+	/* Nothing packs so well: room is made only for what can be there. */
+	if (b->size / RATIO_MAX > b->data_size)
+		return err_set(err, -EBADMSG,
+		               "a block of this binary G-code is damaged: load it again");
+
+	uint8_t *to = room_get(&r->unpacked[r->turn], b->size + GCODE_INFLATE_SLACK);
+
+	*ret = to;
+	if (b->packing == PACK_DEFLATE)
+		is_good = unpack_deflate(r, b, to);
+	else
+		is_good = gcode_heatshrink_decode(to, b->size, b->data, b->data_size,
+		                                  b->packing == PACK_HEATSHRINK_11_4 ? 11 : 12,
+		                                  4) == (long)b->size;
 	return is_good ? 0
 	               : err_set(err, -EBADMSG,
 	                         "a block of this binary G-code is damaged: load it again");
@@ -375,18 +395,17 @@ static int take_gcode(struct reader *r, const struct block *b, const uint8_t *by
 	size_t n = b->size;
 
 	if (b->encoding == ENCODE_MEATPACK || b->encoding == ENCODE_MEATPACK_COMMENTS) {
-		if (!r->decoded || r->decoded_cap < 2 * b->size) {
-			r->decoded_cap = 2 * b->size;
-			r->decoded = mem_grow(r->decoded, r->decoded_cap, 1);
-		}
-		n = gcode_meatpack_decode(r->decoded, bytes, b->size);
-		text = r->decoded;
+		char *to = (char *)room_get(&r->decoded[r->turn], 2 * b->size);
+
+		n = gcode_meatpack_decode(to, bytes, b->size);
+		text = to;
 	} else if (b->encoding != ENCODE_NONE) {
 		return err_set(err, -EINVAL,
 		               "this binary G-code is encoded by method %u, unknown "
 		               "here",
 		               b->encoding);
 	}
+	r->turn = (r->turn + 1) % ARRAY_LEN(r->unpacked);
 	r->total += n;
 	if (r->total > TOTAL_MAX)
 		return err_set(err, -EFBIG, "this binary G-code unpacks to more than 4 GiB");
@@ -395,7 +414,7 @@ static int take_gcode(struct reader *r, const struct block *b, const uint8_t *by
 
 static int block_take(struct reader *r, const struct block *b, struct err *err)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	int rc;
 
 	if (b->size == 0)
@@ -446,8 +465,11 @@ int gcode_bgcode_index(const void *bytes, size_t size, const struct gcode_option
 			rc = block_take(&r, &b, err);
 	}
 	gcode_feeder_stop(r.feeder);
-	free(r.unpacked);
-	free(r.decoded);
+	gcode_inflater_free(r.inflater);
+	for (unsigned i = 0; i < ARRAY_LEN(r.unpacked); i++) {
+		free(r.unpacked[i].at);
+		free(r.decoded[i].at);
+	}
 	if (rc == 0)
 		return gcode_scan_end(r.scan, ret, err);
 	gcode_scan_free(r.scan);

@@ -3,8 +3,9 @@
  * feeder: reads an index on a second core while the first one inflates.
  *
  * Inflating and reading take about the same time, so that together they are done in the time of
- * one. The pieces are copied into a few slots; whoever is ahead waits for the other. Large jobs
- * only: for small ones the thread is not worth starting.
+ * one. Pieces are not copied: what is handed over must stay as it is until GCODE_INFLATE_LAG
+ * further pieces were handed over, and whoever is ahead waits for the other. Large jobs only: for
+ * small ones the thread is not worth starting.
  *
  * Thread: any; between start and stop the scan belongs to the feeder, except after a drain.
  * Lock: feeder.lock, a leaf.
@@ -20,7 +21,8 @@ struct gcode_feeder;
 /* `size_expected` decides whether there will be a thread. */
 struct gcode_feeder *gcode_feeder_start(struct gcode_scan *s, uint64_t size_expected);
 
-/* A gcode_sink_fn; `arg` is the feeder. */
+/* A gcode_sink_fn; `arg` is the feeder. Returns when at most GCODE_INFLATE_LAG pieces, this one
+ * among them, are still to be read. */
 int gcode_feeder_sink(void *arg, const void *bytes, size_t size);
 
 /* Waits until all that was handed over is read; the scan may be touched until the next piece. */

@@ -97,3 +97,126 @@ TEST(index_finds_the_layers_of_every_slicer)
 	for (char *line; (line = strtok_r(NULL, "\n", &save));)
 		check_line_of_table(line);
 }
+
+/* The quick way of reading lines needs text ahead, which short pieces never have. */
+static struct gcode_index *index_in_pieces(const char *text, size_t size, size_t piece)
+{
+	struct gcode_scan *s = gcode_scan_new(NULL);
+	struct gcode_index *ix = NULL;
+
+	for (size_t at = 0; at < size; at += piece) {
+		size_t n = size - at < piece ? size - at : piece;
+		char *copy = malloc(n);
+
+		memcpy(copy, text + at, n);
+		gcode_scan_feed(s, copy, n);
+		free(copy);
+	}
+	CHECK(gcode_scan_end(s, &ix, NULL) == 0);
+	return ix;
+}
+
+static void check_same(const struct gcode_index *a, const struct gcode_index *b)
+{
+	CHECK_INT(a->n_lines, b->n_lines);
+	CHECK_INT(a->n_moves, b->n_moves);
+	CHECK_INT(a->n_extruding, b->n_extruding);
+	CHECK_INT(a->n_layers, b->n_layers);
+	CHECK_INT(a->n_uses, b->n_uses);
+	CHECK(memcmp(a->tools, b->tools, sizeof(a->tools)) == 0);
+	CHECK(memcmp(&a->time_s, &b->time_s, sizeof(a->time_s)) == 0);
+	CHECK(memcmp(&a->box, &b->box, sizeof(a->box)) == 0);
+	for (size_t i = 0; i < a->n_layers; i++)
+		CHECK(memcmp(&a->layers[i], &b->layers[i], offsetof(struct gcode_layer, is_raft)) ==
+		      0);
+}
+
+static void check_quick(const char *text, size_t size)
+{
+	struct gcode_index *whole = index_in_pieces(text, size, size);
+	struct gcode_index *slow = index_in_pieces(text, size, 61);
+
+	check_same(whole, slow);
+	gcode_index_free(whole);
+	gcode_index_free(slow);
+}
+
+/* A number as slicers, post-processors and enemies write it. */
+static void add_number(struct buf *b, uint32_t *x)
+{
+	static const char *const odd[] = { "-.5",
+		                           "",
+		                           "-",
+		                           "+1",
+		                           "1.2.3",
+		                           "5-3",
+		                           ".",
+		                           "5.",
+		                           "0",
+		                           "1e3",
+		                           "-0",
+		                           "00000012.5",
+		                           "123456789012345678" };
+
+	*x = *x * 1664525 + 1013904223;
+	if (*x >> 28 == 0)
+		buf_add_str(b, odd[(*x >> 8) % ARRAY_LEN(odd)]);
+	else
+		buf_printf(b, "%s%.*f", *x >> 27 & 1 ? "-" : "", (int)(*x >> 4 & 7),
+		           (double)(*x >> 9 & 0xffff) / (*x >> 25 & 1 ? 300.7 : 7e3));
+}
+
+TEST(index_reads_quick_lines_as_it_reads_slow_ones)
+{
+	static const char letters[] = "XYZEFIJRPxyeXYEXYEXYEXYEXYE";
+	static const char *const ends[] = { "\n", "\n", "\n", "\r\n", " ; note\n", ";x\n", " \n" };
+	auto_buf struct buf text = { 0 };
+	uint32_t x = 7;
+
+	buf_add_str(&text, "M83\n");
+	for (unsigned i = 0; i < 40000; i++) {
+		x = x * 1664525 + 1013904223;
+		buf_printf(&text, "G%u", x >> 28 < 12 ? 1 : x >> 28 & 3);
+		for (unsigned n = 1 + (x >> 20 & 7) % 5; n > 0; n--) {
+			x = x * 1664525 + 1013904223;
+			buf_add_str(&text, x >> 27 == 0 ? "  " : x >> 26 & 1 ? " " : "");
+			buf_add_char(&text, letters[(x >> 12) % (sizeof(letters) - 1)]);
+			add_number(&text, &x);
+		}
+		buf_add_str(&text, ends[(x >> 10) % ARRAY_LEN(ends)]);
+		if (i % 1000 == 0)
+			buf_add_str(&text, i % 3000 ? "G90\nG92 E0\n" : "G91\nG28\n");
+	}
+	check_quick(text.data, text.size);
+}
+
+TEST(index_of_every_slicers_file_is_the_same_in_pieces)
+{
+	static const char *const files[] = {
+		"bambustudio_2.4_a1mini_cube_plate_1.gcode",
+		"cura_4.10_multi_object.gcode",
+		"icesl_2021.gcode",
+		"kirimoto_3.0.gcode",
+		"kisslicer_1.6.3.gcode",
+		"orcaslicer_2.3.1_p1s_cube_plate_1.gcode",
+		"prusaslicer_2.3.3_small.gcode",
+		"prusaslicer_2.4_arcwelder_objects.gcode",
+		"prusaslicer_2.4_m486_objects.gcode",
+		"prusaslicer_2.8.1_mini_cube.gcode",
+		"simplify3d.gcode",
+		"slic3r_1.3.1.gcode",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char path[128];
+		size_t size;
+
+		(void)snprintf(path, sizeof(path), "data/gcode/%s", files[i]);
+
+		auto_free char *text = read_shared(path, &size);
+
+		if (!text)
+			SKIP("the developers' G-code is not here");
+		check_quick(text, size);
+	}
+}

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "base/buf.h"
 #include "base/err.h"
@@ -112,4 +113,84 @@ TEST(index_does_not_depend_on_where_the_text_is_torn)
 	}
 	gcode_index_free(whole);
 	buf_fini(&text);
+}
+
+static void add_le(struct buf *b, uint64_t v, unsigned n)
+{
+	for (; n > 0; n--, v >>= 8)
+		buf_add_char(b, (char)v);
+}
+
+/* Binary G-code of deflated and plain blocks by turns, with an empty one among them. */
+static void make_binary(const struct buf *text, struct buf *ret)
+{
+	static uint8_t packed[200000];
+	unsigned turn = 0;
+
+	buf_init(ret, 0);
+	buf_add(ret, "GCDE\1\0\0\0\0\0", 10);
+	for (size_t at = 0; at < text->size; turn++) {
+		size_t n = turn == 3 ? 0 : MIN((size_t)61000 + turn * 311, text->size - at);
+		uLongf size = sizeof(packed);
+
+		CHECK(compress2(packed, &size, (const Bytef *)text->data + at, n, 6) == Z_OK);
+		add_le(ret, 1, 2);
+		add_le(ret, turn % 3 > 0, 2);
+		add_le(ret, n, 4);
+		if (turn % 3 > 0)
+			add_le(ret, size, 4);
+		add_le(ret, 0, 2);
+		if (turn % 3 > 0)
+			buf_add(ret, packed, size);
+		else
+			buf_add(ret, text->data + at, n);
+		at += n;
+	}
+}
+
+static void check_bytes(const struct buf *bytes, const struct gcode_index *should)
+{
+	struct gcode_index *ix;
+	struct err err = { 0 };
+
+	CHECK(gcode_bytes_index(bytes->data, bytes->size, 0, NULL, &ix, &err) == 0);
+	CHECK_INT(ix->n_bytes, should->n_bytes);
+	CHECK_INT(ix->n_lines, should->n_lines);
+	CHECK_INT(ix->n_moves, should->n_moves);
+	CHECK_INT(ix->n_layers, should->n_layers);
+	for (size_t i = 0; i < ix->n_layers; i++)
+		CHECK(memcmp(&ix->layers[i], &should->layers[i],
+		             offsetof(struct gcode_layer, is_raft)) == 0);
+	gcode_index_free(ix);
+}
+
+TEST(index_of_a_large_archive_is_that_of_its_text)
+{
+	struct gcode_make m = { .shape = GCODE_SHAPE_GEAR, .n_layers = 800 };
+	struct gcode_index *should;
+	struct buf text;
+	struct buf packed;
+
+	gcode_make_text(&m, &text);
+	CHECK(text.size > 4000000); /* large enough for the second thread */
+	CHECK(gcode_index_text(text.data, text.size, NULL, &should, NULL) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct gcode_zip_file file = { "Metadata/plate_1.gcode", text.data, text.size,
+			                       i == 1 };
+
+		CHECK(gcode_zip_make(&file, 1, &packed, NULL) == 0);
+		check_bytes(&packed, should);
+		/* Damaged in the middle: refused, and nothing is read that is gone. */
+		packed.data[packed.size / 2] ^= 1;
+
+		struct gcode_index *ix;
+
+		CHECK(gcode_bytes_index(packed.data, packed.size, 0, NULL, &ix, NULL) < 0);
+		buf_fini(&packed);
+	}
+	make_binary(&text, &packed);
+	check_bytes(&packed, should);
+	buf_fini(&packed);
+	buf_fini(&text);
+	gcode_index_free(should);
 }

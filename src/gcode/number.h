@@ -17,31 +17,33 @@
 
 #define GCODE_NUMBER_SLACK 8
 
-/* A number too long for the quick way: up to 9 + 9 digits count, the rest is passed over. */
-static __attribute__((noinline, cold, unused)) const char *gcode_number_slow(const char *p,
-                                                                             double *ret)
+/* For the inner loops, which are compiled for several processors. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* A number too long for the quick way: up to 15 digits count, 9 of them behind the point; the rest
+ * is passed over. Short ones come out as from the quick way, to the last bit. */
+static __attribute__((noinline, unused)) const char *gcode_number_slow(const char *p, double *ret)
 {
-	double whole = 0;
-	double part = 0;
-	double place = 1;
+	static const double scale[10] = { 1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9 };
+	uint64_t v = 0;
+	unsigned n_behind = 0;
 
 	for (; (unsigned char)(*p - '0') <= 9; p++)
-		whole = whole < 1e12 ? whole * 10 + (*p - '0') : whole;
+		v = v < 1000000000000 ? v * 10 + (unsigned)(*p - '0') : v;
 	if (*p == '.') {
 		for (p++; (unsigned char)(*p - '0') <= 9; p++) {
-			if (place < 1e9) {
-				part = part * 10 + (*p - '0');
-				place *= 10;
+			if (n_behind < 9 && v < 100000000000000) {
+				v = v * 10 + (unsigned)(*p - '0');
+				n_behind++;
 			}
 		}
 	}
-	*ret = whole + part / place;
+	*ret = (double)v * scale[n_behind];
 	return p;
 }
 
 /* The number at `p` without a sign, 0 if there are no digits. Returns what follows it. */
-static inline __attribute__((always_inline)) const char *gcode_number_plain(const char *p,
-                                                                            double *ret)
+static ALWAYS_INLINE const char *gcode_number_plain(const char *p, double *ret)
 {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 	static const double scale[8] = { 1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7 };
@@ -80,7 +82,7 @@ static inline __attribute__((always_inline)) const char *gcode_number_plain(cons
 	return gcode_number_slow(p, ret);
 }
 
-static inline __attribute__((always_inline)) const char *gcode_number(const char *p, double *ret)
+static ALWAYS_INLINE const char *gcode_number(const char *p, double *ret)
 {
 	bool is_negative = *p == '-';
 	double v;

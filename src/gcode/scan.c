@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "gcode/number.h"
 #include "gcode/outline.h"
+#include "gcode/words.h"
 
 #define Z_RISE_MM 0.005      /* a layer begins when extruding so much higher */
 #define Z_FALL_MM 0.5        /* the next of several objects begins */
@@ -17,7 +18,13 @@
 #define COORD_MAX 1e5        /* mm; what is beyond is not a place but a mistake */
 #define ARC_STEP 0.2         /* radians between the points of an outline's arc */
 
-static const struct gcode_box box_empty = { HUGE_VALF, HUGE_VALF, -HUGE_VALF, -HUGE_VALF };
+static const struct scan_box box_empty = { { HUGE_VAL, HUGE_VAL }, { -HUGE_VAL, -HUGE_VAL } };
+
+static struct gcode_box box_rounded(const struct scan_box *b)
+{
+	return (struct gcode_box){ (float)b->min[0], (float)b->min[1], (float)b->max[0],
+		                   (float)b->max[1] };
+}
 
 struct gcode_scan *gcode_scan_new(const struct gcode_options *options)
 {
@@ -27,7 +34,7 @@ struct gcode_scan *gcode_scan_new(const struct gcode_options *options)
 	s->ix->time_named_s = NAN;
 	s->ix->z_min = s->ix->z_max = s->ix->z_max_named = NAN;
 	s->ix->filament_g = NAN;
-	s->ix->box = box_empty;
+	s->ix->box = box_rounded(&box_empty);
 	for (size_t i = 0; i < GCODE_TOOLS_MAX; i++) {
 		s->ix->tools[i].mm_named = s->ix->tools[i].g_named = NAN;
 		s->ix->tools[i].diameter_mm = 1.75;
@@ -59,15 +66,12 @@ void gcode_scan_free(struct gcode_scan *s)
 	free(s);
 }
 
-static void box_add(struct gcode_box *b, double x, double y)
+static ALWAYS_INLINE void box_add(struct scan_box *b, const double at[2])
 {
-	float fx = (float)x;
-	float fy = (float)y;
-
-	b->min_x = b->min_x < fx ? b->min_x : fx;
-	b->max_x = b->max_x > fx ? b->max_x : fx;
-	b->min_y = b->min_y < fy ? b->min_y : fy;
-	b->max_y = b->max_y > fy ? b->max_y : fy;
+	for (unsigned i = 0; i < 2; i++) {
+		b->min[i] = b->min[i] < at[i] ? b->min[i] : at[i];
+		b->max[i] = b->max[i] > at[i] ? b->max[i] : at[i];
+	}
 }
 
 /* Books what the tool fed since the layer or the tool began. */
@@ -103,7 +107,7 @@ void scan_layer_end(struct gcode_scan *s)
 	if (!l)
 		return;
 	l->z_mm = (float)(isnan(s->layer_z) ? s->pos[AXIS_Z] : s->layer_z);
-	l->box = s->box;
+	l->box = box_rounded(&s->box);
 	if (s->outliner)
 		gcode_outliner_layer(s->outliner, l->z_mm);
 	s->layer = NULL;
@@ -188,7 +192,7 @@ static void layer_height_changed(struct gcode_scan *s, double z0, const char *at
 }
 
 /* The filament fed, in mm; books it. */
-static inline double move_e(struct gcode_scan *s, double value)
+static ALWAYS_INLINE double move_e(struct gcode_scan *s, double value)
 {
 	double e = value * s->unit;
 	double fed = s->is_e_relative || s->is_relative ? e : e - s->pos[AXIS_E];
@@ -200,55 +204,6 @@ static inline double move_e(struct gcode_scan *s, double value)
 	s->e_sum += fed;
 	s->e_max = s->e_sum > s->e_max ? s->e_sum : s->e_max;
 	return fed;
-}
-
-/* Zeroing all words of each line would cost a tenth of the time; `seen` tells which are set. */
-#define WORDS_UNSET __attribute__((uninitialized))
-
-struct words {
-	double v[8]; /* X Y Z E F I J R */
-	unsigned seen;
-};
-
-enum {
-	WORD_F = 4,
-	WORD_I,
-	WORD_J,
-	WORD_R
-};
-
-#define WORD(upper, lower, k) [upper] = (k) + 1, [lower] = (k) + 1
-#define WORDS_END 0xff
-
-/* Which word a letter begins, plus one; 0: read and forget; WORDS_END at comment and line end. */
-static const uint8_t word_of[256] = {
-	[0 ... 32] = WORDS_END, [';'] = WORDS_END,      ['('] = WORDS_END,
-	['*'] = WORDS_END,      WORD('X', 'x', AXIS_X), WORD('Y', 'y', AXIS_Y),
-	WORD('Z', 'z', AXIS_Z), WORD('E', 'e', AXIS_E), WORD('F', 'f', WORD_F),
-	WORD('I', 'i', WORD_I), WORD('J', 'j', WORD_J), WORD('R', 'r', WORD_R),
-};
-
-/* Reads the words of a line up to its comment or end, where it returns. */
-static inline const char *words_read(const char *p, struct words *w)
-{
-	double scrap; /* of letters that mean nothing here */
-
-	w->seen = 0;
-	for (;;) {
-		while (*p == ' ' || *p == '\t')
-			p++;
-
-		unsigned k = word_of[(uint8_t)*p];
-
-		if (k == WORDS_END)
-			return p;
-		if (k == 0) {
-			p = gcode_number(p + 1, &scrap);
-			continue;
-		}
-		p = gcode_number(p + 1, &w->v[k - 1]);
-		w->seen |= 1U << (k - 1);
-	}
 }
 
 /* Takes the target of X, Y and Z from the words into `to`. False if it is nowhere. */
@@ -271,42 +226,66 @@ static inline void move_feed(struct gcode_scan *s, const struct words *w)
 }
 
 /* Extrudes from `from` to where the head is now. */
-static inline void move_extruded(struct gcode_scan *s, const double from[3], const char *at,
-                                 const char *end)
+static ALWAYS_INLINE void move_extruded(struct gcode_scan *s, const double from[3], const char *at,
+                                        const char *end)
 {
 	if (s->pos[AXIS_Z] != s->last_z)
 		layer_height_changed(s, from[2], at);
 	s->n_extruding++;
-	box_add(&s->box, from[0], from[1]);
-	box_add(&s->box, s->pos[0], s->pos[1]);
+	box_add(&s->box, from);
+	box_add(&s->box, s->pos);
 	s->layer_end = s->offset + (uint64_t)(end - s->piece);
 	if (s->outliner)
 		gcode_outliner_add(s->outliner, from, s->pos,
 		                   s->feature == GCODE_FEATURE_OUTER_WALL);
 }
 
-/* G0 and G1. `at` is where the line begins. Returns the end of the words. */
-static inline const char *run_line(struct gcode_scan *s, const char *p, const char *at)
+/* G0 and G1. `at` is where the line begins, `end` where its words end. */
+static ALWAYS_INLINE void run_line(struct gcode_scan *s, const struct words *w, const char *at,
+                                   const char *end)
 {
-	struct words w WORDS_UNSET;
 	double to[3];
 
-	p = words_read(p, &w);
-	move_feed(s, &w);
-	if (!move_target(s, &w, to))
-		return p;
+	move_feed(s, w);
+	if (!move_target(s, w, to))
+		return;
 
 	const double from[3] = { s->pos[0], s->pos[1], s->pos[2] };
 	const double d[3] = { to[0] - from[0], to[1] - from[1], to[2] - from[2] };
 	double mm = sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-	double fed = w.seen & 1U << AXIS_E ? move_e(s, w.v[AXIS_E]) : 0;
+	double fed = w->seen & 1U << AXIS_E ? move_e(s, w->v[AXIS_E]) : 0;
 
 	memcpy(s->pos, to, sizeof(to));
 	s->n_moves++;
 	s->moves_s += (mm > 0 ? mm : fabs(fed)) * s->feed_s;
 	if (fed > 0 && (d[0] != 0 || d[1] != 0))
-		move_extruded(s, from, at, p);
-	return p;
+		move_extruded(s, from, at, end);
+}
+
+#define SEEN_XYE (1U << WORD_X | 1U << WORD_Y | 1U << WORD_E)
+
+/* The same for X, Y and E alone, absolute and in millimetres, as most lines are. */
+static ALWAYS_INLINE void run_plain(struct gcode_scan *s, const struct words *w, const char *at,
+                                    const char *end)
+{
+	const double x = w->v[WORD_X] + 0.0; /* without the sign of "-0" */
+	const double y = w->v[WORD_Y] + 0.0;
+	const double from[3] = { s->pos[AXIS_X], s->pos[AXIS_Y], s->pos[AXIS_Z] };
+	const double dx = x - from[0];
+	const double dy = y - from[1];
+
+	if (!(fabs(x) < COORD_MAX) || !(fabs(y) < COORD_MAX))
+		return;
+
+	double mm = sqrt(dx * dx + dy * dy);
+	double fed = move_e(s, w->v[WORD_E]);
+
+	s->pos[AXIS_X] = x;
+	s->pos[AXIS_Y] = y;
+	s->n_moves++;
+	s->moves_s += (mm > 0 ? mm : fabs(fed)) * s->feed_s;
+	if (fed > 0 && (dx != 0 || dy != 0))
+		move_extruded(s, from, at, end);
 }
 
 static double length(double x, double y)
@@ -366,15 +345,9 @@ static void arc_draw(struct gcode_scan *s, const struct arc *a, const double fro
 	}
 }
 
-/* Could the arc leave the box? Most do not, and are not looked at closer. */
-static bool arc_reaches_out(const struct gcode_box *b, const struct arc *a)
-{
-	return a->cx - a->radius < (double)b->min_x || a->cx + a->radius > (double)b->max_x ||
-	       a->cy - a->radius < (double)b->min_y || a->cy + a->radius > (double)b->max_y;
-}
-
-/* Adds those of the circle's four extreme points that the arc passes. */
-static void arc_box(struct gcode_box *b, const struct arc *a, const double from[3])
+/* Adds those of the circle's four extreme points that the arc passes; most lie within the box
+ * anyway, and are not looked at closer. */
+static void arc_box(struct scan_box *b, const struct arc *a, const double from[3])
 {
 	static const double ways[4][2] = { { 1, 0 }, { 0, 1 }, { -1, 0 }, { 0, -1 } };
 	double fx = from[0] - a->cx;
@@ -382,6 +355,13 @@ static void arc_box(struct gcode_box *b, const struct arc *a, const double from[
 	double turn = a->sweep < 0 ? -1 : 1;
 
 	for (unsigned i = 0; i < 4; i++) {
+		const double at[2] = { a->cx + ways[i][0] * a->radius,
+			               a->cy + ways[i][1] * a->radius };
+		unsigned k = i & 1;
+
+		if (i < 2 ? at[k] <= b->max[k] : at[k] >= b->min[k])
+			continue;
+
 		double cross = (fx * ways[i][1] - fy * ways[i][0]) * turn;
 		double dot = fx * ways[i][0] + fy * ways[i][1];
 		double angle = atan2(cross, dot);
@@ -389,7 +369,7 @@ static void arc_box(struct gcode_box *b, const struct arc *a, const double from[
 		if (angle < 0)
 			angle += 2 * M_PI;
 		if (angle <= fabs(a->sweep))
-			box_add(b, a->cx + ways[i][0] * a->radius, a->cy + ways[i][1] * a->radius);
+			box_add(b, at);
 	}
 }
 
@@ -417,21 +397,20 @@ static void arc_sweep(struct arc *a, const double from[3], const double to[3], i
 }
 
 /* G2 (direction -1) and G3 (+1). */
-static const char *run_arc(struct gcode_scan *s, const char *p, const char *at, int direction)
+static void run_arc(struct gcode_scan *s, const struct words *w, const char *at, const char *end,
+                    int direction)
 {
-	struct words w WORDS_UNSET;
 	double to[3];
 	struct arc a = { .sweep = direction };
 
-	p = words_read(p, &w);
-	move_feed(s, &w);
-	if (!move_target(s, &w, to))
-		return p;
+	move_feed(s, w);
+	if (!move_target(s, w, to))
+		return;
 
 	const double from[3] = { s->pos[0], s->pos[1], s->pos[2] };
-	double fed = w.seen & 1U << AXIS_E ? move_e(s, w.v[AXIS_E]) : 0;
+	double fed = w->seen & 1U << AXIS_E ? move_e(s, w->v[AXIS_E]) : 0;
 	double mm = length(to[0] - from[0], to[1] - from[1]);
-	bool is_arc = arc_centre(&w, s->unit, from, to, &a);
+	bool is_arc = arc_centre(w, s->unit, from, to, &a);
 
 	if (is_arc) {
 		arc_sweep(&a, from, to, direction);
@@ -441,18 +420,17 @@ static const char *run_arc(struct gcode_scan *s, const char *p, const char *at, 
 	s->n_moves++;
 	s->moves_s += length(mm, to[2] - from[2]) * s->feed_s;
 	if (!(fed > 0) || !(mm > 0))
-		return p;
+		return;
 	if (to[2] != s->last_z)
 		layer_height_changed(s, from[2], at);
 	s->n_extruding++;
-	box_add(&s->box, from[0], from[1]);
-	box_add(&s->box, to[0], to[1]);
-	s->layer_end = s->offset + (uint64_t)(p - s->piece);
-	if (is_arc && arc_reaches_out(&s->box, &a))
+	box_add(&s->box, from);
+	box_add(&s->box, to);
+	s->layer_end = s->offset + (uint64_t)(end - s->piece);
+	if (is_arc)
 		arc_box(&s->box, &a, from);
 	if (is_arc && s->outliner)
 		arc_draw(s, &a, from, to);
-	return p;
 }
 
 /* G92: the head does not move, its place gets another name. */
@@ -502,11 +480,19 @@ static inline const char *code_read(const char *p, int *ret)
 
 static const char *run_g(struct gcode_scan *s, const char *p, const char *at, int code)
 {
+	struct words w WORDS_UNSET;
+
 	switch (code) {
+	case 0:
+	case 10:
+		p = words_read(p, &w);
+		run_line(s, &w, at, p);
+		break;
 	case 20:
-		return run_arc(s, p, at, -1);
 	case 30:
-		return run_arc(s, p, at, +1);
+		p = words_read(p, &w);
+		run_arc(s, &w, at, p, code == 20 ? -1 : +1);
+		break;
 	case 200:
 		s->unit = 25.4;
 		break;
@@ -586,7 +572,7 @@ static void run_rare(struct gcode_scan *s, const char *p, const char *end)
 }
 
 /* One line, which a newline ends. Returns that newline. */
-static inline const char *run_text_line(struct gcode_scan *s, const char *p)
+static const char *run_text_line(struct gcode_scan *s, const char *p)
 {
 	const char *at = p;
 	int code;
@@ -600,10 +586,7 @@ static inline const char *run_text_line(struct gcode_scan *s, const char *p)
 	}
 	if (*p == 'G' || *p == 'g') {
 		p = code_read(p + 1, &code);
-		if (code == 10 || code == 0)
-			p = run_line(s, p, at);
-		else
-			p = run_g(s, p, at, code);
+		p = run_g(s, p, at, code);
 		return *p == '\n' ? p : rawmemchr(p, '\n');
 	}
 
@@ -616,14 +599,61 @@ static inline const char *run_text_line(struct gcode_scan *s, const char *p)
 	return end;
 }
 
-/* Whole lines from `p` to `stop`; GCODE_NUMBER_SLACK bytes behind them are readable. */
-static void run_lines(struct gcode_scan *s, const char *p, const char *stop)
+/* The same for a move as nearly all are written, with WORDS_AHEAD bytes readable; else NULL. */
+static ALWAYS_INLINE const char *run_quick_line(struct gcode_scan *s, const char *p)
+{
+	struct words w WORDS_UNSET;
+	unsigned code = (uint8_t)(p[1] - '0');
+
+	if (p[0] != 'G' || code > 3)
+		return NULL;
+
+	const char *end = words_quick(p, &w);
+
+	if (!end)
+		return NULL;
+	if (code <= 1 && w.seen == SEEN_XYE && !s->is_relative && s->unit == 1)
+		run_plain(s, &w, p, end);
+	else if (code <= 1)
+		run_line(s, &w, p, end);
+	else
+		run_arc(s, &w, p, end, code == 2 ? -1 : +1);
+	return *end == '\n' ? end : rawmemchr(end, '\n');
+}
+
+static ALWAYS_INLINE void run_lines_here(struct gcode_scan *s, const char *p, const char *stop)
 {
 	uint64_t n = 0;
 
-	for (; p < stop; n++)
-		p = run_text_line(s, p) + 1;
+	for (; p < stop; n++) {
+		const char *end = NULL;
+
+		if (stop - p >= WORDS_AHEAD - GCODE_NUMBER_SLACK)
+			end = run_quick_line(s, p);
+		p = (end ? end : run_text_line(s, p)) + 1;
+	}
 	s->ix->n_lines += n;
+}
+
+#if defined(__x86_64__)
+/* The same with shifts that leave the flags alone and operations of three operands. */
+static __attribute__((target("avx2,bmi,bmi2"))) void run_lines_avx2(struct gcode_scan *s,
+                                                                    const char *p, const char *stop)
+{
+	run_lines_here(s, p, stop);
+}
+#endif
+
+/* Whole lines from `p` to `stop`; GCODE_NUMBER_SLACK bytes behind them are readable. */
+static void run_lines(struct gcode_scan *s, const char *p, const char *stop)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
+		run_lines_avx2(s, p, stop);
+		return;
+	}
+#endif
+	run_lines_here(s, p, stop);
 }
 
 /* The line put together in the carry. */

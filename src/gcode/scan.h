@@ -24,6 +24,11 @@ struct scan_anchor {
 	bool is_left;
 };
 
+/* In twos, which the compiler makes one step of. */
+struct scan_box {
+	double min[2], max[2];
+};
+
 enum {
 	AXIS_X,
 	AXIS_Y,
@@ -51,7 +56,7 @@ struct gcode_scan {
 
 	/* the layer being read; of the list's last entry */
 	struct gcode_layer *layer; /* NULL before the first */
-	struct gcode_box box;
+	struct scan_box box;
 	double layer_z;  /* NAN until known */
 	bool has_mark_z; /* layer_z is the mark's, moves do not change it */
 	uint64_t layer_end;
