@@ -43,9 +43,6 @@ struct camera_driver {
 	/* Optional. What a person should know when the device is open but sends nothing. */
 	const char *silence;
 
-	/* Optional: settings were changed while open; absent means close and open. */
-	void (*changed)(void *priv, const struct camera_config *config);
-
 	/* Optional; while open only. A shot waits for a picture that there is not yet: who polls,
 	 * focuses or takes stills does it now, or when camera_source_wanted_us() says. Called again
 	 * for each further shot. */

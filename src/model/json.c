@@ -435,7 +435,16 @@ static unsigned get_unsigned(struct reading *r, const char *key)
 
 	if (v < 0 || v > UINT32_MAX)
 		r->is_wrong = true;
-	return (unsigned)v;
+	return v < 0 ? 0 : (unsigned)MIN(v, (int64_t)UINT32_MAX);
+}
+
+static bool get_bool(struct reading *r, const char *key, bool absent)
+{
+	const json_t *v = member(r, key);
+
+	if (v && !json_is_boolean(v))
+		r->is_wrong = true;
+	return json_is_boolean(v) ? json_is_true(v) : absent;
 }
 
 static double get_real(struct reading *r, const char *key, double absent)
@@ -505,16 +514,15 @@ bool json_to_session(struct session *s, const json_t *j)
 	s->layers = (int)get_int(&r, "layers", -1);
 	s->bytes = (uint64_t)get_int(&r, "bytes", 0);
 	s->forecast_bytes = (uint64_t)get_int(&r, "forecast_bytes", 0);
-	s->is_thinned = json_is_true(member(&r, "is_thinned"));
+	s->is_thinned = get_bool(&r, "is_thinned", false);
 	s->keep_one_in = get_unsigned(&r, "keep_one_in");
 	GET_TEXT(&r, "outcome", s->outcome);
-	s->wants_film = !json_is_false(json_object_get(j, "wants_film"));
-	s->min_frames = (unsigned)json_integer_value(json_object_get(j, "min_frames"));
+	s->wants_film = get_bool(&r, "wants_film", true);
+	s->min_frames = get_unsigned(&r, "min_frames");
 	read_session_cameras(s, json_object_get(j, "cameras"));
 	if (!json_to_film_plan(&s->film, json_object_get(j, "film_plan")))
 		film_plan_init(&s->film);
-	if (json_is_string(json_object_get(j, "frames_deleted_at")))
-		s->frames_deleted_wall_ms = get_time(&r, "frames_deleted_at");
+	s->frames_deleted_wall_ms = get_time(&r, "frames_deleted_at");
 	return !r.is_wrong && id_is_valid(s->id) && session_state_from_name(state, &s->state);
 }
 
