@@ -11,6 +11,7 @@
 #include "printers/bambu/link.h"
 #include "printers/bambu/report.h"
 #include "printers/bambu/tables.h"
+#include "printers/doctor_files.h"
 #include "printers/tls.h"
 #include "wire/bambu_camera_codec.h"
 #include "wire/mqtt_client.h"
@@ -41,6 +42,7 @@ struct doctor {
 	int64_t begun_us;
 	struct stream *stream;
 	struct mqtt_client *mqtt;
+	struct doctor_files *files;
 	struct bambu_camera_parser camera;
 	unsigned n_asked;
 	int64_t printer_wall_ms; /* what its messages say, 0 nothing */
@@ -50,7 +52,9 @@ struct doctor {
 
 static void step_tls(struct doctor *d);
 static void step_mqtt(struct doctor *d);
+static void step_files(struct doctor *d);
 static void step_camera(struct doctor *d);
+static void step_rtsp(struct doctor *d);
 static void step_clock(struct doctor *d);
 static void step_disk(struct doctor *d);
 static void finish(struct doctor *d);
@@ -73,6 +77,8 @@ static void drop_connections(struct doctor *d)
 	d->stream = NULL;
 	mqtt_client_free(d->mqtt);
 	d->mqtt = NULL;
+	doctor_files_free(d->files);
+	d->files = NULL;
 }
 
 static void go(struct doctor *d, void (*next)(struct doctor *d))
@@ -112,7 +118,7 @@ static void tell(struct doctor *d, const char *name, bool is_ok, const char *tex
 	d->busy--;
 }
 
-static struct stream *connect_to(struct doctor *d, uint16_t port, bool has_tls)
+static struct stream *connect_with(struct doctor *d, uint16_t port, bool has_tls, void *session)
 {
 	const struct printer_config *c = &d->config;
 	struct tls_client tls;
@@ -122,7 +128,15 @@ static struct stream *connect_to(struct doctor *d, uint16_t port, bool has_tls)
 	if (!has_tls)
 		return tcp_stream_connect(d->env.loop, c->address, port, 0);
 	printer_tls_client(c, d->ca_file, &tls);
+	if (port == bambu_ports(c).ftps || session)
+		tls.max_version = 12; /* bambu.md 5.1: with 1.3 the ticket comes too late */
+	tls.session = session;
 	return tls_stream_connect(d->env.loop, c->address, port, &tls);
+}
+
+static struct stream *connect_to(struct doctor *d, uint16_t port, bool has_tls)
+{
+	return connect_with(d, port, has_tls, NULL);
 }
 
 static void heard_nothing(void *arg, const uint8_t *bytes, size_t size)
@@ -252,7 +266,7 @@ static void report_late(void *arg)
 	tell(d, "report", false, "Logged in, but the printer says nothing.",
 	     "Is the serial number right to the letter? A wrong one is accepted and then nothing "
 	     "comes. If it is, restart the printer.");
-	go(d, step_camera);
+	go(d, step_files);
 }
 
 static void mqtt_ready(void *arg)
@@ -283,7 +297,7 @@ static void mqtt_message(void *arg, struct mqtt_bytes topic, struct mqtt_bytes p
 	(void)snprintf(text, sizeof(text), "The printer speaks%s%s.",
 	               *model->name ? "; it is an " : "", model->name);
 	tell(d, "report", true, text, "");
-	go(d, step_camera);
+	go(d, step_files);
 }
 
 static void mqtt_closed(void *arg, enum mqtt_end end, const struct err *err)
@@ -305,7 +319,7 @@ static void mqtt_closed(void *arg, enum mqtt_end end, const struct err *err)
 		     "The printer does not take the login. Some A1 firmware serves the network "
 		     "only "
 		     "in LAN-only mode: switch that on, or restart the printer.");
-	go(d, step_camera);
+	go(d, step_files);
 }
 
 static void step_mqtt(struct doctor *d)
@@ -324,6 +338,45 @@ static void step_mqtt(struct doctor *d)
 	timer_init(&d->limit, d->env.loop, report_late, d);
 	d->mqtt = mqtt_client_new(d->env.loop, connect_to(d, bambu_ports(&d->config).mqtt, true),
 	                          &c, &e);
+}
+
+/* ---- files ---- */
+
+static struct stream *files_connect(void *arg, uint16_t port, bool has_tls, void *session)
+{
+	return connect_with(arg, port, has_tls, session);
+}
+
+static void files_done(void *arg, const char *text, const char *advice)
+{
+	struct doctor *d = arg;
+
+	tell(d, "files", !*advice, text, advice);
+	go(d, step_camera);
+}
+
+/* The code that is wrong for one port is wrong for all: three tries may lock us out. */
+static bool is_code_wrong(const struct doctor *d)
+{
+	const struct doctor_step *last = &d->report->steps[d->report->n - 1];
+
+	return !last->is_ok && strcmp(last->name, "login") == 0;
+}
+
+static void step_files(struct doctor *d)
+{
+	if (is_code_wrong(d)) {
+		go(d, step_clock);
+		return;
+	}
+	d->files = doctor_files_start(&(struct doctor_files_config){
+		.loop = d->env.loop,
+		.port = bambu_ports(&d->config).ftps,
+		.code = &d->config.access_code,
+		.connect = files_connect,
+		.done = files_done,
+		.arg = d,
+	});
 }
 
 /* ---- camera ---- */
@@ -385,11 +438,38 @@ static void camera_closed(void *arg, const struct err *err)
 	go(d, step_clock);
 }
 
+static void step_camera(struct doctor *d)
+{
+	struct stream_events e = { camera_opened, camera_received, NULL, camera_closed, d };
+
+	if (!d->config.has_camera || d->env.is_camera_in_use) {
+		tell(d, "camera", true,
+		     d->env.is_camera_in_use ? "Bedside is watching it; see its card."
+		                             : "Not used, as configured.",
+		     "");
+		go(d, step_clock);
+		return;
+	}
+	if (!bambu_report_model(d->state)->has_jpeg_camera) {
+		go(d, step_rtsp);
+		return;
+	}
+	timer_init(&d->limit, d->env.loop, camera_late, d);
+	timer_start(&d->limit, CAMERA_WAIT_MS);
+	d->stream = connect_to(d, bambu_ports(&d->config).camera, true);
+	stream_listen(d->stream, &e);
+}
+
 /* X1, P2S, X2D, H2: RTSPS. OPTIONS needs no login (RFC 2326, 10.1). */
+
+static const char live_view_off[] = "Switch on \"LAN-only liveview\" in the printer's settings, "
+                                    "and restart the printer if it is "
+				    "on.";
+
 static void rtsp_opened(void *arg)
 {
-	struct doctor *d = arg;
 	static const char ask[] = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+	struct doctor *d = arg;
 
 	stream_write(d->stream, ask, sizeof(ask) - 1);
 }
@@ -399,48 +479,48 @@ static void rtsp_received(void *arg, const uint8_t *bytes, size_t size)
 	struct doctor *d = arg;
 	bool is_rtsp = size >= 5 && memcmp(bytes, "RTSP/", 5) == 0;
 
-	tell(d, "camera", is_rtsp,
-	     is_rtsp ? "The camera answers." : "What answers on the camera's port is no camera.",
-	     is_rtsp ? "" : "Restart the printer.");
+	if (is_rtsp)
+		tell(d, "camera", true, "The live view answers, with the right certificate.", "");
+	else
+		tell(d, "camera", false, "What answers on the live view's port is no camera.",
+		     "Compare the address with the one on the printer's screen; restart the "
+		     "printer.");
+	go(d, step_clock);
+}
+
+static void rtsp_late(void *arg)
+{
+	struct doctor *d = arg;
+
+	tell(d, "camera", false, "The live view's port is open, but nothing answers.",
+	     live_view_off);
 	go(d, step_clock);
 }
 
 static void rtsp_closed(void *arg, const struct err *err)
 {
 	struct doctor *d = arg;
+	struct tls_leaf leaf;
+	bool is_foreign = tls_stream_peer_leaf(d->stream, &leaf) && !leaf.is_trusted;
 
 	tell(d, "camera", false,
 	     err->code == -ECONNREFUSED ? "The printer does not show its camera."
-	     : err->code == 0           ? "The printer closed the camera's connection."
-	                                : err->text,
-	     "Switch on \"LAN-only liveview\" in the printer's settings.");
+	     : err->code                ? err->text
+	                                : "The live view's port closes the connection at once.",
+	     is_foreign ? "Nothing was sent to it. The certificate of this port is another than "
+	                  "the printer's: does something stand between? Restart the printer."
+	                : live_view_off);
 	go(d, step_clock);
 }
 
-static void step_camera(struct doctor *d)
+static void step_rtsp(struct doctor *d)
 {
-	bool is_jpeg = bambu_report_model(d->state)->has_jpeg_camera;
-	struct stream_events e = { camera_opened, camera_received, NULL, camera_closed, d };
-	struct stream_events rtsp = { rtsp_opened, rtsp_received, NULL, rtsp_closed, d };
-	const struct doctor_step *last = &d->report->steps[d->report->n - 1];
+	struct stream_events e = { rtsp_opened, rtsp_received, NULL, rtsp_closed, d };
 
-	if (!last->is_ok && strcmp(last->name, "login") == 0) {
-		go(d, step_clock); /* the code is wrong there too */
-		return;
-	}
-	if (!d->config.has_camera || d->env.is_camera_in_use) {
-		tell(d, "camera", true,
-		     !d->config.has_camera ? "Not used, as configured."
-		                           : "Bedside is watching it; see its card.",
-		     "");
-		go(d, step_clock);
-		return;
-	}
-	timer_init(&d->limit, d->env.loop, camera_late, d);
+	timer_init(&d->limit, d->env.loop, rtsp_late, d);
 	timer_start(&d->limit, CAMERA_WAIT_MS);
-	d->stream = connect_to(
-		d, is_jpeg ? bambu_ports(&d->config).camera : bambu_ports(&d->config).rtsp, true);
-	stream_listen(d->stream, is_jpeg ? &e : &rtsp);
+	d->stream = connect_to(d, bambu_ports(&d->config).rtsp, true);
+	stream_listen(d->stream, &e);
 }
 
 /* ---- this machine ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * doctor: tries each hop to a printer one after the other and says in words what to do: name,
- * TCP, TLS, certificate, login, first report, the camera's first picture, clock, disk.
+ * TCP, TLS, certificate, login, first report, files, the camera's first picture (or that its live
+ * view answers), clock, disk.
  *
  * It has connections of its own and does not disturb a running printer link; it never asks for the
  * full state. To an untrusted printer nothing is sent.
@@ -17,11 +18,11 @@ struct doctor;
 struct loop;
 struct stream;
 
-#define DOCTOR_MAX_STEPS 10
+#define DOCTOR_MAX_STEPS 12
 
 struct doctor_step {
-	const char *name; /* "name", "tcp", "tls", "certificate", "login", "report", "camera",
-	                     "clock", "disk" */
+	const char *name; /* "name", "tcp", "tls", "certificate", "login", "report", "files",
+	                     "camera", "clock", "disk" */
 	bool is_ok;
 	int64_t took_ms;
 	char text[240];   /* what was found */

@@ -22,13 +22,14 @@ struct end {
 	struct scene *scene;
 	struct stream *stream;
 	struct mqtt_reader reader;
-	bool is_camera;
+	bool is_camera, is_files, is_data, is_live;
 };
 
 struct scene {
 	struct loop *loop;
-	struct end ends[8];
+	struct end ends[12];
 	unsigned n_ends;
+	bool refuses_files_code, has_no_list, is_x1, has_live_view, breaks_data;
 	bool refuses_code, is_mute, is_away, has_no_picture;
 	struct doctor *doctor;
 	struct doctor_report report;
@@ -40,9 +41,11 @@ static bool on_packet(void *arg, const struct mqtt_packet *p)
 	struct end *e = arg;
 	struct buf b;
 	uint8_t granted = 0;
-	static const char version[] =
-		"{\"info\":{\"command\":\"get_version\",\"module\":[{\"name\":"
-		"\"ota\",\"project_name\":\"N2S\"}]}}";
+	const char *version =
+		e->scene->is_x1 ? "{\"info\":{\"command\":\"get_version\",\"module\":[{\"name\":"
+				  "\"ota\",\"project_name\":\"BL-P001\"}]}}"
+				: "{\"info\":{\"command\":\"get_version\",\"module\":[{\"name\":"
+				  "\"ota\",\"project_name\":\"N2S\"}]}}";
 
 	buf_init(&b, 0);
 	if (p->type == MQTT_CONNECT)
@@ -68,10 +71,45 @@ static void send_picture(struct end *e)
 	stream_write(e->stream, bytes, sizeof(bytes));
 }
 
+static void send_line(struct end *e, const char *line)
+{
+	stream_write(e->stream, line, strlen(line));
+}
+
+/* One command a parcel, its CR LF in the next: the way doctor_files writes them. */
+static void serve_files(struct end *e, const char *bytes, size_t size)
+{
+	bool is_list = size == 4 && memcmp(bytes, "LIST", 4) == 0;
+
+	if (size == 9 && memcmp(bytes, "USER bblp", 9) == 0)
+		send_line(e, "331 Please specify the password.\r\n");
+	else if (size == 13 && memcmp(bytes, "PASS 12345678", 13) == 0)
+		send_line(e, e->scene->refuses_files_code ? "530 Login incorrect.\r\n"
+		                                          : "230-Welcome\r\n230 In.\r\n");
+	else if (size == 6 && memcmp(bytes, "PBSZ 0", 6) == 0)
+		send_line(e, "200 ok\r\n");
+	else if (size == 6 && memcmp(bytes, "PROT P", 6) == 0)
+		send_line(e, "200 ok\r\n");
+	else if (size == 4 && memcmp(bytes, "EPSV", 4) == 0)
+		send_line(e, "229 Entering Extended Passive Mode (|||50001|)\r\n");
+	else if (is_list)
+		send_line(e, e->scene->breaks_data   ? "150 Here.\r\n522 SSL connection failed\r\n"
+		             : e->scene->has_no_list ? "550 Failed to open directory.\r\n"
+		                                     : "150 Here.\r\n226 Done.\r\n");
+}
+
 static void on_received(void *arg, const uint8_t *bytes, size_t size)
 {
 	struct end *e = arg;
 
+	if (e->is_files) {
+		serve_files(e, (const char *)bytes, size);
+		return;
+	}
+	if (e->is_live)
+		send_line(e, "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n");
+	if (e->is_data || e->is_live)
+		return;
 	if (!e->is_camera)
 		(void)!mqtt_reader_feed(&e->reader, bytes, size, on_packet, e, NULL);
 	else if (!e->scene->has_no_picture)
@@ -80,7 +118,10 @@ static void on_received(void *arg, const uint8_t *bytes, size_t size)
 
 static void on_opened(void *arg)
 {
-	(void)arg;
+	struct end *e = arg;
+
+	if (e->is_files)
+		send_line(e, "220 (vsFTPd 3.0.5)\r\n");
 }
 
 static void on_closed(void *arg, const struct err *err)
@@ -103,9 +144,12 @@ static struct stream *connect_pair(void *arg, uint16_t port, bool has_tls)
 	CHECK(has_tls || port == 8883);
 	e->scene = s;
 	e->is_camera = port == 6000;
+	e->is_files = port == 990;
+	e->is_data = port == 50001;
+	e->is_live = port == 322;
 	mqtt_reader_init(&e->reader, 0);
 	stream_pair(s->loop, 1, &ours, &e->stream);
-	if (s->is_away)
+	if (s->is_away || (port == 322 && !s->has_live_view))
 		stream_end(e->stream);
 	stream_listen(e->stream, &events);
 	return ours;
@@ -136,7 +180,7 @@ static void examine(struct scene *s)
 	struct printer_config c = { .has_camera = true };
 
 	TEXT_SET(c.address, "192.0.2.1");
-	TEXT_SET(c.serial, SERIAL);
+	TEXT_SET(c.serial, s->is_x1 ? "00M00A000000001" : SERIAL);
 	secret_set(&c.access_code, "12345678");
 	s->loop = env.loop = loop_new_simulated(1790000000000);
 	s->doctor = doctor_start(&env, &c, &events);
@@ -167,8 +211,8 @@ TEST(doctor_finds_a_healthy_printer_healthy)
 
 	examine(s);
 	CHECK(s->report.is_ok);
-	CHECK_INT(s->report.n, 8);
-	CHECK_STR(s->report.steps[6].name, "camera");
+	CHECK_INT(s->report.n, 9);
+	CHECK_STR(s->report.steps[7].name, "camera");
 	CHECK(strstr(s->report.steps[5].text, "A1"));
 	free(s);
 }
@@ -201,6 +245,50 @@ TEST(doctor_says_when_the_camera_gives_no_picture)
 	s->has_no_picture = true;
 	examine(s);
 	CHECK_STR(last_bad(s)->name, "camera");
-	CHECK_INT(s->report.n, 8);
+	CHECK_INT(s->report.n, 9);
+	free(s);
+}
+
+TEST(doctor_walks_to_the_files)
+{
+	struct scene *s = MEM_NEW(struct scene);
+
+	examine(s);
+	CHECK_STR(s->report.steps[6].name, "files");
+	CHECK(s->report.steps[6].is_ok);
+	memset(s, 0, sizeof(*s));
+	s->refuses_files_code = true;
+	examine(s);
+	CHECK_STR(last_bad(s)->name, "files");
+	CHECK(strstr(last_bad(s)->text, "530 Login incorrect"));
+	CHECK(strstr(last_bad(s)->advice, "code"));
+	CHECK_INT(s->report.n, 9);
+	memset(s, 0, sizeof(*s));
+	s->has_no_list = true;
+	examine(s);
+	CHECK_STR(last_bad(s)->name, "files");
+	CHECK(strstr(last_bad(s)->advice, "storage"));
+	memset(s, 0, sizeof(*s));
+	s->breaks_data = true;
+	examine(s);
+	CHECK(s->report.is_ok);
+	CHECK(strstr(s->report.steps[6].text, "in clear"));
+	free(s);
+}
+
+TEST(doctor_sees_whether_a_live_view_answers)
+{
+	struct scene *s = MEM_NEW(struct scene);
+
+	s->is_x1 = true;
+	s->has_live_view = true;
+	examine(s);
+	CHECK(s->report.is_ok);
+	CHECK(strstr(s->report.steps[7].text, "live view"));
+	memset(s, 0, sizeof(*s));
+	s->is_x1 = true;
+	examine(s);
+	CHECK_STR(last_bad(s)->name, "camera");
+	CHECK(strstr(last_bad(s)->advice, "liveview"));
 	free(s);
 }

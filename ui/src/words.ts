@@ -394,7 +394,7 @@ export const words = {
     allWell: 'Everything is in order.',
     found: (n: number) => `${plural(n, 'step is', 'steps are')} not in order. Begin with the first.`,
     names: {
-      dns: 'Name', tcp: 'Port', tls: 'Encryption', certificate: 'Certificate', login: 'Login', report: 'First report', camera: 'Camera’s first picture', clock: 'Clock', disk: 'Disk',
+      dns: 'Name', tcp: 'Port', tls: 'Encryption', certificate: 'Certificate', login: 'Login', report: 'First report', files: 'Files', camera: 'Camera’s first picture', clock: 'Clock', disk: 'Disk',
     } as Record<string, string>,
   },
 
