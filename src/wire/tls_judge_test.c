@@ -72,6 +72,7 @@ static void on_accepted(void *arg, struct stream *stream)
 	struct scene *s = arg;
 	struct stream_events e = { nothing, their_bytes, NULL, their_end, s };
 
+	stream_free(s->theirs);
 	s->theirs = tls_server_accept(s->tls, s->loop, stream);
 	stream_listen(s->theirs, &e);
 }
