@@ -17,6 +17,8 @@
 /* Bytes that wait for a child that does not read: more is dropped. */
 #define MAX_UNSENT ((size_t)1024 * 1024)
 
+#define LARGE_READ ((size_t)64 * 1024)
+
 struct pipe {
 	struct proc *proc;
 	uv_pipe_t uv;
@@ -36,6 +38,7 @@ struct proc {
 	bool has_told;      /* `ended` was called */
 	int status, signal;
 	char bytes[8192];
+	char *large; /* LARGE_READ bytes for `out_bytes` */
 };
 
 struct sending {
@@ -51,6 +54,7 @@ static void settle(struct proc *p)
 	if (p->is_orphan) {
 		buf_fini(&p->out.line);
 		buf_fini(&p->err.line);
+		free(p->large);
 		free(p);
 		return;
 	}
@@ -117,15 +121,23 @@ static void on_alloc(uv_handle_t *h, size_t wanted UNUSED, uv_buf_t *ret)
 {
 	struct pipe *pi = h->data;
 
-	*ret = uv_buf_init(pi->proc->bytes, sizeof(pi->proc->bytes));
+	if (pi == &pi->proc->out && pi->proc->large)
+		*ret = uv_buf_init(pi->proc->large, LARGE_READ);
+	else
+		*ret = uv_buf_init(pi->proc->bytes, sizeof(pi->proc->bytes));
 }
 
 static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 {
 	struct pipe *pi = s->data;
+	struct proc *p = pi->proc;
 
-	if (n > 0)
+	if (n > 0 && pi == &p->out && p->large) {
+		if (!p->is_orphan)
+			p->config.out_bytes(p->config.arg, (const uint8_t *)b->base, (size_t)n);
+	} else if (n > 0) {
 		pipe_take(pi, b->base, (size_t)n);
+	}
 	if (n >= 0)
 		return;
 	if (pi->line.size > 0)
@@ -194,7 +206,7 @@ static int spawn(struct proc *p, uv_loop_t *uv)
 	pipe_init(p, &p->in, uv, NULL);
 	stdio_set(&io[0], &p->in, UV_READABLE_PIPE);
 	io[1].flags = UV_IGNORE;
-	if (c->out) {
+	if (c->out || c->out_bytes) {
 		pipe_init(p, &p->out, uv, c->out);
 		stdio_set(&io[1], &p->out, UV_WRITABLE_PIPE);
 	}
@@ -236,7 +248,9 @@ int proc_start(struct loop *l, const struct proc_config *c, struct proc **ret, s
 	p->config.argv = p->config.env = NULL;
 	p->config.fds = NULL;
 	p->is_running = true;
-	if (c->out)
+	if (c->out_bytes)
+		p->large = mem_new(LARGE_READ);
+	if (c->out || c->out_bytes)
 		uv_read_start((uv_stream_t *)&p->out.uv, on_alloc, on_read);
 	if (c->err)
 		uv_read_start((uv_stream_t *)&p->err.uv, on_alloc, on_read);

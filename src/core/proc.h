@@ -28,6 +28,8 @@ struct proc_config {
 	 * or ours (err). The line is the callee's to change, until it returns. */
 	void (*out)(void *arg, char *line);
 	void (*err)(void *arg, char *line);
+	/* Instead of `out`: its output as it comes, borrowed for the call; for what is no text. */
+	void (*out_bytes)(void *arg, const uint8_t *bytes, size_t size);
 	/* Once, after the last line. `signal` is 0 when it ended by itself. Never called from
 	 * inside proc_start() or after proc_free(). */
 	void (*ended)(void *arg, int status, int signal);

@@ -223,3 +223,46 @@ TEST(sandbox_watchdog_is_half_of_what_systemd_waits)
 	(void)unsetenv("WATCHDOG_USEC");
 	CHECK_INT(sandbox_watchdog_ms(), 0);
 }
+
+struct raw {
+	struct loop *loop;
+	struct proc *proc;
+	size_t n;
+	bool is_right;
+};
+
+static void on_raw(void *arg, const uint8_t *bytes, size_t size)
+{
+	struct raw *r = arg;
+
+	for (size_t i = 0; i < size; i++)
+		r->is_right = r->is_right && bytes[i] == ((r->n + i) % 2 ? 10 : 0);
+	r->n += size;
+}
+
+static void on_raw_ended(void *arg, int status, int signal)
+{
+	struct raw *r = arg;
+
+	r->is_right = r->is_right && status == 0 && signal == 0;
+	proc_free(r->proc);
+	loop_stop(r->loop);
+}
+
+TEST(a_childs_output_that_is_no_text_comes_byte_for_byte)
+{
+	struct raw r = { .loop = loop_new(), .is_right = true };
+	const char *argv[] = {
+		"sh", "-c", "i=0; while [ $i -lt 20000 ]; do printf '\\000\\n'; i=$((i+1)); done",
+		NULL
+	};
+	struct proc_config c = {
+		.argv = argv, .out_bytes = on_raw, .ended = on_raw_ended, .arg = &r
+	};
+
+	CHECK_INT(proc_start(r.loop, &c, &r.proc, NULL), 0);
+	loop_run(r.loop);
+	CHECK(r.is_right);
+	CHECK_INT((int)r.n, 40000);
+	loop_free(r.loop);
+}
