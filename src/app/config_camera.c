@@ -21,7 +21,7 @@ static const char *const focus_names[] = { "continuous", "shot", "manual", NULL 
 /* A printer's own camera stands in the printer's entry. */
 static bool is_for_the_file(const struct camera_driver *d)
 {
-	return strcmp(d->name, "bambu") != 0;
+	return !text_starts(d->name, "bambu");
 }
 
 static int read_driver(void *field, const char *text, struct err *err)

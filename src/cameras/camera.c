@@ -298,24 +298,28 @@ static void stamp(struct camera *c, struct frame *f, int64_t now_us)
 	c->captured_us = f->captured_us;
 }
 
+static void count_refused(struct camera *c, const char *text)
+{
+	c->status.n_refused++;
+	if (c->status.state == CAMERA_LIVE)
+		camera_changed(c, false);
+	else
+		set_state(c, c->status.state, text);
+}
+
 void camera_refuse(struct camera *c, struct frame *f, const char *why)
 {
 	char text[sizeof(c->status.text)];
 
 	frame_unref(f);
-	c->status.n_refused++;
-	if (c->status.state == CAMERA_LIVE) {
-		camera_changed(c, false);
-		return;
-	}
 	(void)snprintf(text, sizeof(text), "the camera answers, but not with a picture: %s", why);
-	set_state(c, c->status.state, text);
+	count_refused(c, text);
 }
 
-void camera_source_refused(struct camera_source *src, const char *why)
+void camera_source_refused(struct camera_source *src, const char *text)
 {
 	if (src->camera->is_open && !src->camera->is_removed)
-		camera_refuse(src->camera, NULL, why);
+		count_refused(src->camera, text);
 }
 
 static bool is_picture(struct frame *f, struct err *err)
@@ -405,6 +409,20 @@ void camera_source_says(struct camera_source *src, const char *text)
 	timer_start(&c->watchdog, stale_after_ms(c));
 	if (c->status.state == CAMERA_CONNECTING)
 		set_state(c, CAMERA_CONNECTING, text);
+}
+
+void camera_source_unchanged(struct camera_source *src, const char *text)
+{
+	struct camera *c = src->camera;
+	int64_t age_us = loop_now_us(c->all->env.loop) - c->status.newest_us;
+
+	if (!c->is_open)
+		return;
+	timer_start(&c->watchdog, stale_after_ms(c));
+	if (c->status.state == CAMERA_CONNECTING)
+		set_state(c, CAMERA_CONNECTING, text);
+	else if (c->status.state == CAMERA_LIVE && age_us >= stale_after_ms(c) * 1000)
+		set_state(c, CAMERA_STALE, text);
 }
 
 /* ---- life ---- */

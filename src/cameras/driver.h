@@ -74,13 +74,16 @@ const struct cameras_env *camera_source_env(const struct camera_source *src);
  * `arrived_us` 0: now.
  */
 void camera_source_frame(struct camera_source *src, struct frame *f);
-/* The driver refused a picture before it was one: counted, and said while there is no picture. */
-void camera_source_refused(struct camera_source *src, const char *why);
+/* What came is no picture, the driver knows: counted, and said while there is none. */
+void camera_source_refused(struct camera_source *src, const char *text);
 /* An access unit of FRAME_H264 or FRAME_H265; takes the caller's reference. */
 void camera_source_packet(struct camera_source *src, struct frame *f);
 /* The earliest moment at or after which a waiting shot wants its picture captured; INT64_MAX while
  * none waits. */
 int64_t camera_source_wanted_us(const struct camera_source *src);
+/* The camera answers, but its picture is still the one before: nothing is wrong with the connection,
+ * yet what it shows grows old. */
+void camera_source_unchanged(struct camera_source *src, const char *text);
 /* The upstream is gone or never came: `err` is the sentence for the page. */
 void camera_source_failed(struct camera_source *src, const struct err *err);
 /* "connected, waiting for the first picture" and the like, for the status. */
@@ -88,7 +91,12 @@ void camera_source_says(struct camera_source *src, const char *text);
 
 extern const struct camera_driver camera_driver_bambu;
 extern const struct camera_driver camera_driver_bambu_rtsp;
+extern const struct camera_driver camera_driver_exec;
 extern const struct camera_driver camera_driver_fake;
+extern const struct camera_driver camera_driver_folder;
+extern const struct camera_driver camera_driver_http_mjpeg;
+extern const struct camera_driver camera_driver_http_still;
+extern const struct camera_driver camera_driver_rpicam;
 extern const struct camera_driver camera_driver_rtsp;
 
 /* NULL if no such driver was built in. */

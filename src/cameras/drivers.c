@@ -8,6 +8,8 @@
 static const struct camera_driver *const drivers[] = {
 	&camera_driver_bambu,
 	&camera_driver_bambu_rtsp,
+	&camera_driver_http_still,
+	&camera_driver_http_mjpeg,
 	&camera_driver_fake,
 	&camera_driver_rtsp,
 };
