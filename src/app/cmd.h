@@ -35,6 +35,8 @@ struct serve_options {
 };
 /* 0, or 2 for wrong usage. */
 int serve_options(int argc, char **argv, struct serve_options *ret);
+/* Begins the program again with the same arguments. Returns only if that failed. */
+void serve_again(int argc, char **argv);
 /* plumbing_options.ready: prints the address. */
 void serve_ready(void *arg, const char *address, const char *fingerprint);
 

@@ -21,7 +21,8 @@ static const char backup_usage[] =
 static const char restore_usage[] =
 	"usage: bedside restore [--config FILE] [--data DIR] FROM\n"
 	"       bedside restore [--config FILE] [--data DIR] --set-aside\n"
-	"Puts a backup back, or the database that the page gives out; Bedside must not run then.\n"
+	"Puts a backup back, a folder or the file that the page gives out, or a database alone;\n"
+	"Bedside must not run then.\n"
 	"--set-aside renames a damaged database, so that the next start makes a new one; frames\n"
 	"and films stay.\n";
 
@@ -101,6 +102,7 @@ int cmd_backup(int argc, char **argv)
 	if (status == 0) {
 		struct backup_options o = { .config_path = c.path,
 			                    .has_frames = w.has_frames,
+			                    .has_films = true,
 			                    .progress = show,
 			                    .arg = &is_terminal };
 

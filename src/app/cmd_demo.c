@@ -257,5 +257,7 @@ int cmd_demo(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "bedside: %s\n", err.text);
 	config_fini(&config);
-	return rc < 0 ? 1 : 0;
+	if (rc == PLUMBING_AGAIN)
+		serve_again(argc, argv);
+	return rc == 0 ? 0 : 1;
 }

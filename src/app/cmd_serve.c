@@ -5,11 +5,13 @@
 #include "app/config.h"
 #include "app/plumbing.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int serve_options(int argc, char **argv, struct serve_options *ret)
 {
@@ -45,6 +47,19 @@ void serve_ready(void *arg, const char *address, const char *fingerprint)
 	(void)fflush(stdout);
 }
 
+void serve_again(int argc, char **argv)
+{
+	char **again = mem_new_array((size_t)argc + 2, sizeof(*again));
+
+	again[0] = mem_str("bedside");
+	for (int i = 0; i < argc; i++)
+		again[i + 1] = argv[i];
+	execv("/proc/self/exe", again);
+	perror("bedside: starting again");
+	free(again[0]);
+	free(again);
+}
+
 int cmd_serve(int argc, char **argv)
 {
 	static struct config config; /* large */
@@ -73,5 +88,7 @@ int cmd_serve(int argc, char **argv)
 	if (rc < 0)
 		fprintf(stderr, "bedside: %s\n", err.text);
 	config_fini(&config);
-	return rc < 0 ? 1 : 0;
+	if (rc == PLUMBING_AGAIN)
+		serve_again(argc, argv);
+	return rc == 0 ? 0 : 1;
 }

@@ -252,6 +252,13 @@ static void examine(void *arg, const char *id,
 	                         &(struct doctor_events){ .done = examined, .arg = e });
 }
 
+static void restart(void *arg)
+{
+	struct hooks *h = arg;
+
+	plumbing_restart(h->env.plumbing);
+}
+
 void hooks_fill(struct hooks *h, struct web_hooks *ret)
 {
 	*ret = (struct web_hooks){
@@ -260,6 +267,7 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret)
 		.pin_printer = pin_printer,
 		.discover = discover,
 		.doctor = examine,
+		.restart = restart,
 		.arg = h,
 	};
 }

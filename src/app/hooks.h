@@ -36,5 +36,6 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret);
 int plumbing_add_printer(struct plumbing *p, const struct printer_config *c,
                          struct err *err) MUST_CHECK;
 void plumbing_remove_printer(struct plumbing *p, const char *id);
+void plumbing_restart(struct plumbing *p);
 /* Its certificate is judged anew: the camera must judge likewise. */
 void plumbing_trust_changed(struct plumbing *p, const char *id);

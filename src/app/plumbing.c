@@ -23,7 +23,9 @@
 #include "model/event.h"
 #include "printers/bambu_ca.h"
 #include "printers/printer.h"
+#include "store/backup.h"
 #include "store/journal.h"
+#include "store/restore.h"
 #include "store/store.h"
 #include "web/server.h"
 
@@ -58,7 +60,7 @@ struct plumbing {
 	struct bus_listener listener;
 	struct timer watchdog;
 	struct timer end_limit;
-	bool is_ending;
+	bool is_ending, is_again;
 	char worker_path[1024];
 };
 
@@ -203,7 +205,9 @@ static void end_takes_too_long(void *arg)
 static void begin_end(struct plumbing *p)
 {
 	p->is_ending = true;
-	sandbox_notify("STOPPING=1");
+	/* For a restart it is still the same service. */
+	if (!p->is_again)
+		sandbox_notify("STOPPING=1");
 	timer_start(&p->end_limit, END_LIMIT_MS);
 	bus_unlisten(&p->listener);
 	web_free(p->web);
@@ -233,7 +237,27 @@ static void asked_to_end(void *arg, int number)
 	begin_end(p);
 }
 
+void plumbing_restart(struct plumbing *p)
+{
+	if (p->is_ending)
+		return;
+	log_info(NULL, "restarting");
+	p->is_again = true;
+	begin_end(p);
+}
+
 /* ---- the beginning ---- */
+
+/* Before anything is opened. */
+static int put_back(const struct config *c, struct err *err)
+{
+	struct backup_result r;
+	int rc = restore_pending(c->data_dir, &r, err);
+
+	if (rc == 1)
+		log_info(NULL, "a backup was put back; what it replaced is in %s", r.aside);
+	return rc < 0 ? rc : 0;
+}
 
 static int build_rooms(struct plumbing *p, struct err *err)
 {
@@ -287,6 +311,7 @@ static int start_web(struct plumbing *p, struct err *err)
 		.films = p->films,
 		.pool = p->pool,
 		.data_dir = c->data_dir,
+		.config_path = c->path,
 		.listen = c->web.listen[0] ? c->web.listen : NULL,
 		.port = c->web.port,
 		.tls = c->web.tls == WEB_TLS_OFF           ? WEB_PLAIN
@@ -331,7 +356,9 @@ static int begin(struct plumbing *p, struct err *err)
 		return err_wrap(err, rc,
 		                "the data folder cannot be used; choose another with --data, or "
 		                "mend its owner and mode");
-	rc = build_rooms(p, err);
+	rc = put_back(c, err);
+	if (rc == 0)
+		rc = build_rooms(p, err);
 	if (rc < 0)
 		return rc;
 	p->jobs = jobs_new(&(struct jobs_env){ .loop = p->loop,
@@ -424,5 +451,5 @@ int plumbing_run(const struct plumbing_options *o, struct err *err)
 			*err = why;
 	}
 	tear_down(&p);
-	return rc;
+	return rc == 0 && p.is_again ? PLUMBING_AGAIN : rc;
 }

@@ -21,6 +21,9 @@ struct plumbing_options {
 	void *arg;
 };
 
+#define PLUMBING_AGAIN 1
+
 /* Runs the daemon until SIGTERM or SIGINT (or a fault of its own). 0, or negative with the
- * sentence in err; nothing is left running either way. */
+ * sentence in err; nothing is left running either way. PLUMBING_AGAIN: it wishes to be
+ * started again, as a whole. */
 int plumbing_run(const struct plumbing_options *o, struct err *err) MUST_CHECK;

@@ -23,7 +23,7 @@ struct err;
 
 struct backup_options {
 	const char *config_path; /* NULL or "": none */
-	bool has_frames;
+	bool has_frames, has_films;
 	void (*progress)(void *arg, uint64_t n_files, uint64_t bytes); /* may be NULL */
 	void *arg;
 };
@@ -33,11 +33,11 @@ int backup_write(const char *data_dir, const char *dest, const struct backup_opt
                  struct err *err) MUST_CHECK;
 
 /*
- * `from`: a folder of backup_write(), or the database alone, as the page gives it out.
+ * `from`: a folder of backup_write(), an archive of store/backup_stream.h, or a database alone.
  * Checks every file, then puts them into `data_dir`: the database and printers.d replace what is
  * there (it is moved to <data_dir>/replaced-<time>, whose path comes in ret_aside); films are
  * added, sessions that are there stay. -EBUSY while a daemon runs. Before the last check has
- * passed nothing is changed.
+ * passed nothing is changed; see store/restore.h.
  */
 struct backup_result {
 	uint64_t n_files, bytes;

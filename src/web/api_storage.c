@@ -6,11 +6,8 @@
 #include "web/web.h"
 
 #include "base/err.h"
-#include "base/mem.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "core/fs.h"
-#include "core/loop.h"
 #include "store/repo.h"
 #include "store/store.h"
 
@@ -68,43 +65,4 @@ static int storage(struct db *db, const struct call *c, json_t **ret, struct err
 void api_storage(struct call *c)
 {
 	records_answer(c, storage);
-}
-
-/* ---- backup ---- */
-
-static void backup_is_made(void *arg, int rc, const struct err *err)
-{
-	struct call *c = arg;
-	char name[100], at[WHEN_TEXT_SIZE];
-	struct http_reply reply = { .status = 200,
-		                    .type = "application/vnd.sqlite3",
-		                    .n_headers = 1,
-		                    .removes_file = true };
-
-	c->web->is_backing_up = false;
-	if (rc < 0) {
-		call_refuse_err(c, rc, err);
-		return;
-	}
-	web_audit(c, "backup", "", "downloaded a copy of the database");
-	snprintf(name, sizeof(name), "attachment; filename=\"bedside-%s.db\"",
-	         when_file_name(at, loop_wall_ms(c->web->env.loop)));
-	reply.headers[0] = (struct http_header){ "Content-Disposition", name };
-	call_file(c, &reply, c->data);
-}
-
-void api_backup(struct call *c)
-{
-	if (c->web->is_backing_up) {
-		call_refuse(c, 409, "A backup is being made already: wait for it.");
-		return;
-	}
-	c->web->is_backing_up = true;
-
-	char *path = mem_printf("%s/download-backup.db", c->web->env.data_dir);
-
-	c->data = path;
-	/* What a crash left of an earlier one. */
-	(void)!fs_remove(path, NULL);
-	store_backup(c->web->env.store, path, backup_is_made, c);
 }

@@ -336,6 +336,8 @@ static const char *good_body(const struct route *route)
 		{ "/api/v1/printers/{id}/certificate",
 		  "{\"sha256\":"
 		  "\"abababababababababababababababababababababababababababababababab\"}" },
+		{ "/api/v1/restore", "{\"size_bytes\":1024}" },
+		{ "/api/v1/restore/apply", "{\"id\":\"x\"}" },
 		{ "/api/v1/sessions/{id}/render", "{\"fps\":30,\"duration_s\":null}" },
 	};
 

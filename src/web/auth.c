@@ -26,7 +26,7 @@ static void note_seen(struct auth *a, struct user *u)
 		return;
 	u->last_seen_wall_ms = now_ms;
 
-	struct job *j = auth_job_new(a, JOB_SEEN, NULL, NULL);
+	struct auth_job *j = auth_job_new(a, JOB_SEEN, NULL, NULL);
 
 	j->user = *u;
 	auth_job_submit(j);
@@ -40,7 +40,7 @@ static void note_used(struct auth *a, struct api_key *k)
 		return;
 	k->last_used_wall_ms = now_ms;
 
-	struct job *j = auth_job_new(a, JOB_USED, NULL, NULL);
+	struct auth_job *j = auth_job_new(a, JOB_USED, NULL, NULL);
 
 	j->key = *k;
 	auth_job_submit(j);

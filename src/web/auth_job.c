@@ -23,9 +23,9 @@ void auth_unref(struct auth *a)
 	free(a);
 }
 
-struct job *auth_job_new(struct auth *a, enum job_kind kind, auth_done *done, void *arg)
+struct auth_job *auth_job_new(struct auth *a, enum job_kind kind, auth_done *done, void *arg)
 {
-	struct job *j = MEM_NEW(struct job);
+	struct auth_job *j = MEM_NEW(struct auth_job);
 
 	a->refs++;
 	j->auth = a;
@@ -37,7 +37,7 @@ struct job *auth_job_new(struct auth *a, enum job_kind kind, auth_done *done, vo
 
 void auth_job_end(void *arg)
 {
-	struct job *j = arg;
+	struct auth_job *j = arg;
 	struct auth *a = j->auth;
 	struct auth_result r = { .rc = j->rc,
 		                 .err = &j->err,
@@ -56,7 +56,7 @@ void auth_job_end(void *arg)
 	auth_unref(a);
 }
 
-void auth_job_fail(struct job *j, int rc, const char *text)
+void auth_job_fail(struct auth_job *j, int rc, const char *text)
 {
 	j->rc = err_set(&j->err, rc, "%s", text);
 	loop_post(j->auth->loop, auth_job_end, j);
@@ -64,7 +64,7 @@ void auth_job_fail(struct job *j, int rc, const char *text)
 
 /* The user as it is now: much may have happened while a password was hashed. Those who showed a
  * password must have shown the one of now. */
-static int find_now(struct db *db, const struct job *j, struct user *now, struct err *err)
+static int find_now(struct db *db, const struct auth_job *j, struct user *now, struct err *err)
 {
 	int rc = repo_user_find(db, j->user.name, now, err);
 
@@ -77,7 +77,7 @@ static int find_now(struct db *db, const struct job *j, struct user *now, struct
 	return 0;
 }
 
-static int save_user(struct db *db, struct job *j, struct err *err)
+static int save_user(struct db *db, struct auth_job *j, struct err *err)
 {
 	struct user now;
 	int rc = find_now(db, j, &now, err);
@@ -100,7 +100,7 @@ static int save_user(struct db *db, struct job *j, struct err *err)
 /* On the store's thread, inside a transaction. */
 static int write_job(struct db *db, void *arg, struct err *err)
 {
-	struct job *j = arg;
+	struct auth_job *j = arg;
 	size_t n = 0;
 	struct user *users = NULL;
 	int rc = 0;
@@ -142,7 +142,7 @@ static int write_job(struct db *db, void *arg, struct err *err)
 }
 
 /* Memory follows what is committed. */
-static void take_over(struct job *j)
+static void take_over(struct auth_job *j)
 {
 	struct auth *a = j->auth;
 	struct user *u;
@@ -194,7 +194,7 @@ static void take_over(struct job *j)
 
 static void is_written(void *arg, int rc, const struct err *err)
 {
-	struct job *j = arg;
+	struct auth_job *j = arg;
 
 	if (rc == 0) {
 		take_over(j);
@@ -207,7 +207,7 @@ static void is_written(void *arg, int rc, const struct err *err)
 	auth_job_end(j);
 }
 
-void auth_job_submit(struct job *j)
+void auth_job_submit(struct auth_job *j)
 {
 	store_submit(j->auth->store, write_job, is_written, j);
 }

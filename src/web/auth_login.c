@@ -14,7 +14,7 @@
 
 static void hash_password(void *arg)
 {
-	struct job *j = arg;
+	struct auth_job *j = arg;
 
 	switch (j->kind) {
 	case JOB_LOGIN:
@@ -40,7 +40,7 @@ static void hash_password(void *arg)
 	crypto_password_hash(j->user.password_hash, secret_peek(&j->password));
 }
 
-static void start_login(struct job *j)
+static void start_login(struct auth_job *j)
 {
 	int64_t now_ms = loop_wall_ms(j->auth->loop);
 	int64_t lasts_ms = j->login.is_remembered ? AUTH_REMEMBER_MS : AUTH_LOGIN_MS;
@@ -54,7 +54,7 @@ static void start_login(struct job *j)
 
 static void is_hashed(void *arg)
 {
-	struct job *j = arg;
+	struct auth_job *j = arg;
 	struct auth *a = j->auth;
 	bool is_tried = j->kind == JOB_LOGIN || j->kind == JOB_PASSWORD;
 
@@ -80,7 +80,7 @@ static void is_hashed(void *arg)
 	auth_job_submit(j);
 }
 
-void auth_job_hash(struct job *j)
+void auth_job_hash(struct auth_job *j)
 {
 	struct auth *a = j->auth;
 
@@ -137,7 +137,8 @@ void auth_know(struct auth *a, const char *user, const char *address)
  * account; and many on one account from all addresses together, those left out from which its user
  * has signed in before: else a stranger could lock them out.
  */
-static bool count_try(struct job *j, const struct user *u, const char *name, const char *address)
+static bool count_try(struct auth_job *j, const struct user *u, const char *name,
+                      const char *address)
 {
 	struct auth *a = j->auth;
 
@@ -159,7 +160,7 @@ static bool count_try(struct job *j, const struct user *u, const char *name, con
 	return true;
 }
 
-static void set_try(struct job *j, const struct auth_try *t)
+static void set_try(struct auth_job *j, const struct auth_try *t)
 {
 	secret_set(&j->password, t->password);
 	TEXT_SET(j->login.address, t->address);
@@ -170,7 +171,7 @@ static void set_try(struct job *j, const struct auth_try *t)
 
 void auth_login(struct auth *a, const struct auth_try *t, auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_LOGIN, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_LOGIN, done, arg);
 	const struct user *u = auth_user_by_name(a, t->name);
 
 	if (!count_try(j, u, t->name, t->address))
@@ -189,7 +190,7 @@ void auth_login(struct auth *a, const struct auth_try *t, auth_done *done, void 
 
 void auth_setup(struct auth *a, const struct auth_try *t, auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_SETUP, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_SETUP, done, arg);
 
 	set_try(j, t);
 	(void)id_new(j->user.id, loop_wall_ms(a->loop));
@@ -203,7 +204,7 @@ void auth_setup(struct auth *a, const struct auth_try *t, auth_done *done, void 
 void auth_logout(struct auth *a, const char *token_hash, const char *user_id, auth_done *done,
                  void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_LOGOUT, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_LOGOUT, done, arg);
 
 	TEXT_SET(j->login.token_hash, token_hash);
 	j->is_everywhere = user_id;
@@ -214,7 +215,7 @@ void auth_logout(struct auth *a, const char *token_hash, const char *user_id, au
 void auth_change_password(struct auth *a, const struct who *w, const char *old, const char *new_one,
                           auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_PASSWORD, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_PASSWORD, done, arg);
 	const struct user *u = auth_user_by_id(a, w->user.id);
 	char place[64];
 

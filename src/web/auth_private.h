@@ -66,7 +66,7 @@ enum job_kind {
 	JOB_USED,
 };
 
-struct job {
+struct auth_job {
 	struct auth *auth;
 	enum job_kind kind;
 	auth_done *done;
@@ -107,18 +107,18 @@ void accounts_keep_login(struct auth *a, const struct login *l);
 /* ---- auth_job.c ---- */
 
 void auth_unref(struct auth *a);
-struct job *auth_job_new(struct auth *a, enum job_kind kind, auth_done *done, void *arg);
+struct auth_job *auth_job_new(struct auth *a, enum job_kind kind, auth_done *done, void *arg);
 void auth_job_end(void *arg);
 /* Answers later, as all do. */
-void auth_job_fail(struct job *j, int rc, const char *text);
+void auth_job_fail(struct auth_job *j, int rc, const char *text);
 /* Writes it, then memory follows, then it ends. */
-void auth_job_submit(struct job *j);
+void auth_job_submit(struct auth_job *j);
 void auth_new_secret(char token[AUTH_TOKEN_SIZE], char hash[USER_HASH_SIZE]);
 void auth_hash_of(char hash[USER_HASH_SIZE], const char *token);
 
 /* ---- auth_login.c ---- */
 
 /* Checks or makes the password's hash, then submits. */
-void auth_job_hash(struct job *j);
+void auth_job_hash(struct auth_job *j);
 /* Somebody has signed in to `user` from there before: their tries are not capped with the others'. */
 void auth_know(struct auth *a, const char *user, const char *address);

@@ -19,7 +19,7 @@ const struct user *auth_users(const struct auth *a, size_t *ret_n)
 void auth_user_add(struct auth *a, const struct user *u, const char *password, auth_done *done,
                    void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_USER_ADD, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_USER_ADD, done, arg);
 
 	j->user = *u;
 	j->user.is_root = false;
@@ -36,7 +36,7 @@ void auth_user_add(struct auth *a, const struct user *u, const char *password, a
 void auth_user_change(struct auth *a, const struct user *u, const char *password, auth_done *done,
                       void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_USER_CHANGE, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_USER_CHANGE, done, arg);
 	const struct user *old = auth_user_by_id(a, u->id);
 
 	if (!old) {
@@ -64,7 +64,7 @@ void auth_user_change(struct auth *a, const struct user *u, const char *password
 
 void auth_user_remove(struct auth *a, const char *id, auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_USER_REMOVE, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_USER_REMOVE, done, arg);
 	const struct user *u = auth_user_by_id(a, id);
 
 	if (!u) {
@@ -86,7 +86,7 @@ const struct api_key *auth_keys(const struct auth *a, size_t *ret_n)
 
 void auth_key_add(struct auth *a, const struct api_key *k, auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_KEY_ADD, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_KEY_ADD, done, arg);
 	char token[AUTH_TOKEN_SIZE];
 
 	if (!auth_user_by_id(a, k->user_id)) {
@@ -107,7 +107,7 @@ void auth_key_add(struct auth *a, const struct api_key *k, auth_done *done, void
 
 void auth_key_remove(struct auth *a, const char *id, auth_done *done, void *arg)
 {
-	struct job *j = auth_job_new(a, JOB_KEY_REMOVE, done, arg);
+	struct auth_job *j = auth_job_new(a, JOB_KEY_REMOVE, done, arg);
 
 	for (size_t i = 0; i < a->now.n_keys; i++) {
 		if (strcmp(a->now.keys[i].id, id) == 0) {
@@ -121,7 +121,7 @@ void auth_key_remove(struct auth *a, const char *id, auth_done *done, void *arg)
 
 void auth_audit(struct auth *a, const struct audit_entry *e)
 {
-	struct job *j = auth_job_new(a, JOB_AUDIT, NULL, NULL);
+	struct auth_job *j = auth_job_new(a, JOB_AUDIT, NULL, NULL);
 
 	j->entry = *e;
 	j->entry.at_wall_ms = loop_wall_ms(a->loop);

@@ -69,7 +69,12 @@ void api_notices(struct call *c);
 
 /* api_storage.c */
 void api_storage(struct call *c);
+
+/* api_backup.c, api_restore.c */
 void api_backup(struct call *c);
+void api_restore_begin(struct call *c);
+void api_restore_piece(struct call *c);
+void api_restore_apply(struct call *c);
 
 /* push.c */
 void api_live(struct call *c);

@@ -189,6 +189,10 @@ static json_t *operation(const struct route *r)
 		json_object_set_new(o, "requestBody",
 		                    json_pack("{s:b, s:{s:{s:o}}}", "required", 1, "content",
 		                              "application/json", "schema", body_schema(r->body)));
+	if (r->flags & ROUTE_BYTES)
+		json_object_set_new(o, "requestBody",
+		                    json_pack("{s:b, s:{s:{s:{}}}}", "required", 1, "content",
+		                              "application/octet-stream", "schema"));
 	add_answer(answers, r->status, r->status == 204 ? "done" : "good",
 	           r->answer ? content_of(r->answer) : NULL);
 	/* Every refusal has the same form. */

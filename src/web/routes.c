@@ -166,6 +166,26 @@ static const struct field stream_query[] = {
 	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" }, END
 };
 
+static const struct field backup_query[] = {
+	{ "films", FIELD_BOOL, 0, 0, 0, NULL, "with the films; they are if absent" },
+	{ "frames", FIELD_BOOL, 0, 0, 0, NULL, "with every picture; they are not if absent" },
+	END
+};
+
+static const struct field restore_body[] = {
+	{ "size_bytes", FIELD_INT, REQUIRED, 1, 9e15, NULL, "of the archive" }, END
+};
+
+static const struct field piece_query[] = {
+	{ "id", FIELD_TEXT, REQUIRED, 1, 63, NULL, "of the upload" },
+	{ "at", FIELD_INT, REQUIRED, 0, 9e15, NULL, "bytes sent before" },
+	END
+};
+
+static const struct field apply_body[] = {
+	{ "id", FIELD_TEXT, REQUIRED, 1, 63, NULL, "of the upload" }, END
+};
+
 #define GET HTTP_GET
 #define POST HTTP_POST
 #define PATCH HTTP_PATCH
@@ -227,7 +247,10 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/jobs", api_jobs, "Prints, newest first", page_query, NULL, 200, 0, "jobs" },
 	{ GET, ROLE_VIEWER, V1 "/notices", api_notices, "What happened, newest first", limit_query, NULL, 200, 0, "notices" },
 	{ GET, ROLE_VIEWER, V1 "/storage", api_storage, "Room on the disk", NULL, NULL, 200, 0, "storage" },
-	{ POST, ROLE_ADMIN, V1 "/backup", api_backup, "A consistent copy of the database", NULL, no_body, 200, 0, "application/vnd.sqlite3" },
+	{ GET, ROLE_ADMIN, V1 "/backup", api_backup, "A backup of everything, as a tar archive", backup_query, NULL, 200, 0, "application/x-tar" },
+	{ POST, ROLE_ADMIN, V1 "/restore", api_restore_begin, "Begin to put a backup back", NULL, restore_body, 201, 0, "upload" },
+	{ POST, ROLE_ADMIN, V1 "/restore/pieces", api_restore_piece, "The next bytes of the backup", piece_query, NULL, 200, ROUTE_BYTES, "received" },
+	{ POST, ROLE_ADMIN, V1 "/restore/apply", api_restore_apply, "Check all of it, then restart with it", NULL, apply_body, 200, 0, "restored" },
 
 	{ GET, ROLE_VIEWER, V1 "/openapi.json", api_openapi, "This document", NULL, NULL, 200, 0, "any" },
 	{ GET, ROLE_VIEWER, V1 "/live", api_live, "WebSocket: the state of everything, kept true", NULL, NULL, 101, 0, NULL },
@@ -237,6 +260,9 @@ static const struct route routes[] = {
 
 static const struct shape shapes[] = {
 	{ "any", "" },
+	{ "upload", "id:string piece_bytes:integer" },
+	{ "received", "received_bytes:integer" },
+	{ "restored", "files:integer bytes:integer" },
 	{ "health", "status:string reasons:[string]!" },
 	{ "start", "needs_setup:boolean has_link:boolean is_demo:boolean is_signed_in:boolean version:string" },
 	{ "user", "id:string name:string role:string is_root:boolean created_at:time? expires_at:time? last_seen_at:time?" },

@@ -15,6 +15,7 @@
 #include "web/push.h"
 #include "web/route.h"
 #include "web/tls_cert.h"
+#include "web/transfer.h"
 #include "web/web.h"
 
 #include <errno.h>
@@ -352,10 +353,21 @@ static size_t body_limit(void *arg, const struct http_request *r)
 {
 	const struct http_head *h = http_request_head(r);
 
-	(void)arg;
 	/* What it takes to sign in, for those who show nothing. */
-	if (!http_header(h, "Cookie") && !http_header(h, "Authorization"))
+	if (!http_header(h, "Cookie") && !http_header(h, "Authorization") &&
+	    !((struct web *)arg)->env.is_demo)
 		return BODY_LIMIT_STRANGER;
+
+	struct call c = { .web = arg, .request = (struct http_request *)(uintptr_t)r, .head = h };
+	bool is_wrong_method;
+
+	find_origin(&c);
+	c.route = route_find(h->method, c.path, c.params, &is_wrong_method);
+	if (c.route && (c.route->flags & ROUTE_BYTES)) {
+		find_who(&c);
+		if (c.who.role >= c.route->role)
+			return TRANSFER_PIECE;
+	}
 	return BODY_LIMIT;
 }
 
@@ -390,6 +402,7 @@ static int copy_env(struct web *w, const struct web_env *env, struct err *err)
 		               "the base path '%s' is no path: write it like /bedside/",
 		               env->base_path);
 	w->env.data_dir = keep(w, env->data_dir);
+	w->env.config_path = keep(w, env->config_path);
 	w->env.listen = keep(w, env->listen);
 	w->env.certificate = keep(w, env->certificate);
 	w->env.key = keep(w, env->key);
@@ -448,11 +461,19 @@ static int start_server(struct web *w, struct err *err)
 	return http_server_new(w->env.loop, &config, &w->server, err);
 }
 
+static void restart(void *arg)
+{
+	struct web *w = arg;
+
+	w->env.hooks.restart(w->env.hooks.arg);
+}
+
 int web_new(const struct web_env *env, struct web **ret, struct err *err)
 {
 	struct web *w = MEM_NEW(struct web);
 
 	log_init(&w->log, "web");
+	timer_init(&w->restart, env->loop, restart, w);
 	crypto_random_text(w->demo_csrf, USER_CSRF_SIZE - 1);
 
 	int rc = copy_env(w, env, err);
@@ -477,6 +498,7 @@ void web_let_go(struct web *w)
 {
 	if (!w->is_ending || w->n_calls > 0)
 		return;
+	upload_free(w->upload);
 	for (size_t i = 0; i < w->n_strings; i++)
 		free(w->strings[i]);
 	free(w);
@@ -486,6 +508,7 @@ void web_free(struct web *w)
 {
 	if (!w)
 		return;
+	timer_stop(&w->restart);
 	http_server_free(STEAL_PTR(w->server));
 	push_free(STEAL_PTR(w->push));
 	live_free(STEAL_PTR(w->live));

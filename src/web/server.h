@@ -51,6 +51,8 @@ struct web_hooks {
 	void (*doctor)(void *arg, const char *id,
 	               void (*done)(void *done_arg, json_t *steps, const struct err *),
 	               void *done_arg);
+	/* Ends the program and begins it again; a backup that waits is put back then. */
+	void (*restart)(void *arg);
 	void *arg;
 };
 
@@ -64,6 +66,7 @@ struct web_env {
 	struct films *films;
 	struct work_pool *pool;
 	const char *data_dir;
+	const char *config_path; /* for backups; NULL or "" none */
 
 	const char *listen; /* numeric address; NULL or "": all */
 	uint16_t port;      /* 0: any free one */

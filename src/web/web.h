@@ -10,13 +10,15 @@
 #include "web/server.h"
 
 struct auth;
+struct download;
 struct http_server;
 struct live;
 struct push;
+struct upload;
 
 struct web {
 	struct web_env env; /* strings are our own */
-	char *strings[6 + WEB_MAX_PROXIES];
+	char *strings[7 + WEB_MAX_PROXIES];
 	size_t n_strings;
 	struct log log;
 	struct http_server *server; /* NULL on a simulated loop */
@@ -28,7 +30,10 @@ struct web {
 	char link[300];
 	char not_ready[240];
 	unsigned n_calls; /* under way */
-	bool is_ending, is_backing_up;
+	bool is_ending;
+	struct download *download; /* the backup being given out */
+	struct upload *upload;     /* the one being put back */
+	struct timer restart;
 	char demo_csrf[USER_CSRF_SIZE];
 };
 

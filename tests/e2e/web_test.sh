@@ -144,15 +144,80 @@ check "too many" "$(status -d '{"name":"root","password":"guess"}' -H 'Content-T
 key=$(curl -s -b "$dir/jar" -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/json' \
   -d '{"name":"wall","scopes":["read"]}' "$at/api/v1/keys" | code_of '["secret"]')
 check "a key reads" "$(status -H "Authorization: Bearer $key" "$at/api/v1/films")" 200
-check "a key for reading does not command" "$(status -X POST -H "Authorization: Bearer $key" "$at/api/v1/backup")" 403
-curl -s -b "$dir/jar" -X POST -H "X-Bedside-Csrf: $csrf" "$at/api/v1/backup" >"$dir/copy.db"
-check "a backup that is whole" "$(python3 -c '
+check "a key for reading does not command" "$(status -H "Authorization: Bearer $key" "$at/api/v1/backup")" 403
+check "a backup for nobody" "$(status "$at/api/v1/backup")" 401
+mkdir -p "$dir/data/sessions/01M0000000000000000000000B/a1"
+echo '{}' >"$dir/data/sessions/01M0000000000000000000000B/session.json"
+head -c 70000 /dev/urandom >"$dir/data/sessions/01M0000000000000000000000B/a1/000001.jpg"
+curl -s -b "$dir/jar" "$at/api/v1/backup?frames=1" >"$dir/all.tar"
+curl -s -b "$dir/jar" "$at/api/v1/backup?films=0" >"$dir/small.tar"
+check "what is in the archive" "$(tar -tf "$dir/all.tar" | sort | tr '\n' ' ')" \
+  "backup.json bedside.db films/x.mp4 sessions/01M0000000000000000000000B/a1/000001.jpg sessions/01M0000000000000000000000B/session.json "
+check "and in a small one" "$(tar -tf "$dir/small.tar" | sort | tr '\n' ' ')" \
+  "backup.json bedside.db sessions/01M0000000000000000000000B/session.json "
+tar -xOf "$dir/all.tar" films/x.mp4 | cmp - "$dir/data/films/x.mp4"
+check "the film in it" $? 0
+tar -xOf "$dir/all.tar" bedside.db >"$dir/copy.db"
+check "a database that is whole" "$(python3 -c '
 import sqlite3, sys
 db = sqlite3.connect(sys.argv[1])
 print(db.execute("PRAGMA integrity_check").fetchone()[0], db.execute("SELECT count(*) FROM films").fetchone()[0])' "$dir/copy.db")" "ok 1"
 check "nothing of it stays" "$(ls "$dir/data" | grep -c backup)" 0
+
+# ---- and back: by the page, then on the console
+post() { curl -s -b "$dir/jar" -X POST -H "X-Bedside-Csrf: $csrf" "$@"; }
+begin() { post -H 'Content-Type: application/json' -d "{\"size_bytes\":$(stat -c %s "$1")}" "$at/api/v1/restore" | code_of '["id"]'; }
+send() { # FILE: sets code; pieces of the size the daemon takes
+  id=$(begin "$1")
+  local n=0 size
+  size=$(stat -c %s "$1")
+  while [ $n -lt "$size" ]; do
+    tail -c +$((n + 1)) "$1" | head -c 1048576 >"$dir/piece"
+    code=$(status -b "$dir/jar" -X POST -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/octet-stream' \
+      --data-binary @"$dir/piece" "$at/api/v1/restore/pieces?id=$id&at=$n")
+    [ "$code" = 200 ] || return
+    n=$((n + $(stat -c %s "$dir/piece")))
+  done
+  code=$(status -b "$dir/jar" -X POST -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/json' -d "{\"id\":\"$id\"}" \
+    "$at/api/v1/restore/apply")
+}
+head -c 2000000 "$dir/all.tar" >"$dir/cut.tar"
+send "$dir/cut.tar"
+check "an archive cut off" $code 422
+python3 - "$dir/all.tar" "$dir/bad.tar" <<'PY'
+import sys
+b = bytearray(open(sys.argv[1], "rb").read())
+b[len(b) // 2] ^= 1
+open(sys.argv[2], "wb").write(b)
+PY
+send "$dir/bad.tar"
+check "a damaged archive" $code 422
+send "$dir/copy.db"
+check "no archive" $code 422
+check "a piece for nobody" "$(head -c 100000 "$dir/all.tar" | status -X POST --data-binary @- "$at/api/v1/restore/pieces?id=x&at=0")" 413
+check "nothing waits" "$(ls "$dir/data" | grep -c restoring)" 0
+rm "$dir/data/films/x.mp4"
+post -H 'Content-Type: application/json' -d '{"name":"later","password":"correct horse","role":"viewer"}' "$at/api/v1/users" >/dev/null
+pid=$daemon
+send "$dir/all.tar"
+check "a whole archive" $code 200
+for _ in $(seq 200); do
+  [ "$(grep -c '^Bedside is up' "$dir/out")" = 2 ] && break
+  sleep 0.1
+done
+at=$(grep -oE 'https?://[^ ]+' "$dir/out" | tail -1 | sed -E 's|^(https?://)[^:/]*(:[0-9]+).*|\1127.0.0.1\2|')
+check "the same process goes on" "$(kill -0 $pid && echo yes)" yes
+check "signed in as then" "$(status -b "$dir/jar" "$at/api/v1/me")" 200
+check "users of then" "$(curl -s -b "$dir/jar" "$at/api/v1/users" | code_of '["users"].__len__()')" 1
+curl -s -b "$dir/jar" "$at/api/v1/films/01M0000000000000000000000A/video" | cmp - <(tar -xOf "$dir/all.tar" films/x.mp4)
+check "the film is back" $? 0
+check "what it replaced" "$(ls -d "$dir"/data/replaced-*/bedside.db | wc -l)" 1
 finish
 check "SIGTERM ends it" $code 0
+rm "$dir/data/films/x.mp4"
+"$bedside" restore --data "$dir/data" "$dir/all.tar" >/dev/null
+check "an archive put back on a console" $? 0
+check "the film again" "$(stat -c %s "$dir/data/films/x.mp4")" 3000000
 start
 check "no link any more" "$(printf '%s' "$link" | grep -c token)" 0
 check "still signed in after a restart" "$(status -b "$dir/jar" "$at/api/v1/me")" 200

@@ -470,8 +470,8 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     ['GET', 'jobs', 'viewer', ({ q }) => ({ jobs: paged(jobs, q) })],
     ['GET', 'notices', 'viewer', () => ({ notices })],
     ['GET', 'storage', 'viewer', () => storage],
-    ['POST', 'backup', 'admin', ({ response }) => {
-      response.writeHead(200, { 'Content-Type': 'application/vnd.sqlite3', 'Content-Disposition': 'attachment; filename="bedside-backup.db"' });
+    ['GET', 'backup', 'admin', ({ response }) => {
+      response.writeHead(200, { 'Content-Type': 'application/x-tar', 'Content-Disposition': 'attachment; filename="bedside-backup.tar"' });
       response.end('SQLite format 3\0');
     }],
   ].map(([method, pattern, role, run]) => ({ method, role, run, re: new RegExp(`^${pattern.replace(':id', '([^/]+)')}$`) }));

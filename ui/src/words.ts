@@ -595,10 +595,24 @@ export const words = {
     noBudget: 'none set',
     full: 'The disk is nearly full. Bedside thins out pictures before it stops, and never touches films. Make room to keep every layer.',
     backupTitle: 'Backup',
-    backupText: 'One file with users, keys, history and the lists of films and sessions, made while everything goes on; “bedside restore FILE” puts it back. Pictures, films and bedside.yaml are not in it: “bedside backup FOLDER” copies those too.',
+    backupText: 'One archive with settings, printers, users, history and the records of all prints, made while everything goes on. It holds access codes: keep it where nobody else can read it.',
+    withFilms: (size: string) => `With the films (${size})`,
+    withFrames: (size: string) => `With every picture (${size})`,
     backup: 'Download a backup',
-    backingUp: 'Making the backup',
-    backupDone: 'The backup is downloaded.',
+  },
+
+  restore: {
+    title: 'Restore',
+    text: 'Puts back an archive that was downloaded here. All of it is checked before anything is changed; then Bedside restarts with it.',
+    choose: 'Choose a backup',
+    askTitle: 'Restore this backup?',
+    ask: (name: string, size: string) => `${name}, ${size}. Users, printers, keys and history become those of the backup. Films and pictures that are here stay.`,
+    lost: 'What is replaced is set aside in the data folder. A running recording goes on after the restart. Sign in again with a password of then.',
+    go: 'Restore and restart',
+    sending: (sent: string, all: string) => `Sending: ${sent} of ${all}`,
+    checking: 'Checking all of it',
+    restarting: 'Everything is in order. Bedside is restarting',
+    failed: (why: string) => `Nothing was changed: ${why}`,
   },
 
   audit: {

@@ -77,8 +77,8 @@ test('storage, cameras, audit log and appearance', async ({ page, mock }) => {
   await signIn(page, mock, 'admin', '#/settings/storage');
   await expect(page.getByText('214 GB free of 512 GB')).toBeVisible();
   const wait = page.waitForEvent('download');
-  await page.getByRole('button', { name: 'Download a backup' }).click();
-  expect((await wait).suggestedFilename()).toBe('bedside-backup.db');
+  await page.getByRole('link', { name: 'Download a backup' }).click();
+  expect((await wait).suggestedFilename()).toBe('bedside-backup.tar');
   mock.storage.free_bytes = 4e9;
   mock.tell({ type: 'storage', storage: mock.storage });
   await expect(page.getByText('The disk is nearly full')).toBeVisible();

@@ -56,6 +56,7 @@ async function toError(answer: Response): Promise<ApiError> {
 
 export interface Ask {
   method?: string;
+  /** Sent as JSON, but for bytes of a file. */
   body?: unknown;
   signal?: AbortSignal;
 }
@@ -63,14 +64,15 @@ export interface Ask {
 /** Sends a request; throws ApiError for refusals and for a server that cannot be reached. */
 export async function ask(path: string, { method = 'GET', body, signal }: Ask = {}): Promise<Response> {
   const headers: Record<string, string> = {};
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  const bytes = body instanceof Blob ? body : null;
+  if (body !== undefined) headers['Content-Type'] = bytes ? 'application/octet-stream' : 'application/json';
   if (method !== 'GET' && csrf) headers['X-Bedside-Csrf'] = csrf;
   let answer: Response;
   try {
     answer = await fetch(apiUrl(path), {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : (bytes ?? JSON.stringify(body)),
       signal,
       credentials: 'same-origin',
     });
