@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct note {
@@ -262,6 +264,36 @@ TEST(fs_writes_whole_files_and_reads_with_a_limit)
 	CHECK_INT(st.st_mode & 0777, 0600);
 	CHECK_INT(fs_remove(dir, &err), 0);
 	CHECK_INT(fs_read(path, 5, &b, &err), -ENOENT);
+}
+
+/* Killed between fork and exec: its child has the descriptor for a moment longer. */
+TEST(fs_lock_waits_for_the_heir_of_a_dead_holder)
+{
+	char path[128], byte;
+	int fd = -1, ends[2];
+	struct err err = { 0 };
+	pid_t holder;
+
+	snprintf(path, sizeof(path), "%s/lock", test_tmp_dir());
+	CHECK_INT(pipe(ends), 0);
+	holder = fork();
+	if (holder == 0) {
+		if (fs_lock(path, &fd, NULL) < 0)
+			_exit(1);
+		if (fork() == 0) {
+			const struct timespec a_moment = { .tv_nsec = 200000000 };
+
+			(void)!write(ends[1], "!", 1);
+			(void)nanosleep(&a_moment, NULL);
+		}
+		_exit(0);
+	}
+	CHECK_INT(read(ends[0], &byte, 1), 1);
+	CHECK_INT(waitpid(holder, NULL, 0), holder);
+	CHECK_INT(fs_lock(path, &fd, &err), 0);
+	close(fd);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 TEST(fs_lock_names_the_holder)

@@ -10,12 +10,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_PAUSE_MS 20
+#define LOCK_TRIES 150
 
 static int write_all(int fd, const void *bytes, size_t size)
 {
@@ -200,21 +205,45 @@ int fs_space(const char *path, uint64_t *ret_free, uint64_t *ret_total, struct e
 	return 0;
 }
 
+/* Tries once; then who[] says who holds it. */
+static bool try_lock(int fd, char *who, size_t size)
+{
+	ssize_t n;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return true;
+	n = pread(fd, who, size - 1, 0);
+	who[n > 0 ? n : 0] = '\0';
+	who[strcspn(who, "\n")] = '\0';
+	return false;
+}
+
+static bool is_dead(const char *who)
+{
+	uint64_t pid;
+
+	return text_to_u64(who, 10, &pid) && pid > 0 && pid <= INT32_MAX &&
+	       kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
 int fs_lock(const char *path, int *ret_fd, struct err *err)
 {
 	auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
 	char who[32] = "";
+	bool is_locked;
 
 	if (fd < 0)
 		return err_sys(err, "opening the lock file %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(fd, who, sizeof(who) - 1, 0);
-
-		who[n > 0 ? n : 0] = '\0';
-		who[strcspn(who, "\n")] = '\0';
+	is_locked = try_lock(fd, who, sizeof(who));
+	/* Killed while it started a program, its heir holds the descriptor until that runs. */
+	for (int i = 0; !is_locked && is_dead(who) && i < LOCK_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		is_locked = try_lock(fd, who, sizeof(who));
+	}
+	if (!is_locked)
 		return err_set(err, -EBUSY, "process %s holds %s", who[0] ? who : "(unknown)",
 		               path);
-	}
 	snprintf(who, sizeof(who), "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, who, strlen(who), 0) < 0)
 		return err_sys(err, "writing %s", path);

@@ -40,5 +40,5 @@ bool fs_join_confined(char *dst, size_t size, const char *root, const char *name
 int fs_space(const char *path, uint64_t *ret_free, uint64_t *ret_total, struct err *err) MUST_CHECK;
 
 /* Takes the lock file `path` for this process's life: -EBUSY and who holds it when taken. The
- * descriptor is the lock: closing it gives it back. */
+ * descriptor is the lock: closing it gives it back. Waits up to 3 s when its holder is dead. */
 int fs_lock(const char *path, int *ret_fd, struct err *err) MUST_CHECK;
