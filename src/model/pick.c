@@ -42,16 +42,22 @@ void film_pick_plan_rest(struct film_pick *p, const struct film_plan *plan, uint
 
 	if (plan->duration_s <= 0 || n_expected <= n_seen)
 		return;
+
+	uint32_t of = n_expected - n_seen;
+	uint64_t phase = ((uint64_t)(n_seen - p->from) * p->take + p->phase) % p->of;
+
+	/* Guesses come often: were each to begin counting anew, none would ever be taken. */
+	p->phase = (uint32_t)(phase * of / p->of);
 	p->from = n_seen;
-	p->of = n_expected - n_seen;
-	p->take = MIN(most > n_taken ? most - n_taken : 0, p->of);
+	p->of = of;
+	p->take = MIN(most > n_taken ? most - n_taken : 0, of);
 }
 
 bool film_pick_takes(const struct film_pick *p, uint32_t index)
 {
 	uint64_t i = index - p->from;
 
-	return (i + 1) * p->take / p->of > i * p->take / p->of;
+	return ((i + 1) * p->take + p->phase) / p->of > (i * p->take + p->phase) / p->of;
 }
 
 double film_pick_fps(const struct film_plan *plan, uint32_t n_frames)

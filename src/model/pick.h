@@ -23,6 +23,7 @@ struct film_plan;
 struct film_pick {
 	uint32_t take, of; /* `take` of each `of` frames; equal: all */
 	uint32_t from;     /* counted from this one on */
+	uint32_t phase;    /* below `of`: how far the next one that is taken has come by then */
 	double fps;        /* as guessed */
 };
 

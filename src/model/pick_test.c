@@ -131,6 +131,26 @@ TEST(pick_follows_a_guess_that_changes_in_mid_print)
 	CHECK_INT(take_with_guesses(&plan, short_of, 2000), 1200);
 }
 
+TEST(pick_stays_even_though_the_guess_changes_all_the_time)
+{
+	struct film_plan plan = wanting(20, 0);
+	struct film_pick p;
+	uint32_t taken = 0, gap = 0, longest = 0;
+
+	film_pick_plan(&p, &plan, 5000);
+	for (uint32_t i = 0; i < 5000; i++) {
+		film_pick_plan_rest(&p, &plan, 4990 + i * 7919 % 20, i, taken);
+		gap++;
+		if (!film_pick_takes(&p, i))
+			continue;
+		taken++;
+		longest = MAX(longest, gap);
+		gap = 0;
+	}
+	CHECK(taken >= 1190 && taken <= 1210);
+	CHECK(longest <= 6);
+}
+
 TEST(pick_of_a_fixed_rate_heeds_no_guess)
 {
 	struct film_plan plan = wanting(0, 2);
