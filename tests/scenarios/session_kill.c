@@ -442,7 +442,7 @@ static int ask_sessions(struct db *db, void *arg, struct err *err)
 	return 0;
 }
 
-static void judge_journal(struct verdict *v, const struct seen *seen, const char *dir,
+static void judge_journal(struct verdict *v, const char *session, const char *dir, uint32_t flushed,
                           uint32_t *ret_n)
 {
 	struct journal_check c = { 0 };
@@ -453,25 +453,25 @@ static void judge_journal(struct verdict *v, const struct seen *seen, const char
 
 	*ret_n = 0;
 	if (journal_check(dir, &c, NULL) < 0 || journal_reader_open(dir, &r, NULL) < 0) {
-		fault(v, seen->session, "its journal cannot be read");
+		fault(v, session, "its journal cannot be read");
 		return;
 	}
 	while ((kind = journal_reader_next(r, &e, NULL)) > 0) {
 		if (kind != 1)
 			continue;
 		if (e.number != ++last)
-			fault(v, seen->session, "a number is missing, or twice there");
+			fault(v, session, "a number is missing, or twice there");
 		if (e.trigger == TRIGGER_LAYER && e.layer <= last_layer)
-			fault(v, seen->session, "a layer was photographed twice");
+			fault(v, session, "a layer was photographed twice");
 		if (e.trigger == TRIGGER_LAYER)
 			last_layer = e.layer;
 	}
 	journal_reader_close(r);
 	if (kind < 0 || c.n_missing || c.n_wrong || c.n_strangers || c.has_torn_tail ||
 	    !c.has_ended)
-		fault(v, seen->session, "its journal is not whole");
-	if (last < atomic_load(&seen->flushed))
-		fault(v, seen->session, "a picture that was said to be on disk is lost");
+		fault(v, session, "its journal is not whole");
+	if (last < flushed)
+		fault(v, session, "a picture that was said to be on disk is lost");
 	*ret_n = c.n_whole;
 	v->n_pictures += c.n_whole;
 }
@@ -537,20 +537,32 @@ static const struct session *record_of(const struct verdict *v, const char *id)
 	return NULL;
 }
 
+/* Highest number of it that was said to be on disk. */
+static uint32_t flushed_of(const struct shared *sh, const char *session)
+{
+	for (unsigned i = 0; i < atomic_load(&sh->n_seen); i++)
+		if (strcmp(sh->seen[i].session, session) == 0)
+			return atomic_load(&sh->seen[i].flushed);
+	return 0;
+}
+
 static void judge_sessions(struct verdict *v, const struct shared *sh, struct store *store)
 {
-	for (unsigned i = 0; i < atomic_load(&sh->n_seen); i++) {
-		const struct seen *seen = &sh->seen[i];
-		const struct session *s = record_of(v, seen->session);
-		auto_free char *dir = mem_printf("%s/sessions/%s", v->dir, seen->session);
+	for (unsigned i = 0; i < atomic_load(&sh->n_seen); i++)
+		if (!record_of(v, sh->seen[i].session))
+			fault(v, sh->seen[i].session, "its record is lost");
+	for (size_t i = 0; i < v->n_sessions; i++) {
+		const struct session *s = &v->sessions[i];
+		auto_free char *dir = mem_printf("%s/sessions/%s", v->dir, s->id);
 		uint32_t n;
 
-		if (!s || s->state != SESSION_DONE) {
-			fault(v, seen->session, s ? "it is not done" : "its record is lost");
+		if (s->state != SESSION_DONE) {
+			fault(v, s->id, "it is not done");
 			continue;
 		}
-		judge_journal(v, seen, dir, &n);
-		judge_film(v, store, seen->session, n);
+		judge_journal(v, s->id, dir, flushed_of(sh, s->id), &n);
+		if (n > 0)
+			judge_film(v, store, s->id, n);
 	}
 	for (size_t i = 0; i < v->n_sessions; i++)
 		for (size_t k = 0; k < i; k++)
