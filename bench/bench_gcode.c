@@ -4,7 +4,7 @@
  *
  * Makes a job of our own of at least SIZE bytes (default 120 MB; a path instead of a number takes
  * that file's text), packs it as .gcode.3mf and as .bgcode (deflate; heatshrink with MeatPack is
- * not written here), and times, best of five, everything in the page cache: memchr over the
+ * not written here), and times, best of nine, everything in the page cache: memchr over the
  * lines, the index, inflating alone by zlib and by us, the index of the 3MF and of the bgcode
  * (which inflate and read on two cores). One line each, MB of G-code text per second of the clock
  * and of CPU time.
@@ -27,7 +27,7 @@
 #include "gcode/inflate.h"
 #include "gcode/make.h"
 
-#define ROUNDS 5
+#define ROUNDS 9
 #define BLOCK 65536 /* of bgcode, as PrusaSlicer writes */
 
 static double seconds(clockid_t clock)
@@ -127,11 +127,14 @@ static size_t run_inflate(const struct job *j)
 	return n;
 }
 
-static double measure(const char *name, size_t (*run)(const struct job *), const struct job *j,
-                      double yardstick)
+struct speed {
+	double wall, cpu; /* MB/s */
+};
+
+static struct speed measure(const char *name, size_t (*run)(const struct job *),
+                            const struct job *j, const struct speed *yardstick)
 {
-	double best = 1e9;
-	double best_cpu = 1e9;
+	struct speed best = { 0 };
 
 	for (int i = 0; i < ROUNDS; i++) {
 		double t = seconds(CLOCK_MONOTONIC);
@@ -139,20 +142,17 @@ static double measure(const char *name, size_t (*run)(const struct job *), const
 
 		if (run(j) == 0)
 			fail(name, NULL);
-		t = seconds(CLOCK_MONOTONIC) - t;
-		cpu = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-		best = t < best ? t : best;
-		best_cpu = cpu < best_cpu ? cpu : best_cpu;
+		t = (double)j->size / (seconds(CLOCK_MONOTONIC) - t) / 1e6;
+		cpu = (double)j->size / (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1e6;
+		best.wall = t > best.wall ? t : best.wall;
+		best.cpu = cpu > best.cpu ? cpu : best.cpu;
 	}
-
-	double mb_s = (double)j->size / best / 1e6;
-
-	printf("%-28s %6.0f MB/s, %6.0f per CPU second", name, mb_s,
-	       (double)j->size / best_cpu / 1e6);
-	if (yardstick > 0)
-		printf("   %.2f x zlib alone", mb_s / yardstick);
+	printf("%-28s %6.0f MB/s, %6.0f per CPU second", name, best.wall, best.cpu);
+	if (yardstick)
+		printf("   %.2f, %.2f x zlib alone", best.wall / yardstick->wall,
+		       best.cpu / yardstick->cpu);
 	putchar('\n');
-	return mb_s;
+	return best;
 }
 
 static void pack(const char *text, size_t size, int window, struct buf *ret)
@@ -240,15 +240,15 @@ int main(int argc, char **argv)
 		fail("3MF", &err);
 	printf("%.0f MB of G-code, %.1f MB deflated\n", (double)j.size / 1e6,
 	       (double)j.packed.size / 1e6);
-	(void)measure("memchr over the lines", run_memchr, &j, 0);
-	(void)measure("index, plain", run_index, &j, 0);
-	(void)measure("index and outlines, plain", run_outline, &j, 0);
+	(void)measure("memchr over the lines", run_memchr, &j, NULL);
+	(void)measure("index, plain", run_index, &j, NULL);
+	(void)measure("index and outlines, plain", run_outline, &j, NULL);
 
-	double zlib = measure("inflate by zlib, alone", run_zlib, &j, 0);
+	struct speed zlib = measure("inflate by zlib, alone", run_zlib, &j, NULL);
 
-	(void)measure("inflate by ours, alone", run_inflate, &j, zlib);
-	(void)measure("index of .gcode.3mf", run_threemf, &j, zlib);
-	(void)measure("index of .bgcode (deflate)", run_bgcode, &j, zlib);
+	(void)measure("inflate by ours, alone", run_inflate, &j, &zlib);
+	(void)measure("index of .gcode.3mf", run_threemf, &j, &zlib);
+	(void)measure("index of .bgcode (deflate)", run_bgcode, &j, &zlib);
 	buf_fini(&j.packed);
 	buf_fini(&j.threemf);
 	buf_fini(&j.bgcode);
