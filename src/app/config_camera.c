@@ -8,6 +8,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cameras/driver.h"
+#include "cameras/v4l2_device.h"
+#include "cameras/v4l2_find.h"
 #include "wire/url.h"
 
 #include <ctype.h>
@@ -50,6 +52,17 @@ static int read_size(void *field, const char *text, struct err *err)
 		c->height = p.height;
 	}
 	return rc;
+}
+
+static int read_format(void *field, const char *text, struct err *err)
+{
+	uint32_t pixel;
+
+	if (!v4l2_pixel_from_name(text, &pixel))
+		return err_set(err, -EINVAL,
+		               "'%.40s' must be auto, mjpeg, yuyv, uyvy, nv12, i420 or h264", text);
+	text_copy(field, sizeof(((struct camera_config *)0)->format), text);
+	return 0;
 }
 
 static int read_rotation(void *field, const char *text, struct err *err)
@@ -129,7 +142,9 @@ static const struct opt camera_opts[] = {
 	{ "printers", OPT_NESTED, 0, 0,
 	  .help = "List of printers, for a camera that sees several." },
 	{ "source", OPT_TEXT, OPT_AT(struct camera_config, source),
-	  .help = "v4l2: the device; http-still, http-mjpeg, rtsp: the URL; folder: its path." },
+	  .help = "v4l2: the device as `bedside camera list` shows it, such as "
+	          "usb:046d:0825:A1B2C3, or /dev/video0; http-still, http-mjpeg, rtsp: the URL; "
+	          "folder: its path." },
 	{ "user", OPT_TEXT, OPT_AT(struct camera_config, user),
 	  .help = "Login of a network camera; may stand in the URL instead." },
 	{ "password", OPT_SECRET, OPT_AT(struct camera_config, secret),
@@ -155,6 +170,10 @@ static const struct opt camera_opts[] = {
 	  .help = "Pictures a second; the camera's own when absent, 2 of fake." },
 	{ "size", OPT_OWN, 0, 0, NULL, .read = read_size, .form = "WIDTHxHEIGHT",
 	  .help = "Size of its pictures; the driver's choice when absent." },
+	{ "format", OPT_OWN, OPT_AT(struct camera_config, format), "auto", .read = read_format,
+	  .form = "auto, mjpeg, yuyv, uyvy, nv12, i420 or h264",
+	  .help = "v4l2: what the camera is to send; auto is mjpeg if it can, which costs the "
+	          "least." },
 	{ "quality", OPT_UNSIGNED, OPT_AT(struct camera_config, quality), "95", 1, 100,
 	  .help = "Of JPEGs that are made here or by the driver." },
 	{ "rotation", OPT_OWN, OPT_AT(struct camera_config, rotation), "0", .read = read_rotation,
@@ -205,6 +224,7 @@ static const struct {
 	{ "poll", " http-still exec " },
 	{ "fps", " fake v4l2 rpicam rtsp " },
 	{ "size", " fake v4l2 rpicam " },
+	{ "format", " v4l2 " },
 	{ "quality", " v4l2 rpicam rtsp " },
 	{ "controls", " v4l2 " },
 	{ "focus", " rpicam " },
@@ -367,6 +387,20 @@ static void read_url(const struct reading *r)
 	url_fini(&u);
 }
 
+static void read_device(const struct reading *r)
+{
+	if (!r->camera->source[0])
+		conf_error(r->l->errors, r->n->line,
+		           "%s.source: is missing; `bedside camera list` shows what is plugged in",
+		           r->path);
+	else if (!v4l2_source_is_valid(r->camera->source))
+		conf_error(
+			r->l->errors, config_line_of(r->n, "source"),
+			"%s.source: '%.100s' names no camera: write /dev/video0, or what `bedside "
+			"camera list` shows, as in usb:046d:0825:A1B2C3",
+			r->path, r->camera->source);
+}
+
 static void read_folder(const struct reading *r)
 {
 	char written[sizeof(r->camera->source)], path[1024];
@@ -501,6 +535,8 @@ void config_read_camera(struct config_loading *l, const struct conf_node *n, con
 	read_controls(&r);
 	if (is_driver(&r, " http-still http-mjpeg rtsp "))
 		read_url(&r);
+	if (is_driver(&r, " v4l2 "))
+		read_device(&r);
 	if (is_driver(&r, " folder "))
 		read_folder(&r);
 	finish(&r);

@@ -23,6 +23,7 @@ struct err;
 struct frame;
 struct loop;
 struct stream;
+struct v4l2_sys;
 struct work_pool;
 
 struct cameras_env {
@@ -36,6 +37,7 @@ struct cameras_env {
 	/* Instead of TLS over TCP, for tests on simulated time: an open stream or one that fails. */
 	struct stream *(*connect)(void *arg, const struct camera_config *c);
 	void *connect_arg;
+	const struct v4l2_sys *v4l2; /* instead of the kernel, for tests; NULL: the kernel */
 };
 
 /* All cameras of the program. `env` is copied, its texts are borrowed. */
@@ -104,6 +106,20 @@ void camera_shot_cancel(struct camera_shot *s);
 /* Keeps the upstream open (recording); counted, one release for each hold. */
 void camera_hold(struct camera *c);
 void camera_release(struct camera *c);
+
+/*
+ * The device's settings: exposure, focus, white balance and the like. Returns how many there are
+ * and fills at most `max`; -ENOTSUP if this kind of camera has none, -EAGAIN if they are being
+ * read for the first time.
+ */
+int camera_controls(struct camera *c, struct camera_control *ret, size_t max, struct err *err);
+/* What is surely wrong is told here; what the device says to it goes to the log. */
+int camera_control_set(struct camera *c, const char *name, int64_t value, struct err *err);
+
+/* While a recording runs the automatics of the device are off: one picture is like the other.
+ * Counted; with the last unlock they are as they were before. */
+void camera_lock(struct camera *c);
+void camera_unlock(struct camera *c);
 
 /* Frames of the ring captured within [from_us, to_us], oldest first, new references; at most
  * `max`. Returns how many. */

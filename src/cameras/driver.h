@@ -98,6 +98,7 @@ extern const struct camera_driver camera_driver_http_mjpeg;
 extern const struct camera_driver camera_driver_http_still;
 extern const struct camera_driver camera_driver_rpicam;
 extern const struct camera_driver camera_driver_rtsp;
+extern const struct camera_driver camera_driver_v4l2;
 
 /* NULL if no such driver was built in. */
 const struct camera_driver *camera_driver_find(const char *name);

@@ -12,6 +12,7 @@ static const struct camera_driver *const drivers[] = {
 	&camera_driver_http_mjpeg,
 	&camera_driver_fake,
 	&camera_driver_rtsp,
+	&camera_driver_v4l2,
 };
 
 const struct camera_driver *camera_driver_find(const char *name)

@@ -73,6 +73,7 @@ struct camera {
 	struct camera_shot *next_to_serve;
 	struct camera_probe *probes;
 	unsigned n_holds;
+	unsigned n_locks;
 
 	unsigned busy;   /* calls of foreign code on the stack */
 	bool is_removed; /* buried as soon as it is not busy */

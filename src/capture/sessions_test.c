@@ -34,7 +34,7 @@ struct camera {
 	int64_t period_ms; /* 0: none come */
 	struct camera_shot *shots[16];
 	int64_t deadlines_us[16];
-	unsigned n_shots, n_held;
+	unsigned n_shots, n_held, n_locked;
 };
 
 struct cameras {
@@ -57,8 +57,19 @@ void camera_hold(struct camera *c)
 
 void camera_release(struct camera *c)
 {
-	CHECK(c->n_held > 0);
+	CHECK(c->n_held > c->n_locked); /* let go of, it could no longer be put back */
 	c->n_held--;
+}
+
+void camera_lock(struct camera *c)
+{
+	c->n_locked++;
+}
+
+void camera_unlock(struct camera *c)
+{
+	CHECK(c->n_locked > 0);
+	c->n_locked--;
 }
 
 void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us,
@@ -323,11 +334,13 @@ TEST(a_print_is_photographed_from_its_first_to_its_last_picture)
 	for (int i = 1; i <= 10; i++)
 		print_layer(&b, i, 20000);
 	CHECK_INT(b.cameras.cameras[0].n_held, 1);
+	CHECK_INT(b.cameras.cameras[0].n_locked, 1);
 	end_job(&b, JOB_FINISHED);
 	CHECK_INT(now(&b)->state, SESSION_RECORDING);
 	loop_advance(b.loop, 2000);
 	CHECK_INT(now(&b)->state, SESSION_FINALISING);
 	CHECK_INT(b.cameras.cameras[0].n_held, 0);
+	CHECK_INT(b.cameras.cameras[0].n_locked, 0);
 	CHECK_INT(b.last.n_frames, 12);
 	CHECK_INT(b.last.n_missed, 0);
 	CHECK_INT(b.last.layer, 10);

@@ -22,8 +22,10 @@ void shots_start(struct recording *r)
 		struct shooter *sh = &r->shooters[i];
 
 		sh->held = cameras_find(r->owner->env.cameras, sh->camera);
-		if (sh->held)
-			camera_hold(sh->held);
+		if (!sh->held)
+			continue;
+		camera_hold(sh->held);
+		camera_lock(sh->held);
 	}
 }
 
@@ -37,8 +39,10 @@ void shots_stop(struct recording *r)
 		sh->is_shooting = false;
 		sh->n_dues = 0;
 		/* It may have been taken out of the configuration meanwhile. */
-		if (sh->held && cameras_find(r->owner->env.cameras, sh->camera) == sh->held)
+		if (sh->held && cameras_find(r->owner->env.cameras, sh->camera) == sh->held) {
+			camera_unlock(sh->held);
 			camera_release(sh->held);
+		}
 		sh->held = NULL;
 	}
 }
