@@ -523,6 +523,7 @@ int cameras_add_driven(struct cameras *cs, const struct camera_config *config,
 	log_init(&c->log, "camera %s", config->id);
 	init_timers(c, cs->env.loop);
 	ring_init(&c->ring, ring_ms * 1000, RING_MAX_FRAMES, RING_MAX_BYTES);
+	c->status.has_video = driver->gives_video;
 	c->priv = mem_new(driver->priv_size);
 	DL_APPEND(cs->cameras, c);
 	if (driver->added)

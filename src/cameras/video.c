@@ -153,6 +153,19 @@ static void stamp(struct camera *c, struct video *v, struct frame *f, int64_t no
 	v->dts_us = f->dts_us;
 }
 
+static void describe(struct camera *c, struct video *v)
+{
+	bool is_lying = c->config.rotation % 180 != 0;
+
+	v->generation++;
+	if (!v->params.is_complete)
+		return;
+	(void)video_params_codec(&v->params, c->status.codec);
+	c->status.has_video = true;
+	c->status.width = is_lying ? v->params.height : v->params.width;
+	c->status.height = is_lying ? v->params.width : v->params.height;
+}
+
 void camera_source_packet(struct camera_source *src, struct frame *f)
 {
 	struct camera *c = src->camera;
@@ -170,14 +183,9 @@ void camera_source_packet(struct camera_source *src, struct frame *f)
 	}
 	v = video_of(c);
 	stamp(c, v, f, now_us);
-	v->generation += f->is_key && take_params(v, f);
+	if (f->is_key && take_params(v, f))
+		describe(c, v);
 	keep(v, f);
-	if (v->params.is_complete) {
-		bool is_lying = c->config.rotation % 180 != 0;
-
-		c->status.width = is_lying ? v->params.height : v->params.width;
-		c->status.height = is_lying ? v->params.width : v->params.height;
-	}
 	c->status.newest_us = f->captured_us;
 	c->status.newest_wall_ms = f->captured_wall_ms;
 	camera_is_live(c, now_us);

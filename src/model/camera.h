@@ -94,6 +94,8 @@ struct camera_status {
 	double per_second; /* measured over the last 10 s */
 	uint64_t n_frames, n_refused, n_reconnects;
 	unsigned n_watchers;
+	bool has_video; /* H.264 or H.265 that can be passed on */
+	char codec[48]; /* of the video, as browsers name it: "avc1.640028"; "" until it is known */
 	int64_t retry_at_us; /* next attempt while NO_SIGNAL, else 0 */
 };
 

@@ -262,6 +262,11 @@ json_t *json_camera(const struct camera_config *c, const struct camera_status *s
 	put_int(o, "n_refused", (int64_t)s->n_refused);
 	put_int(o, "n_reconnects", (int64_t)s->n_reconnects);
 	put_int(o, "watchers", s->n_watchers);
+	put_bool(o, "has_video", s->has_video);
+	put_text(o, "codec", s->codec);
+	put_int(o, "rotation", c->rotation);
+	put_bool(o, "is_flipped_h", c->is_flipped_h);
+	put_bool(o, "is_flipped_v", c->is_flipped_v);
 	return o;
 }
 

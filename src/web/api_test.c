@@ -662,6 +662,34 @@ static void *client_main(void *arg)
 	return NULL;
 }
 
+/* ---- video ---- */
+
+/* 64x48, as x264 writes it: parameter sets, then a slice of 1000 bytes. */
+static struct frame *make_packet(bool is_key)
+{
+	static const char sets[] = "000000016764000aacd9447b0110000003001000"
+				   "00030320f12259600000000168ebe3cb22c0";
+	size_t n_sets = is_key ? strlen(sets) / 2 : 0;
+	uint8_t *bytes;
+	struct frame *f = frame_new(FRAME_H264, n_sets + 1000, &bytes);
+
+	if (is_key)
+		CHECK(text_unhex(bytes, n_sets, sets));
+	memset(bytes + n_sets, 'v', 1000);
+	memcpy(bytes + n_sets, is_key ? "\0\0\1\x65" : "\0\0\1\x41", 4);
+	f->is_key = is_key;
+	return f;
+}
+
+/* Each fifth is a key frame; 1.5 s of media time between two of them. */
+static void next_packet(struct rig *r)
+{
+	struct frame *f = make_packet(r->n_frames % 5 == 0);
+
+	f->dts_us = f->pts_us = 1000000 + (int64_t)r->n_frames * 300000;
+	fakes_camera_packet(f);
+}
+
 static void next_frame(void *arg)
 {
 	struct rig *r = arg;
@@ -675,6 +703,8 @@ static void next_frame(void *arg)
 	f->captured_us = loop_now_us(r->loop);
 	f->captured_wall_ms = loop_wall_ms(r->loop);
 	fakes_camera_frame(f);
+	if (fakes_camera_status()->has_video)
+		next_packet(r);
 	/* Something for the WebSocket too. */
 	fakes_printer_state()->job.layer = (int)r->n_frames;
 
@@ -773,6 +803,105 @@ TEST(live_sends_pictures_one_after_the_other)
 	struct web_env env = { 0 };
 
 	run(&r, &env, talk_stream);
+}
+
+static void give_video(void *arg)
+{
+	(void)arg;
+	fakes_camera_status()->has_video = true;
+}
+
+/* From here on the camera gives video, and the loop knows. */
+static void want_video(struct rig *r)
+{
+	int fd = say(r, "GET /api/v1/cameras/a1/video.mp4 HTTP/1.1\r\n\r\n");
+
+	CHECK(hear(r, fd, "gives pictures, not video"));
+	(void)close(fd);
+	loop_post(r->loop, give_video, r);
+	buf_clear(&r->heard);
+	fd = say(r, "GET /api/v1/cameras HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "has_video"));
+	(void)close(fd);
+	buf_clear(&r->heard);
+}
+
+static void talk_video(struct rig *r)
+{
+	int fd;
+
+	want_video(r);
+	for (int i = 0; i < 2; i++) {
+		fd = say(r, "GET /api/v1/cameras/a1/video.mp4 HTTP/1.1\r\n\r\n");
+		CHECK(hear(r, fd, "Content-Type: video/mp4\r\n"));
+		CHECK(hear(r, fd, "ftypiso6"));
+		CHECK(hear(r, fd, "avcC"));
+		CHECK(hear(r, fd, "mdat"));
+		CHECK(hear(r, fd, "vvvv"));
+
+		/* A key frame first: a length, then the slice. */
+		const char *mdat = memmem(buf_peek(&r->heard), r->heard.size, "mdat", 4);
+
+		CHECK((mdat[8] & 0x1f) == 5);
+		buf_clear(&r->heard);
+		for (int k = 0; k < 20; k++) {
+			CHECK(hear(r, fd, "moof"));
+			buf_clear(&r->heard);
+		}
+		(void)close(fd);
+	}
+}
+
+TEST(video_is_sent_as_fragments_beginning_with_a_key_frame)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+
+	run(&r, &env, talk_video);
+}
+
+static void talk_hls(struct rig *r)
+{
+	int fd;
+
+	want_video(r);
+	/* The first answer waits for the first segment. */
+	fd = say(r, "GET /api/v1/cameras/a1/hls/index.m3u8 HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "#EXT-X-MAP:URI=\"init-1.mp4\"\n#EXTINF:1.500,\nseg-0.m4s\n"));
+	(void)close(fd);
+	buf_clear(&r->heard);
+	fd = say(r, "GET /api/v1/cameras/a1/hls/init-1.mp4 HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "avcC"));
+	(void)close(fd);
+	buf_clear(&r->heard);
+	fd = say(r, "GET /api/v1/cameras/a1/hls/seg-0.m4s HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "mdat"));
+	(void)close(fd);
+	/* Twelve segments later there are never more than six, and what is over is gone. */
+	fd = say(r, "GET /api/v1/cameras/a1/video.mp4 HTTP/1.1\r\n\r\n");
+	for (int i = 0; i < 60; i++) {
+		buf_clear(&r->heard);
+		CHECK(hear(r, fd, "moof"));
+	}
+	(void)close(fd);
+	buf_clear(&r->heard);
+	fd = say(r, "GET /api/v1/cameras/a1/hls/index.m3u8 HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "#EXT-X-DISCONTINUITY-SEQUENCE:0\n"));
+	CHECK(hear(r, fd, ".m4s\n"));
+	CHECK(!strstr(buf_peek(&r->heard), "seg-0.m4s"));
+	(void)close(fd);
+	buf_clear(&r->heard);
+	fd = say(r, "GET /api/v1/cameras/a1/hls/seg-0.m4s HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, fd, "This piece of the video is over"));
+	(void)close(fd);
+}
+
+TEST(hls_lists_a_few_segments_and_forgets_the_others)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+
+	run(&r, &env, talk_hls);
 }
 
 static void lose_camera(void *arg)

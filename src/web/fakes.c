@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cameras/camera.h"
+#include "cameras/video.h"
 #include "capture/sessions.h"
 #include "core/loop.h"
 #include "film/films.h"
@@ -26,6 +27,10 @@ struct camera {
 	struct camera_config config;
 	struct camera_status status;
 	struct camera_watcher *watchers;
+	struct video_params params;
+	unsigned generation;
+	struct frame *key; /* the newest key frame */
+	struct camera_video_watcher *video_watcher;
 	struct frame *newest;
 };
 
@@ -58,6 +63,8 @@ void fakes_fini(void)
 {
 	frame_unref(fakes.camera.newest);
 	fakes.camera.newest = NULL;
+	frame_unref(fakes.camera.key);
+	fakes.camera.key = NULL;
 	printer_config_fini(&fakes.printer.config);
 }
 
@@ -246,6 +253,61 @@ void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us
 void camera_shot_cancel(struct camera_shot *s)
 {
 	(void)s;
+}
+
+bool camera_gives_video(const struct camera *c)
+{
+	return c->status.has_video;
+}
+
+const struct video_params *camera_video_params(const struct camera *c)
+{
+	return c->params.is_complete ? &c->params : NULL;
+}
+
+unsigned camera_video_generation(const struct camera *c)
+{
+	return c->generation;
+}
+
+size_t camera_video_get(struct camera *c, struct frame **ret, size_t max)
+{
+	if (!c->key || max == 0)
+		return 0;
+	ret[0] = frame_ref(c->key);
+	return 1;
+}
+
+void camera_video_watch(struct camera *c, struct camera_video_watcher *w)
+{
+	w->camera = c;
+	c->video_watcher = w;
+}
+
+void camera_video_unwatch(struct camera_video_watcher *w)
+{
+	if (w->camera)
+		w->camera->video_watcher = NULL;
+	w->camera = NULL;
+}
+
+void fakes_camera_packet(struct frame *f)
+{
+	struct camera *c = &fakes.camera;
+
+	if (f->is_key) {
+		c->generation += video_params_take(&c->params, f->data, f->size);
+		frame_unref(c->key);
+		c->key = frame_ref(f);
+	}
+	if (c->video_watcher)
+		c->video_watcher->packet(c->video_watcher->arg, f);
+	frame_unref(f);
+}
+
+bool fakes_video_is_watched(void)
+{
+	return fakes.camera.video_watcher != NULL;
 }
 
 void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,

@@ -23,5 +23,8 @@ struct camera_status *fakes_camera_status(void);
 /* To all watchers; takes the reference. */
 void fakes_camera_frame(struct frame *f);
 unsigned fakes_n_watchers(void);
+/* A packet of video, to its watcher; takes the reference. status.has_video is the test's to set. */
+void fakes_camera_packet(struct frame *f);
+bool fakes_video_is_watched(void);
 /* The printer has gone from the configuration. */
 void fakes_remove_printer(void);

@@ -47,6 +47,10 @@ void api_camera_snapshot(struct call *c);
 void api_camera_stream(struct call *c);
 void api_camera_test(struct call *c);
 
+/* video.c */
+void api_camera_video(struct call *c);
+void api_camera_hls(struct call *c);
+
 /* api_session.c */
 void api_sessions(struct call *c);
 void api_session(struct call *c);

@@ -162,6 +162,12 @@ static const struct field video_query[] = {
 	{ "download", FIELD_BOOL, 0, 0, 0, NULL, "with a file name to save it under" }, END
 };
 
+static const struct field video_live_query[] = {
+	{ "turn", FIELD_BOOL, 0, 0, 0, NULL,
+	  "false: without the turn that is configured; the player does it" },
+	END
+};
+
 static const struct field stream_query[] = {
 	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" }, END
 };
@@ -229,6 +235,8 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/cameras", api_cameras, "All cameras", NULL, NULL, 200, 0, "cameras" },
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/snapshot", api_camera_snapshot, "The newest picture", snapshot_query, NULL, 200, 0, "image/jpeg" },
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/stream", api_camera_stream, "Live pictures, one JPEG after the other", stream_query, NULL, 200, 0, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/video.mp4", api_camera_video, "Live video of a camera that gives H.264 or H.265, without an end", video_live_query, NULL, 200, 0, "video/mp4" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/hls/{file}", api_camera_hls, "The same as HLS: index.m3u8 and what it names", NULL, NULL, 200, 0, "application/vnd.apple.mpegurl" },
 	{ POST, ROLE_OPERATOR, V1 "/cameras/{id}/test", api_camera_test, "Take a few pictures and tell how it went", NULL, no_body, 200, 0, "camera_test" },
 
 	{ GET, ROLE_VIEWER, V1 "/sessions", api_sessions, "Recorded prints, newest first", page_query, NULL, 200, 0, "sessions" },
@@ -285,7 +293,8 @@ static const struct shape shapes[] = {
 	{ "certificate", "sha256:string subject:string is_trusted:boolean" },
 	{ "found", "printers:[any]" },
 	{ "camera", "id:string name:string driver:string printer:string state:string text:string newest_at:time? width:integer height:integer "
-	  "per_second:number? n_frames:integer n_refused:integer n_reconnects:integer watchers:integer" },
+	  "per_second:number? n_frames:integer n_refused:integer n_reconnects:integer watchers:integer has_video:boolean codec:string "
+	  "rotation:integer is_flipped_h:boolean is_flipped_v:boolean" },
 	{ "cameras", "cameras:[camera]" },
 	{ "camera_test", "is_ok:boolean width:integer height:integer n_frames:integer size:integer first_ms:integer per_second:number text:string" },
 	{ "session", "id:string printer:string job:string job_name:string job_file:string task_id:string state:string state_text:string "

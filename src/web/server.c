@@ -16,6 +16,7 @@
 #include "web/route.h"
 #include "web/tls_cert.h"
 #include "web/transfer.h"
+#include "web/video.h"
 #include "web/web.h"
 
 #include <errno.h>
@@ -482,6 +483,7 @@ int web_new(const struct web_env *env, struct web **ret, struct err *err)
 		rc = auth_new(env->loop, env->store, &w->auth, err);
 	if (rc == 0) {
 		w->live = live_new(w);
+		w->video = video_new(w);
 		w->push = push_new(w);
 		if (!loop_is_simulated(env->loop))
 			rc = start_server(w, err);
@@ -512,6 +514,7 @@ void web_free(struct web *w)
 	http_server_free(STEAL_PTR(w->server));
 	push_free(STEAL_PTR(w->push));
 	live_free(STEAL_PTR(w->live));
+	video_free(STEAL_PTR(w->video));
 	auth_free(STEAL_PTR(w->auth));
 	w->is_ending = true;
 	web_let_go(w);

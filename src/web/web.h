@@ -15,6 +15,7 @@ struct http_server;
 struct live;
 struct push;
 struct upload;
+struct video;
 
 struct web {
 	struct web_env env; /* strings are our own */
@@ -24,6 +25,7 @@ struct web {
 	struct http_server *server; /* NULL on a simulated loop */
 	struct auth *auth;
 	struct live *live;
+	struct video *video;
 	struct push *push;
 	char cert_file[1100], key_file[1100];
 	char fingerprint[65];
