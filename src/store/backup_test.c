@@ -211,7 +211,7 @@ static void pack(const char *dir, const struct backup_options *o, size_t piece, 
 static int unpack(const char *dir, const struct buf *b, size_t piece, struct backup_result *ret,
                   struct err *err)
 {
-	struct restore *r;
+	struct restore *r = NULL;
 	int rc = restore_begin(dir, &r, err);
 
 	for (size_t at = 0; at < b->size && rc == 0; at += piece)
