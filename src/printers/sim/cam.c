@@ -48,6 +48,8 @@ struct sim_cam {
 	struct sim_job *drawn; /* whose outline the scene may hold */
 	struct drawing *drawing;
 	bool breaks_next;
+	void (*sink)(void *arg, const struct frame *f); /* sim/rtsp; NULL none */
+	void *sink_arg;
 };
 
 static void viewers_sweep(void *arg)
@@ -73,6 +75,8 @@ static void viewer_drop(struct viewer *v)
 
 static bool is_watched(const struct sim_cam *c)
 {
+	if (c->sink)
+		return true;
 	for (size_t i = 0; i < MAX_VIEWERS; i++)
 		if (c->viewers[i] && c->viewers[i]->is_logged_in && !c->viewers[i]->is_gone)
 			return true;
@@ -83,6 +87,8 @@ static void cam_send(struct sim_cam *c, const struct frame *f)
 {
 	uint8_t head[BAMBU_CAMERA_HEAD_SIZE];
 
+	if (c->sink)
+		c->sink(c->sink_arg, f);
 	bambu_camera_head_write(head, (uint32_t)f->size);
 	for (size_t i = 0; i < MAX_VIEWERS; i++) {
 		struct viewer *v = c->viewers[i];
@@ -155,6 +161,22 @@ static void cam_draw(void *arg)
 	work_submit(c->c.pool, drawing_run, drawing_done, d);
 }
 
+static void cam_begin(struct sim_cam *c)
+{
+	if (timer_is_running(&c->next))
+		return;
+	timer_start_every(&c->next, (int64_t)(1000 / c->c.frames_per_s));
+	cam_draw(c);
+}
+
+void sim_cam_set_sink(struct sim_cam *c, void (*sink)(void *arg, const struct frame *f), void *arg)
+{
+	c->sink = sink;
+	c->sink_arg = arg;
+	if (sink)
+		cam_begin(c);
+}
+
 static void viewer_login(struct viewer *v)
 {
 	char user[BAMBU_CAMERA_NAME_SIZE], code[BAMBU_CAMERA_NAME_SIZE];
@@ -168,10 +190,7 @@ static void viewer_login(struct viewer *v)
 		return;
 	}
 	v->is_logged_in = true;
-	if (!timer_is_running(&v->cam->next)) {
-		timer_start_every(&v->cam->next, (int64_t)(1000 / v->cam->c.frames_per_s));
-		cam_draw(v->cam);
-	}
+	cam_begin(v->cam);
 }
 
 static void on_received(void *arg, const uint8_t *bytes, size_t size)

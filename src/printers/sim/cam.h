@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "printers/sim/engine.h"
 
+struct frame;
 struct loop;
 struct sim_cam;
 struct stream;
@@ -31,5 +32,7 @@ struct sim_cam *sim_cam_new(const struct sim_cam_config *c);
 void sim_cam_free(struct sim_cam *c);
 void sim_cam_accept(struct sim_cam *c, struct stream *s);
 void sim_cam_drop(struct sim_cam *c);
+/* Draws for `sink`, too, until it is set to NULL; frames are borrowed. */
+void sim_cam_set_sink(struct sim_cam *c, void (*sink)(void *arg, const struct frame *f), void *arg);
 /* The next frame breaks off in the middle, and the connection with it. */
 void sim_cam_break_next(struct sim_cam *c);

@@ -27,6 +27,8 @@ enum sim_fault {
 	SIM_FAULT_DROP,            /* every connection breaks, at once; none is taken for ARG s */
 	SIM_FAULT_MQTT_SILENT,     /* connected, but nothing is sent, for ARG s */
 	SIM_FAULT_CAMERA_SILENT,   /* no frames, for ARG s */
+	SIM_FAULT_CAMERA_CLOCK,    /* the times in its video stand still */
+	SIM_FAULT_LIVEVIEW_OFF,    /* "LAN-only liveview" is switched off: no RTSPS */
 	SIM_FAULT_CAMERA_HALF,     /* the next frame breaks off in the middle */
 	SIM_FAULT_WRONG_CODE,      /* the access code is another one now (ARG) */
 	SIM_FAULT_STALL,           /* the print stands still, for ARG s */

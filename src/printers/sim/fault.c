@@ -15,6 +15,8 @@ static const char *const names[SIM_FAULT_N] = {
 	[SIM_FAULT_DROP] = "drop",
 	[SIM_FAULT_MQTT_SILENT] = "mqtt-silent",
 	[SIM_FAULT_CAMERA_SILENT] = "camera-silent",
+	[SIM_FAULT_CAMERA_CLOCK] = "camera-clock",
+	[SIM_FAULT_LIVEVIEW_OFF] = "liveview-off",
 	[SIM_FAULT_CAMERA_HALF] = "camera-half-frame",
 	[SIM_FAULT_WRONG_CODE] = "wrong-code",
 	[SIM_FAULT_STALL] = "stall",
@@ -120,6 +122,8 @@ static bool strike(struct sim_engine *e, enum sim_fault f, const char *arg)
 	case SIM_FAULT_DROP:
 	case SIM_FAULT_MQTT_SILENT:
 	case SIM_FAULT_CAMERA_SILENT:
+	case SIM_FAULT_CAMERA_CLOCK:
+	case SIM_FAULT_LIVEVIEW_OFF:
 	case SIM_FAULT_WRONG_CODE:
 	case SIM_FAULT_STALL:
 	case SIM_FAULT_LATE_LAYERS:

@@ -17,6 +17,7 @@
 #include "printers/sim/cam.h"
 #include "printers/sim/certs.h"
 #include "printers/sim/replay.h"
+#include "printers/sim/rtsp.h"
 #include "wire/ftps_server.h"
 #include "wire/stream.h"
 #include "wire/tcp_stream.h"
@@ -37,6 +38,7 @@
 enum sim_service {
 	SERVICE_MQTT,
 	SERVICE_CAMERA,
+	SERVICE_RTSP,
 	SERVICE_DETECT,
 	SERVICE_DETECT_TLS,
 	SERVICE_N
@@ -61,7 +63,7 @@ struct loading {
 struct sim {
 	struct loop *loop;
 	struct sim_ports ports;
-	char serial[32], name[64], storage[1024], print[1024];
+	char serial[32], name[64], storage[1024], print[1024], av_program[1024];
 	unsigned plate;
 	bool repeats;
 	const struct sim_model *model;
@@ -70,6 +72,7 @@ struct sim {
 	struct sim_engine *engine;
 	struct sim_broker *broker;
 	struct sim_cam *cam;
+	struct sim_rtsp *rtsp; /* NULL: port 6000, or no bedside-av */
 	struct sim_detect *detect;
 	struct sim_announce *announce;
 	struct sim_replay *replay;
@@ -100,6 +103,8 @@ static void on_fault(void *arg, enum sim_fault f, double seconds)
 	}
 	sim_broker_drop(s->broker);
 	sim_cam_drop(s->cam);
+	if (s->rtsp)
+		sim_rtsp_drop(s->rtsp);
 	ftps_server_drop(s->ftps);
 }
 
@@ -207,7 +212,8 @@ static void on_accepted(void *arg, struct stream *stream)
 	struct service *v = arg;
 	struct sim *s = v->sim;
 
-	if (is_off(s)) {
+	if (is_off(s) || (v->kind == SERVICE_RTSP &&
+	                  sim_engine_has_fault(s->engine, SIM_FAULT_LIVEVIEW_OFF))) {
 		stream_free(stream);
 		return;
 	}
@@ -219,6 +225,9 @@ static void on_accepted(void *arg, struct stream *stream)
 		break;
 	case SERVICE_CAMERA:
 		sim_cam_accept(s->cam, stream);
+		break;
+	case SERVICE_RTSP:
+		sim_rtsp_accept(s->rtsp, stream);
 		break;
 	case SERVICE_DETECT:
 	case SERVICE_DETECT_TLS:
@@ -262,6 +271,8 @@ static int open_ports(struct sim *s, const char *address, struct err *err)
 		s->ports.ftps = ftps_server_port(s->ftps);
 	if (rc == 0 && s->model->has_jpeg_camera)
 		rc = service_open(s, SERVICE_CAMERA, address, &s->ports.camera, err);
+	if (rc == 0 && s->rtsp)
+		rc = service_open(s, SERVICE_RTSP, address, &s->ports.rtsp, err);
 	if (rc == 0)
 		rc = service_open(s, SERVICE_DETECT, address, &s->ports.detect, err);
 	if (rc == 0)
@@ -337,6 +348,11 @@ static void make_parts(struct sim *s, const struct sim_config *c)
 		                      .is_strict = c->is_strict_camera };
 
 	s->cam = sim_cam_new(&cam);
+	if (!s->model->has_jpeg_camera && s->av_program[0])
+		s->rtsp = sim_rtsp_new(&(struct sim_rtsp_config){ .loop = s->loop,
+		                                                  .engine = s->engine,
+		                                                  .cam = s->cam,
+		                                                  .av_program = s->av_program });
 	s->rules.is_small = s->model->moves_bed_in_y;
 	s->rules.demands_reuse = !s->model->moves_bed_in_y;
 }
@@ -378,6 +394,7 @@ int sim_start(struct loop *l, const struct sim_config *c, struct sim **ret, stru
 	timer_init(&s->tick, l, on_tick, s);
 	TEXT_SET(s->print, c->print);
 	TEXT_SET(s->storage, c->storage);
+	TEXT_SET(s->av_program, c->av_program);
 
 	int rc = identify(s, c, err);
 

@@ -19,7 +19,7 @@ struct loop;
 struct sim;
 
 struct sim_ports { /* 0: any free one */
-	uint16_t mqtt, ftps, camera, detect, detect_tls;
+	uint16_t mqtt, ftps, camera, rtsp, detect, detect_tls;
 };
 
 struct sim_config {
@@ -34,6 +34,7 @@ struct sim_config {
 	double speed;                         /* 0: 1 */
 	double camera_fps;                    /* 0: 1 a second, faster with `speed`, 5 at most */
 	unsigned camera_width, camera_height; /* 0: 1280×720 */
+	const char *av_program; /* bedside-av, for RTSPS cameras; NULL: they are off */
 	bool is_strict_camera;                /* one client only */
 	bool needs_signing;                   /* refuses unsigned commands */
 	bool has_no_ams;
