@@ -179,6 +179,7 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 	p->ports = (struct printer_ports){ .mqtt = announced_port(s, "mqtt"),
 		                           .ftps = announced_port(s, "ftps"),
 		                           .camera = announced_port(s, "camera"),
+		                           .rtsp = announced_port(s, "rtsp"),
 		                           .detect = announced_port(s, "detect"),
 		                           .detect_tls = announced_port(s, "detect_tls") };
 }

@@ -10,6 +10,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "film/films.h"
 #include "printers/sim/sim.h"
 
 #include <errno.h>
@@ -39,10 +40,12 @@ static const char usage[] =
 	"  --name NAME           as it announces itself\n"
 	"  --code C              access code (default 12345678)\n"
 	"  --address A           to listen on (default 127.0.0.1)\n"
-	"  --port-base N         N MQTT, N+1 FTPS, N+2 camera, N+3 and N+4 detect probe\n"
-	"  --mqtt-port, --ftps-port, --camera-port, --detect-port, --detect-tls-port N\n"
+	"  --port-base N         N MQTT, N+1 FTPS, N+2 camera, N+3 and N+4 detect probe,\n"
+	"                        N+5 RTSPS\n"
+	"  --mqtt-port, --ftps-port, --camera-port, --detect-port, --detect-tls-port,\n"
+	"  --rtsp-port N\n"
 	"                        default 0: any free one, printed\n"
-	"  --usual-ports         8883, 990, 6000, 3000, 3002\n"
+	"  --usual-ports         8883, 990, 6000, 322, 3000, 3002\n"
 	"  --storage DIR         what FTPS serves (default: a folder under --cert-dir)\n"
 	"  --cert-dir DIR        CA and certificates (default ~/.local/share/bedside/simulator)\n"
 	"  --print FILE          a .gcode.3mf to print at once; --plate N, --repeat\n"
@@ -61,7 +64,7 @@ struct options {
 	const char *faults[MAX_FAULTS];
 	unsigned n_faults;
 	const char *control;
-	char cert_dir[1024], storage[1200];
+	char cert_dir[1024], storage[1200], av_program[1024];
 };
 
 /* Lines that come in on standard input or on the control socket. */
@@ -107,6 +110,7 @@ enum option_id {
 	OPT_CAMERA,
 	OPT_DETECT,
 	OPT_DETECT_TLS,
+	OPT_RTSP,
 	OPT_USUAL,
 	OPT_STORAGE,
 	OPT_CERTS,
@@ -135,6 +139,7 @@ static const struct option long_options[] = {
 	{ "mqtt-port", 1, NULL, OPT_MQTT },
 	{ "ftps-port", 1, NULL, OPT_FTPS },
 	{ "camera-port", 1, NULL, OPT_CAMERA },
+	{ "rtsp-port", 1, NULL, OPT_RTSP },
 	{ "detect-port", 1, NULL, OPT_DETECT },
 	{ "detect-tls-port", 1, NULL, OPT_DETECT_TLS },
 	{ "usual-ports", 0, NULL, OPT_USUAL },
@@ -184,8 +189,12 @@ static int option_base(struct sim_ports *p, const char *text)
 	int rc = option_port(&n, text);
 
 	if (rc == 0)
-		*p = (struct sim_ports){ n, (uint16_t)(n + 1), (uint16_t)(n + 2), (uint16_t)(n + 3),
-			                 (uint16_t)(n + 4) };
+		*p = (struct sim_ports){ n,
+			                 (uint16_t)(n + 1),
+			                 (uint16_t)(n + 2),
+			                 (uint16_t)(n + 3),
+			                 (uint16_t)(n + 4),
+			                 (uint16_t)(n + 5) };
 	return rc;
 }
 
@@ -204,6 +213,8 @@ static int take_number(struct options *o, int id, const char *arg)
 		return option_port(&o->sim.ports.ftps, arg);
 	case OPT_CAMERA:
 		return option_port(&o->sim.ports.camera, arg);
+	case OPT_RTSP:
+		return option_port(&o->sim.ports.rtsp, arg);
 	case OPT_DETECT:
 		return option_port(&o->sim.ports.detect, arg);
 	case OPT_DETECT_TLS:
@@ -284,7 +295,7 @@ static int take_switch(struct options *o, int id)
 		o->sim.announces = false;
 		return 0;
 	case OPT_USUAL:
-		o->sim.ports = (struct sim_ports){ 8883, 990, 6000, 3000, 3002 };
+		o->sim.ports = (struct sim_ports){ 8883, 990, 6000, 3000, 3002, 322 };
 		return 0;
 	default:
 		return -EINVAL;
@@ -332,6 +343,8 @@ static int parse(struct options *o, int argc, char **argv)
 		return -EINVAL;
 	}
 	defaults(o);
+	films_find_worker(o->av_program, sizeof(o->av_program));
+	o->sim.av_program = o->av_program;
 	return 0;
 }
 
@@ -480,14 +493,15 @@ static void on_signal(uv_signal_t *handle, int number)
 static void print_ready(const struct simulate *a)
 {
 	const struct sim_ports *p = sim_ports(a->sim);
-	json_t *j = json_pack(
-		"{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:{s:i s:i s:i s:i s:i}}", "simulating",
-		"bambu", "model", sim_model(a->sim)->name, "model_code", sim_model(a->sim)->code,
-		"serial", sim_serial(a->sim), "name", sim_name(a->sim), "address",
-		a->o.sim.address ? a->o.sim.address : "127.0.0.1", "access_code",
-		sim_engine_code(sim_engine(a->sim)), "ca_file", sim_ca_file(a->sim), "storage",
-		a->o.storage, "ports", "mqtt", (int)p->mqtt, "ftps", (int)p->ftps, "camera",
-		(int)p->camera, "detect", (int)p->detect, "detect_tls", (int)p->detect_tls);
+	json_t *j = json_pack("{s:s s:s s:s s:s s:s s:s s:s s:s s:s s:{s:i s:i s:i s:i s:i s:i}}",
+	                      "simulating", "bambu", "model", sim_model(a->sim)->name, "model_code",
+	                      sim_model(a->sim)->code, "serial", sim_serial(a->sim), "name",
+	                      sim_name(a->sim), "address",
+	                      a->o.sim.address ? a->o.sim.address : "127.0.0.1", "access_code",
+	                      sim_engine_code(sim_engine(a->sim)), "ca_file", sim_ca_file(a->sim),
+	                      "storage", a->o.storage, "ports", "mqtt", (int)p->mqtt, "ftps",
+	                      (int)p->ftps, "camera", (int)p->camera, "detect", (int)p->detect,
+	                      "detect_tls", (int)p->detect_tls, "rtsp", (int)p->rtsp);
 	char *text = json_dumps(j, JSON_COMPACT);
 
 	puts(text);

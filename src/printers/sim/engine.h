@@ -63,6 +63,7 @@ struct sim_setup {
 	double speed;       /* 1: real time */
 	bool needs_signing; /* refuses unsigned commands from the start */
 	bool has_ams;
+	bool shows_rtsp; /* its RTSPS camera is on */
 	int64_t now_us, wall_ms;
 	uint64_t seed; /* of the jitter */
 

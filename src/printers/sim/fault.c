@@ -116,6 +116,10 @@ static bool strike(struct sim_engine *e, enum sim_fault f, const char *arg)
 	case SIM_FAULT_CAMERA_HALF:
 		e->s.faulted(e->s.arg, f, 0);
 		return true;
+	case SIM_FAULT_LIVEVIEW_OFF:
+		json_object_set_new(json_object_get(e->print, "ipcam"), "rtsp_url",
+		                    json_string("disable"));
+		return false;
 	case SIM_FAULT_SD_MISSING:
 		json_object_set_new(e->print, "sdcard", json_false());
 		return false;
@@ -123,7 +127,6 @@ static bool strike(struct sim_engine *e, enum sim_fault f, const char *arg)
 	case SIM_FAULT_MQTT_SILENT:
 	case SIM_FAULT_CAMERA_SILENT:
 	case SIM_FAULT_CAMERA_CLOCK:
-	case SIM_FAULT_LIVEVIEW_OFF:
 	case SIM_FAULT_WRONG_CODE:
 	case SIM_FAULT_STALL:
 	case SIM_FAULT_LATE_LAYERS:

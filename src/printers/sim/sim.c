@@ -212,8 +212,8 @@ static void on_accepted(void *arg, struct stream *stream)
 	struct service *v = arg;
 	struct sim *s = v->sim;
 
-	if (is_off(s) || (v->kind == SERVICE_RTSP &&
-	                  sim_engine_has_fault(s->engine, SIM_FAULT_LIVEVIEW_OFF))) {
+	if (is_off(s) ||
+	    (v->kind == SERVICE_RTSP && sim_engine_has_fault(s->engine, SIM_FAULT_LIVEVIEW_OFF))) {
 		stream_free(stream);
 		return;
 	}
@@ -323,6 +323,7 @@ static void make_parts(struct sim *s, const struct sim_config *c)
 		                   .speed = c->speed > 0 ? c->speed : 1,
 		                   .needs_signing = c->needs_signing,
 		                   .has_ams = !c->has_no_ams,
+		                   .shows_rtsp = s->av_program[0] != '\0',
 		                   .now_us = loop_now_us(s->loop),
 		                   .wall_ms = loop_wall_ms(s->loop),
 		                   .seed = (uint64_t)loop_wall_ms(s->loop),
@@ -435,6 +436,7 @@ void sim_stop(struct sim *s)
 	ftps_server_close(s->ftps);
 	sim_detect_free(s->detect);
 	sim_broker_free(s->broker);
+	sim_rtsp_free(s->rtsp);
 	sim_cam_free(s->cam);
 	if (s->loading)
 		s->loading->sim = NULL;

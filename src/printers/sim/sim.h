@@ -19,7 +19,7 @@ struct loop;
 struct sim;
 
 struct sim_ports { /* 0: any free one */
-	uint16_t mqtt, ftps, camera, rtsp, detect, detect_tls;
+	uint16_t mqtt, ftps, camera, detect, detect_tls, rtsp;
 };
 
 struct sim_config {

@@ -87,7 +87,10 @@ static json_t *ipcam(const struct sim_setup *s)
 	                      "mode_bits", s->model->has_jpeg_camera ? 3 : 2);
 
 	if (!s->model->has_jpeg_camera)
-		json_object_set_new(j, "rtsp_url", json_string("disable"));
+		json_object_set_new(
+			j, "rtsp_url",
+			s->shows_rtsp ? json_sprintf("rtsps://%s:322/streaming/live/1", s->address)
+				      : json_string("disable"));
 	return j;
 }
 
