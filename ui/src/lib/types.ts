@@ -110,6 +110,12 @@ export interface Camera {
   n_refused: number;
   n_reconnects: number;
   watchers: number;
+  /** It gives H.264 or H.265 that can be passed on; `codec` is "" until it is known. */
+  has_video?: boolean;
+  codec?: string;
+  rotation?: number;
+  is_flipped_h?: boolean;
+  is_flipped_v?: boolean;
 }
 
 export type SessionState = 'idle' | 'armed' | 'recording' | 'paused' | 'finalising' | 'done';

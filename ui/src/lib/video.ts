@@ -108,7 +108,7 @@ async function play(camera: Camera, video: HTMLVideoElement, signal: AbortSignal
       return body?.error?.text ?? '';
     }
     const reader = answer.body.getReader();
-    const player = new Player(video, source, camera.codec);
+    const player = new Player(video, source, camera.codec ?? '');
     for (;;) {
       const { value, done } = await reader.read();
       if (done || video.error) return '';
