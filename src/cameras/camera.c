@@ -520,6 +520,8 @@ int cameras_add_driven(struct cameras *cs, const struct camera_config *config,
 	c->driver = driver;
 	c->source.camera = c;
 	camera_config_copy(&c->config, config);
+	c->wants_stills = driver->wants_stills && driver->wants_stills(config);
+	log_hide(secret_peek(&config->secret));
 	log_init(&c->log, "camera %s", config->id);
 	init_timers(c, cs->env.loop);
 	ring_init(&c->ring, ring_ms * 1000, RING_MAX_FRAMES, RING_MAX_BYTES);

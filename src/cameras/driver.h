@@ -48,6 +48,12 @@ struct camera_driver {
 	 * for each further shot. */
 	void (*shot)(void *priv);
 
+	/* Optional. With these settings shots are served by frames with `is_still` only. */
+	bool (*wants_stills)(const struct camera_config *config);
+
+	/* The device mirrors and turns by half itself when the rotation is 0 or 180. */
+	bool turns_half;
+
 	/* Optional; while open only. How many JPEGs a second somebody wants now, 0 for none: for
 	 * video that is decoded only then. */
 	void (*demand)(void *priv, double fps_wanted);

@@ -155,8 +155,9 @@ void camera_shoot(struct camera *c, struct camera_shot *s, int64_t not_before_us
 	s->not_before_us = not_before_us;
 	s->done = done;
 	s->arg = arg;
-	s->private_found = ring_first_since(&c->ring, not_before_us);
-	if (!s->private_found && c->newest && c->newest->captured_us >= not_before_us)
+	s->private_found = c->wants_stills ? NULL : ring_first_since(&c->ring, not_before_us);
+	if (!s->private_found && !c->wants_stills && c->newest &&
+	    c->newest->captured_us >= not_before_us)
 		s->private_found = frame_ref(c->newest);
 	s->private_timer = MEM_NEW(struct timer);
 	timer_init(s->private_timer, c->all->env.loop, on_shot_timer, s);
@@ -182,6 +183,8 @@ void camera_shot_cancel(struct camera_shot *s)
 static void serve_shots(struct camera *c, struct frame *f)
 {
 	assert(!c->next_to_serve);
+	if (c->wants_stills && !f->is_still)
+		return;
 	for (struct camera_shot *s = c->shots; s; s = c->next_to_serve) {
 		c->next_to_serve = s->next;
 		if (!s->private_found && f->captured_us >= s->not_before_us)

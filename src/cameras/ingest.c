@@ -28,9 +28,13 @@ struct ingest_job {
 	struct err err;
 };
 
-static bool is_turned(const struct camera_config *c)
+static bool is_turned(const struct camera *c)
 {
-	return c->rotation != 0 || c->is_flipped_h || c->is_flipped_v;
+	const struct camera_config *config = &c->config;
+
+	if (c->driver->turns_half && config->rotation % 180 == 0)
+		return false;
+	return config->rotation != 0 || config->is_flipped_h || config->is_flipped_v;
 }
 
 static void run(void *arg)
@@ -63,9 +67,10 @@ static void start(struct camera *c, struct frame *f)
 	j->owner = c;
 	j->in = f;
 	j->quality = config->quality ? (int)config->quality : DEFAULT_QUALITY;
-	j->turn = (struct jpeg_turn){ .is_flipped_h = config->is_flipped_h,
-		                      .is_flipped_v = config->is_flipped_v,
-		                      .degrees = config->rotation };
+	if (is_turned(c))
+		j->turn = (struct jpeg_turn){ .is_flipped_h = config->is_flipped_h,
+			                      .is_flipped_v = config->is_flipped_v,
+			                      .degrees = config->rotation };
 	c->ingest.job = j;
 	work_submit(c->all->env.pool, run, done, j);
 }
@@ -105,6 +110,10 @@ static void done(void *arg)
 static bool is_due(const struct camera *c, unsigned i)
 {
 	const struct ingest *in = &c->ingest;
+
+	if (c->wants_stills)
+		return in->waiting[i]->is_still;
+
 	int64_t before_us = i > 0 ? in->waiting[i - 1]->captured_us : in->job->in->captured_us;
 
 	for (const struct camera_shot *s = c->shots; s; s = s->next)
@@ -118,7 +127,7 @@ void ingest_put(struct camera *c, struct frame *f)
 {
 	struct ingest *in = &c->ingest;
 
-	if (!in->job && (f->format != FRAME_JPEG || is_turned(&c->config))) {
+	if (!in->job && (f->format != FRAME_JPEG || is_turned(c))) {
 		start(c, f);
 		return;
 	}

@@ -47,7 +47,8 @@ struct camera {
 	void *priv;
 	struct camera_source source;
 	bool is_open;
-	unsigned attempt; /* failures in a row */
+	bool wants_stills; /* shots are served by stills only */
+	unsigned attempt;  /* failures in a row */
 	int64_t live_since_us;
 
 	struct timer retry;    /* runs while waiting for the next attempt */

@@ -36,6 +36,7 @@ struct frame {
 	uint64_t seq;       /* counts from 1 per camera; a gap means a loss */
 	bool is_stamped;    /* captured_us is the device's own stamp, not an estimate */
 	int64_t pts_us, dts_us; /* video: media time, dts rising; 0: as it came */
+	bool is_still;      /* taken for a shot by a camera that takes such apart */
 	bool is_key;        /* video: decoding can begin here; parameter sets included */
 
 	/* private */

@@ -55,6 +55,7 @@ static void keep_times(struct frame *f, const struct frame *from)
 	f->arrived_us = from->arrived_us;
 	f->seq = from->seq;
 	f->is_stamped = from->is_stamped;
+	f->is_still = from->is_still;
 }
 
 static bool is_size_fine(unsigned width, unsigned height)
