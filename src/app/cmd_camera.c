@@ -44,6 +44,8 @@ static int usage(void)
 	fputs("usage: bedside camera test CAMERA [--config FILE] [--count N] [--out FILE.jpg]\n"
 	      "       bedside camera test --bambu ADDRESS --serial SERIAL --code-file FILE\n"
 	      "               [--trust ca|insecure|sha256:…] [--ca-file FILE] [--port PORT]\n"
+	      "       bedside camera list\n"
+	      "       bedside camera controls CAMERA [NAME=VALUE ...] [--config FILE]\n"
 	      "CAMERA is the name of a camera or of a printer. The access code is the first line "
 	      "of\n"
 	      "FILE, of standard input for -; or stands in the environment as "
@@ -300,6 +302,10 @@ int cmd_camera(int argc, char **argv)
 	struct camera_config config = { 0 };
 	int status = 0;
 
+	if (argc >= 2 && strcmp(argv[1], "list") == 0)
+		return cmd_camera_list(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "controls") == 0)
+		return cmd_camera_controls(argc - 1, argv + 1);
 	if (argc < 2 || strcmp(argv[1], "test") != 0)
 		return usage();
 	if (!read_request(&r, argc - 1, argv + 1)) {

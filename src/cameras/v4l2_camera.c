@@ -422,19 +422,21 @@ static int camera_open(void *dev, struct camera_thread *t, const struct camera_c
 	rc = check_device(v, err);
 	if (rc == 0)
 		rc = choose(v, config, &format, err);
-	if (rc == 0)
-		rc = v4l2_stream_start(v->sys, v->fd, &format, &v->stream, err);
+	if (rc < 0)
+		return rc;
+	/* Before it streams: no picture is to be taken by settings that are about to change. */
+	v->started_us = now_us();
+	v->next_us = 0;
+	v->is_locked = false;
+	refresh(v, v->fd);
+	set_wanted(v, config);
+	follow_wish(v);
+	refresh(v, v->fd);
+	rc = v4l2_stream_start(v->sys, v->fd, &format, &v->stream, err);
 	if (rc == -EBUSY || rc == -ENODEV)
 		return v4l2_explain(v->sys, rc, v->node, err);
 	if (rc < 0)
 		return rc;
-	refresh(v, v->fd);
-	set_wanted(v, config);
-	v->started_us = now_us();
-	v->next_us = 0;
-	v->is_locked = false;
-	follow_wish(v);
-	refresh(v, v->fd);
 	say_format(v, t, config->fps);
 	return 0;
 }

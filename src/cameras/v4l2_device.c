@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cameras/v4l2_jpeg.h"
 #include "media/frame.h"
+#include "media/h264.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -400,7 +401,9 @@ static void stamp(struct frame *f, const struct v4l2_buffer *b)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 
-	int64_t age_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - us;
+	f->arrived_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+
+	int64_t age_us = f->arrived_us - us;
 
 	f->is_stamped =
 		(b->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC &&
@@ -437,6 +440,7 @@ static struct frame *take(struct v4l2_stream *s, const struct v4l2_buffer *b)
 		f = NULL;
 	} else if (s->format.pixel == V4L2_PIX_FMT_H264) {
 		f = copy_bytes(FRAME_H264, buffer->at, size);
+		f->is_key = video_is_key(f->data, f->size, false);
 	} else {
 		f = take_jpeg(s, b->index, size);
 	}

@@ -67,6 +67,6 @@ const struct v4l2_stream_counts *v4l2_stream_counts(const struct v4l2_stream *s)
 
 /*
  * When `fd` is readable: the next frame; 0 and NULL if there is none yet or it was damaged.
- * -ENODEV: unplugged. Fills all of the frame but arrived_us, number and wall time.
+ * -ENODEV: unplugged. Fills all of the frame but number and wall time.
  */
 int v4l2_stream_next(struct v4l2_stream *s, struct frame **ret, struct err *err) MUST_CHECK;

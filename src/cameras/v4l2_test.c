@@ -317,6 +317,31 @@ TEST(v4l2_turns_uyvy_into_yuyv)
 	sim_fini(&s);
 }
 
+TEST(v4l2_hands_video_on_and_knows_where_it_can_begin)
+{
+	static const struct sim_format video[] = { { V4L2_PIX_FMT_H264, 640, 480, 30 } };
+	static const uint8_t key[] = { 0, 0, 0, 1, 0x65, 0x88, 0x84 };
+	static const uint8_t other[] = { 0, 0, 0, 1, 0x41, 0x9a, 0x24 };
+	struct v4l2_sim s;
+	struct v4l2_stream *stream;
+	struct frame *f;
+
+	sim_init(&s, video, 1);
+	CHECK_INT(best_of(&s, (struct v4l2_wish){ 0 }).pixel, 0); /* only if it is asked for */
+	CHECK_INT(best_of(&s, (struct v4l2_wish){ .pixel = V4L2_PIX_FMT_H264 }).width, 640);
+	stream = start(&s, V4L2_PIX_FMT_H264, 640, 480);
+	CHECK(sim_give(&s, key, sizeof(key), 0));
+	f = next(stream);
+	CHECK(f->format == FRAME_H264 && f->is_key && f->size == sizeof(key));
+	frame_unref(f);
+	CHECK(sim_give(&s, other, sizeof(other), 0));
+	f = next(stream);
+	CHECK(!f->is_key);
+	frame_unref(f);
+	v4l2_stream_stop(stream);
+	sim_fini(&s);
+}
+
 TEST(v4l2_says_why_a_stream_does_not_start)
 {
 	static const struct {
