@@ -8,8 +8,12 @@
 #include "core/loop.h"
 #include "wire/tcp_stream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 struct end {
 	struct stream *s;
@@ -322,5 +326,123 @@ TEST(tcp_tells_an_orderly_close)
 	detach(&c);
 	stream_free(echo.end.s);
 	tcp_listener_close(echo.listener);
+	loop_free(l);
+}
+
+/* Takes no connection: its queue is full, so that the kernel drops what asks. */
+struct deaf {
+	int fd, fillers[4];
+};
+
+static bool deaf_start(struct deaf *d, const char *address, uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+
+	(void)inet_pton(AF_INET, address, &to.sin_addr);
+	d->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(d->fd, (struct sockaddr *)&to, sizeof(to)) < 0 || listen(d->fd, 0) < 0) {
+		(void)close(d->fd);
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(d->fillers); i++) {
+		d->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		(void)connect(d->fillers[i], (struct sockaddr *)&to, sizeof(to));
+	}
+	return true;
+}
+
+static void deaf_stop(struct deaf *d)
+{
+	for (size_t i = 0; i < ARRAY_LEN(d->fillers); i++)
+		(void)close(d->fillers[i]);
+	(void)close(d->fd);
+}
+
+static void hello_opened(void *arg)
+{
+	struct end *e = arg;
+
+	e->n_opened++;
+	stream_write(e->s, "hello", 5);
+	stream_end(e->s);
+}
+
+static void say_hello(struct end *c, struct stream *s)
+{
+	c->s = s;
+	stream_listen(
+		s, &(struct stream_events){ hello_opened, on_received, on_drained, on_closed, c });
+	loop_run(c->loop);
+}
+
+TEST(tcp_goes_on_to_the_next_address_when_one_fails_at_once)
+{
+	/* The first is refused by our own kernel: nobody connects to a group. */
+	static const char *const addresses[] = { "224.0.0.1", "127.0.0.1" };
+	struct loop *l = loop_new();
+	struct echo echo = { 0 };
+	struct end c = { .loop = l, .stops_on_close = true };
+
+	echo_start(&echo, l);
+	say_hello(&c, tcp_stream_connect_any(l, addresses, 2, tcp_listener_port(echo.listener), 0));
+	CHECK_INT(c.n_opened, 1);
+	CHECK_INT(c.code, 0);
+	CHECK_STR(buf_peek(&c.got), "hello");
+	detach(&c);
+	stream_free(echo.end.s);
+	tcp_listener_close(echo.listener);
+	loop_free(l);
+}
+
+TEST(tcp_does_not_wait_for_a_silent_address_alone)
+{
+	static const char *const addresses[] = { "127.0.0.2", "224.0.0.1", "127.0.0.1" };
+	struct loop *l = loop_new();
+	struct echo echo = { 0 };
+	struct end c = { .loop = l, .stops_on_close = true };
+	struct deaf deaf;
+
+	echo_start(&echo, l);
+	if (!deaf_start(&deaf, addresses[0], tcp_listener_port(echo.listener)))
+		SKIP("the port is taken on 127.0.0.2");
+	say_hello(&c,
+	          tcp_stream_connect_any(l, addresses, 3, tcp_listener_port(echo.listener), 60000));
+	CHECK_INT(c.n_opened, 1);
+	CHECK_STR(buf_peek(&c.got), "hello");
+	detach(&c);
+	deaf_stop(&deaf);
+	stream_free(echo.end.s);
+	tcp_listener_close(echo.listener);
+	loop_free(l);
+}
+
+TEST(tcp_tells_what_an_address_answered_and_not_that_another_has_no_route)
+{
+	static const char *const addresses[] = { "224.0.0.1", "127.0.0.1", "224.0.0.2" };
+	struct loop *l = loop_new();
+	struct echo echo = { 0 };
+	struct end c = { .loop = l, .stops_on_close = true };
+
+	echo_start(&echo, l);
+
+	uint16_t port = tcp_listener_port(echo.listener);
+
+	tcp_listener_close(echo.listener);
+	loop_post(l, (void (*)(void *))(void *)loop_stop, l);
+	loop_run(l);
+	say_hello(&c, tcp_stream_connect_any(l, addresses, 3, port, 0));
+	CHECK_INT(c.n_opened, 0);
+	CHECK_INT(c.n_closed, 1);
+	CHECK_INT(c.code, -ECONNREFUSED);
+	detach(&c);
+	loop_free(l);
+}
+
+TEST(tcp_may_be_freed_while_addresses_are_tried)
+{
+	static const char *const addresses[] = { "224.0.0.1", "127.0.0.1" };
+	struct loop *l = loop_new();
+
+	stream_free(tcp_stream_connect_any(l, addresses, 2, 1, 0));
 	loop_free(l);
 }

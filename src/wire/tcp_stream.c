@@ -2,6 +2,7 @@
 
 #include "wire/tcp_stream.h"
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -17,6 +18,7 @@
 #include <uv.h>
 
 #define LINGER_MS 3000
+#define NEXT_ADDRESS_MS 2000 /* a silent address keeps the next one waiting so long */
 #define READ_SIZE 65536
 
 enum tcp_state {
@@ -29,20 +31,33 @@ enum tcp_state {
 struct tcp {
 	struct stream s; /* first: see stream.h */
 	struct loop *loop;
-	uv_tcp_t uv;
+	uv_tcp_t *uv;       /* the socket that is open; NULL before, and once it is closing */
+	unsigned n_sockets; /* whose memory speaks of us: attempts, `uv`, those closing */
 	enum tcp_state state;
 	char host[256];
 	uint16_t port;
-	struct lookup *lookup; /* NULL: none under way */
-	struct sockaddr_storage *addresses;
-	size_t n_addresses, at;
+	struct lookup *lookup;                       /* NULL: none under way */
+	struct sockaddr_storage *addresses;          /* while connecting */
+	struct attempt *attempts[TCP_MAX_ADDRESSES]; /* NULL: not begun, or failed */
+	size_t n_addresses, at;                      /* `at`: the next one to try */
+	int failed;         /* how an attempt ended, the one worth telling */
 	struct timer limit; /* of connecting, of lingering */
+	struct timer next;  /* until the next address is tried beside the others */
 	struct timer soon;  /* callbacks that may not be called from inside a stream_… call */
 	int64_t timeout_ms;
 	size_t n_queued;
-	bool is_reading, is_paused, is_handle_open, is_peer_done, is_freed;
+	unsigned busy; /* callbacks running: the memory stays until they return */
+	bool is_reading, is_paused, is_peer_done, is_freed;
 	bool owes_opened, owes_drained, owes_closed;
 	struct err why;
+};
+
+/* A socket on its way to one address. */
+struct attempt {
+	uv_tcp_t uv; /* first: its memory goes with the socket's, or becomes the connection's */
+	uv_connect_t req;
+	struct tcp *owner;
+	size_t slot;
 };
 
 struct lookup {
@@ -65,25 +80,33 @@ static struct tcp *tcp_of(struct stream *s)
 	return CONTAINER_OF(s, struct tcp, s);
 }
 
+static void tcp_release(struct tcp *t)
+{
+	if (!t->is_freed || t->n_sockets > 0 || t->busy > 0)
+		return;
+	free(t->addresses);
+	free(t);
+}
+
 static void tcp_on_handle_closed(uv_handle_t *handle)
 {
 	struct tcp *t = handle->data;
 
-	t->is_handle_open = false;
-	if (t->is_freed) {
-		free(t->addresses);
-		free(t);
-		return;
-	}
-	/* Between two addresses of one name the socket is made anew. */
-	if (t->state == TCP_CONNECTING)
-		tcp_try_next(t);
+	free(handle);
+	t->n_sockets--;
+	tcp_release(t);
 }
 
 static void tcp_shut(struct tcp *t)
 {
-	if (t->is_handle_open && !uv_is_closing((uv_handle_t *)&t->uv))
-		uv_close((uv_handle_t *)&t->uv, tcp_on_handle_closed);
+	timer_stop(&t->next);
+	for (size_t i = 0; i < TCP_MAX_ADDRESSES; i++) {
+		if (t->attempts[i])
+			uv_close((uv_handle_t *)&t->attempts[i]->uv, tcp_on_handle_closed);
+		t->attempts[i] = NULL;
+	}
+	if (t->uv)
+		uv_close((uv_handle_t *)STEAL_PTR(t->uv), tcp_on_handle_closed);
 }
 
 /* It is over; the owner is told in the next turn. */
@@ -108,15 +131,15 @@ static void tcp_fail_uv(struct tcp *t, int rc, const char *doing)
 	tcp_fail(t, rc, text);
 }
 
-static void tcp_on_soon(void *arg)
+/* One at a time, in this order; a callback may free the stream. */
+static void tcp_tell(struct tcp *t)
 {
-	struct tcp *t = arg;
 	const struct stream_events *e = &t->s.events;
 
 	if (t->owes_opened) {
 		t->owes_opened = false;
 		timer_start(&t->soon, 0); /* for what else is owed; stopped by stream_free() */
-		if (e->opened)
+		if (e->opened && t->state != TCP_OVER)
 			e->opened(e->arg);
 		if (!t->is_freed && t->state == TCP_OPEN)
 			tcp_read(t);
@@ -134,6 +157,16 @@ static void tcp_on_soon(void *arg)
 		if (e->closed)
 			e->closed(e->arg, &t->why);
 	}
+}
+
+static void tcp_on_soon(void *arg)
+{
+	struct tcp *t = arg;
+
+	t->busy++;
+	tcp_tell(t);
+	t->busy--;
+	tcp_release(t);
 }
 
 static void tcp_maybe_finish(struct tcp *t)
@@ -180,13 +213,13 @@ static void tcp_read(struct tcp *t)
 	bool wants = (t->state == TCP_OPEN || t->state == TCP_ENDING) && !t->is_paused &&
 	             !t->is_peer_done && !t->owes_opened;
 
-	if (wants == t->is_reading || !t->is_handle_open)
+	if (wants == t->is_reading || !t->uv)
 		return;
 	t->is_reading = wants;
 	if (wants)
-		uv_read_start((uv_stream_t *)&t->uv, tcp_on_alloc, tcp_on_bytes);
+		uv_read_start((uv_stream_t *)t->uv, tcp_on_alloc, tcp_on_bytes);
 	else
-		uv_read_stop((uv_stream_t *)&t->uv);
+		uv_read_stop((uv_stream_t *)t->uv);
 }
 
 static void tcp_on_limit(void *arg)
@@ -208,53 +241,95 @@ static void tcp_on_limit(void *arg)
 static void tcp_opened(struct tcp *t)
 {
 	t->state = TCP_OPEN;
+	free(STEAL_PTR(t->addresses));
 	timer_stop(&t->limit);
-	uv_tcp_nodelay(&t->uv, 1);
-	uv_tcp_keepalive(&t->uv, 1, 30);
+	timer_stop(&t->next);
+	uv_tcp_nodelay(t->uv, 1);
+	uv_tcp_keepalive(t->uv, 1, 30);
 	t->owes_opened = true;
 	timer_start(&t->soon, 0);
 }
 
+static uv_tcp_t *tcp_make_handle(struct tcp *t, size_t size)
+{
+	uv_tcp_t *uv = mem_new(size);
+
+	uv_tcp_init(loop_uv(t->loop), uv);
+	uv->data = t;
+	t->n_sockets++;
+	return uv;
+}
+
+/* "No way there" of one family says less than what an address of the other answered. */
+static bool is_no_route(int rc)
+{
+	return rc == UV_ENETUNREACH || rc == UV_EAFNOSUPPORT || rc == UV_EADDRNOTAVAIL;
+}
+
+/* After an attempt has failed: the next address at once. */
+static void tcp_attempt_failed(struct tcp *t, int rc)
+{
+	bool is_any_left = t->at < t->n_addresses;
+
+	if (t->failed == 0 || is_no_route(t->failed))
+		t->failed = rc;
+	for (size_t i = 0; i < TCP_MAX_ADDRESSES; i++)
+		is_any_left |= t->attempts[i] != NULL;
+	if (!is_any_left)
+		tcp_fail_uv(t, t->failed, "connecting to");
+	else if (t->at < t->n_addresses)
+		timer_start(&t->next, 0);
+}
+
 static void tcp_on_connected(uv_connect_t *req, int rc)
 {
-	struct tcp *t = req->data;
+	struct attempt *a = CONTAINER_OF(req, struct attempt, req);
+	struct tcp *t = a->owner;
 
-	free(req);
-	if (t->is_freed || t->state != TCP_CONNECTING)
+	/* Closed meanwhile: its memory goes in tcp_on_handle_closed(). */
+	if (t->is_freed || t->state != TCP_CONNECTING || t->attempts[a->slot] != a)
 		return;
-	if (rc == 0) {
-		tcp_opened(t);
+	t->attempts[a->slot] = NULL;
+	if (rc < 0) {
+		uv_close((uv_handle_t *)&a->uv, tcp_on_handle_closed);
+		tcp_attempt_failed(t, rc);
 		return;
 	}
-	if (++t->at < t->n_addresses)
-		tcp_shut(t); /* goes on in tcp_on_handle_closed */
-	else
-		tcp_fail_uv(t, rc, "connecting to");
+	tcp_shut(t); /* the others */
+	t->uv = &a->uv;
+	tcp_opened(t);
 }
 
-static void tcp_make_handle(struct tcp *t)
-{
-	uv_tcp_init(loop_uv(t->loop), &t->uv);
-	t->uv.data = t;
-	t->is_handle_open = true;
-}
-
+/* As "happy eyeballs" (RFC 8305) do: the addresses one after the other, each beside those that have
+ * not answered yet. */
 static void tcp_try_next(struct tcp *t)
 {
-	if (!t->is_handle_open)
-		tcp_make_handle(t);
+	size_t i = t->at++;
+	struct attempt *a = (struct attempt *)(void *)tcp_make_handle(t, sizeof(*a));
 
-	uv_connect_t *req = MEM_NEW(uv_connect_t);
+	a->owner = t;
+	a->slot = i;
+	t->attempts[i] = a;
+	if (t->at < t->n_addresses)
+		timer_start(&t->next,
+		            MIN(NEXT_ADDRESS_MS, t->timeout_ms / (2 * (int64_t)t->n_addresses)));
 
-	req->data = t;
-
-	int rc = uv_tcp_connect(req, &t->uv, (struct sockaddr *)&t->addresses[t->at],
+	int rc = uv_tcp_connect(&a->req, &a->uv, (struct sockaddr *)&t->addresses[i],
 	                        tcp_on_connected);
 
 	if (rc < 0) {
-		free(req);
-		tcp_fail_uv(t, rc, "connecting to");
+		t->attempts[i] = NULL;
+		uv_close((uv_handle_t *)&a->uv, tcp_on_handle_closed);
+		tcp_attempt_failed(t, rc);
 	}
+}
+
+static void tcp_on_next(void *arg)
+{
+	struct tcp *t = arg;
+
+	if (t->state == TCP_CONNECTING && t->at < t->n_addresses)
+		tcp_try_next(t);
 }
 
 static void tcp_set_port(struct sockaddr_storage *a, uint16_t port)
@@ -263,6 +338,39 @@ static void tcp_set_port(struct sockaddr_storage *a, uint16_t port)
 		((struct sockaddr_in *)(void *)a)->sin_port = htons(port);
 	else
 		((struct sockaddr_in6 *)(void *)a)->sin6_port = htons(port);
+}
+
+static bool tcp_add_address(struct tcp *t, const struct addrinfo *a)
+{
+	if (t->n_addresses == TCP_MAX_ADDRESSES)
+		return false;
+	memcpy(&t->addresses[t->n_addresses], a->ai_addr, a->ai_addrlen);
+	tcp_set_port(&t->addresses[t->n_addresses++], t->port);
+	return true;
+}
+
+/* The next of its family, from `a` on; NULL: none. */
+static const struct addrinfo *of_family(const struct addrinfo *a, int family)
+{
+	while (a && a->ai_family != family)
+		a = a->ai_next;
+	return a;
+}
+
+/* Both families by turns, beginning with the one that the resolver prefers: a name with many
+ * addresses of one family would never be tried by the other. */
+static void tcp_take_addresses(struct tcp *t, const struct addrinfo *found)
+{
+	int first = found && found->ai_family == AF_INET ? AF_INET : AF_INET6;
+	int second = first == AF_INET ? AF_INET6 : AF_INET;
+	const struct addrinfo *a = of_family(found, first), *b = of_family(found, second);
+
+	while (a || b) {
+		if ((a && !tcp_add_address(t, a)) || (b && !tcp_add_address(t, b)))
+			return;
+		a = a ? of_family(a->ai_next, first) : NULL;
+		b = b ? of_family(b->ai_next, second) : NULL;
+	}
 }
 
 static void tcp_on_resolved(uv_getaddrinfo_t *req, int rc, struct addrinfo *found)
@@ -289,13 +397,7 @@ static void tcp_on_resolved(uv_getaddrinfo_t *req, int rc, struct addrinfo *foun
 		tcp_fail(t, -ENOENT, text);
 		return;
 	}
-	t->addresses = mem_new_array(4, sizeof(*t->addresses));
-	for (struct addrinfo *a = found; a && t->n_addresses < 4; a = a->ai_next) {
-		if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
-			continue;
-		memcpy(&t->addresses[t->n_addresses], a->ai_addr, a->ai_addrlen);
-		tcp_set_port(&t->addresses[t->n_addresses++], t->port);
-	}
+	tcp_take_addresses(t, found);
 	uv_freeaddrinfo(found);
 	if (t->n_addresses > 0)
 		tcp_try_next(t);
@@ -303,14 +405,17 @@ static void tcp_on_resolved(uv_getaddrinfo_t *req, int rc, struct addrinfo *foun
 		tcp_fail_uv(t, UV_EAI_NONAME, "connecting to");
 }
 
+static bool read_address(const char *text, uint16_t port, struct sockaddr_storage *ret)
+{
+	return uv_ip4_addr(text, port, (struct sockaddr_in *)(void *)ret) == 0 ||
+	       uv_ip6_addr(text, port, (struct sockaddr_in6 *)(void *)ret) == 0;
+}
+
 static void tcp_resolve(struct tcp *t)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	struct sockaddr_storage a = { 0 };
 
-	if (uv_ip4_addr(t->host, t->port, (struct sockaddr_in *)(void *)&a) == 0 ||
-	    uv_ip6_addr(t->host, t->port, (struct sockaddr_in6 *)(void *)&a) == 0) {
-		t->addresses = mem_dup(&a, sizeof(a));
+	if (read_address(t->host, t->port, &t->addresses[0])) {
 		t->n_addresses = 1;
 		tcp_try_next(t);
 		return;
@@ -367,7 +472,7 @@ static void tcp_op_write(struct stream *s, const void *bytes, size_t size)
 	if (t->n_queued == 0) {
 		uv_buf_t b =
 			uv_buf_init((char *)(uintptr_t)bytes, (unsigned)MIN(size, (size_t)1 << 30));
-		int n = uv_try_write((uv_stream_t *)&t->uv, &b, 1);
+		int n = uv_try_write((uv_stream_t *)t->uv, &b, 1);
 
 		if (n > 0) {
 			rest += n;
@@ -392,7 +497,7 @@ static void tcp_op_write(struct stream *s, const void *bytes, size_t size)
 	t->n_queued += size;
 
 	uv_buf_t b = uv_buf_init(w->bytes, (unsigned)size);
-	int rc = uv_write(&w->req, (uv_stream_t *)&t->uv, &b, 1, tcp_on_written);
+	int rc = uv_write(&w->req, (uv_stream_t *)t->uv, &b, 1, tcp_on_written);
 
 	if (rc < 0) {
 		t->n_queued -= size;
@@ -435,7 +540,7 @@ static void tcp_op_end(struct stream *s)
 
 	uv_shutdown_t *req = MEM_NEW(uv_shutdown_t);
 
-	if (uv_shutdown(req, (uv_stream_t *)&t->uv, tcp_on_shut) < 0)
+	if (uv_shutdown(req, (uv_stream_t *)t->uv, tcp_on_shut) < 0)
 		free(req);
 	tcp_read(t);
 	timer_start(&t->limit, LINGER_MS);
@@ -449,17 +554,14 @@ static void tcp_op_free(struct stream *s)
 	t->is_freed = true;
 	timer_stop(&t->limit);
 	timer_stop(&t->soon);
+	timer_stop(&t->next);
 	if (t->lookup) {
 		t->lookup->owner = NULL;
 		(void)uv_cancel((uv_req_t *)&t->lookup->req);
 		t->lookup = NULL;
 	}
-	if (t->is_handle_open) {
-		tcp_shut(t);
-	} else {
-		free(t->addresses);
-		free(t);
-	}
+	tcp_shut(t);
+	tcp_release(t);
 }
 
 static const struct stream_ops tcp_ops = {
@@ -478,12 +580,12 @@ static struct tcp *tcp_new(struct loop *l)
 	t->s.ops = &tcp_ops;
 	t->loop = l;
 	timer_init(&t->limit, l, tcp_on_limit, t);
+	timer_init(&t->next, l, tcp_on_next, t);
 	timer_init(&t->soon, l, tcp_on_soon, t);
 	return t;
 }
 
-struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t port,
-                                  int64_t timeout_ms)
+static struct tcp *tcp_new_to(struct loop *l, const char *host, uint16_t port, int64_t timeout_ms)
 {
 	struct tcp *t = tcp_new(l);
 
@@ -491,9 +593,32 @@ struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t por
 	t->port = port;
 	(void)snprintf(t->s.peer, sizeof(t->s.peer), strchr(host, ':') ? "[%.64s]:%u" : "%.64s:%u",
 	               host, port);
+	t->addresses = mem_new_array(TCP_MAX_ADDRESSES, sizeof(*t->addresses));
 	t->timeout_ms = timeout_ms > 0 ? timeout_ms : TCP_CONNECT_TIMEOUT_MS;
 	timer_start(&t->limit, t->timeout_ms);
+	return t;
+}
+
+struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t port,
+                                  int64_t timeout_ms)
+{
+	struct tcp *t = tcp_new_to(l, host, port, timeout_ms);
+
 	tcp_resolve(t);
+	return &t->s;
+}
+
+struct stream *tcp_stream_connect_any(struct loop *l, const char *const *addresses, size_t n,
+                                      uint16_t port, int64_t timeout_ms)
+{
+	struct tcp *t = tcp_new_to(l, n > 0 ? addresses[0] : "", port, timeout_ms);
+
+	for (size_t i = 0; i < n && t->n_addresses < TCP_MAX_ADDRESSES; i++)
+		t->n_addresses += read_address(addresses[i], port, &t->addresses[t->n_addresses]);
+	if (t->n_addresses > 0)
+		tcp_try_next(t);
+	else
+		tcp_fail_uv(t, UV_EINVAL, "connecting to");
 	return &t->s;
 }
 
@@ -502,9 +627,9 @@ struct stream *tcp_stream_adopt(struct loop *l, int fd, const char *peer)
 	struct tcp *t = tcp_new(l);
 
 	TEXT_SET(t->s.peer, peer);
-	tcp_make_handle(t);
+	t->uv = tcp_make_handle(t, sizeof(*t->uv));
 
-	int rc = uv_tcp_open(&t->uv, fd);
+	int rc = uv_tcp_open(t->uv, fd);
 
 	if (rc < 0) {
 		(void)close(fd);
@@ -540,9 +665,9 @@ bool tcp_stream_local_address(const struct stream *s, char *dst, size_t size)
 	struct sockaddr_storage a = { 0 };
 	int n = sizeof(a);
 
-	if (s->ops != &tcp_ops || !t->is_handle_open)
+	if (s->ops != &tcp_ops || !t->uv)
 		return false;
-	if (uv_tcp_getsockname(&t->uv, (struct sockaddr *)&a, &n) < 0)
+	if (uv_tcp_getsockname(t->uv, (struct sockaddr *)&a, &n) < 0)
 		return false;
 	if (a.ss_family == AF_INET)
 		return uv_ip4_name((struct sockaddr_in *)(void *)&a, dst, size) == 0;
@@ -569,12 +694,12 @@ static void listener_on_connection(uv_stream_t *uv, int rc)
 	struct sockaddr_storage a = { 0 };
 	int n = sizeof(a);
 
-	tcp_make_handle(t);
-	if (uv_accept(uv, (uv_stream_t *)&t->uv) < 0) {
+	t->uv = tcp_make_handle(t, sizeof(*t->uv));
+	if (uv_accept(uv, (uv_stream_t *)t->uv) < 0) {
 		tcp_op_free(&t->s);
 		return;
 	}
-	if (uv_tcp_getpeername(&t->uv, (struct sockaddr *)&a, &n) == 0)
+	if (uv_tcp_getpeername(t->uv, (struct sockaddr *)&a, &n) == 0)
 		address_text((struct sockaddr *)&a, t->s.peer, sizeof(t->s.peer));
 	tcp_opened(t);
 	k->to.accepted(k->to.arg, &t->s);

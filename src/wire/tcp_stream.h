@@ -14,11 +14,19 @@
 #include "wire/stream.h"
 
 #define TCP_CONNECT_TIMEOUT_MS 10000
+#define TCP_MAX_ADDRESSES 4
 
 /* Resolves `host` without blocking and connects; failures come by `closed`, with a message that
- * names host and port. `timeout_ms` 0: TCP_CONNECT_TIMEOUT_MS, names included. Never NULL. */
+ * names host and port. `timeout_ms` 0: TCP_CONNECT_TIMEOUT_MS, names included. Never NULL.
+ * Of a name's addresses, the next is tried when one fails, and beside one that is silent for 2 s
+ * (less with a short timeout); the first that answers is taken. At most TCP_MAX_ADDRESSES, of
+ * both families by turns. */
 struct stream *tcp_stream_connect(struct loop *l, const char *host, uint16_t port,
                                   int64_t timeout_ms);
+
+/* The same to numeric addresses of one host. */
+struct stream *tcp_stream_connect_any(struct loop *l, const char *const *addresses, size_t n,
+                                      uint16_t port, int64_t timeout_ms);
 
 /* A stream over a connected stream socket of any family, which it takes; open from the next turn.
  * `peer` is for messages. */
