@@ -93,6 +93,9 @@ void config_example(struct buf *out);
 /* The body of bedside.yaml(5), mdoc. */
 void config_manual(struct buf *out);
 
+/* Makes p->url plain (no '/' at its end) and takes p->address from it; -EINVAL if it is no address
+ * of a web server, or holds a login. */
+int config_check_url(struct printer_config *p, struct err *err) MUST_CHECK;
 /* A printer in YAML, as it stands in printers.d; the access code included. */
 void config_write_printer(const struct printer_config *p, struct buf *out);
 /* Writes printers.d/<id>.yaml, mode 0600; -EEXIST if there is one, -EINVAL with the sentence for

@@ -86,9 +86,18 @@ void config_write_printer(const struct printer_config *p, struct buf *out)
 
 	write_quoted(out, "name", p->name);
 	write_quoted(out, "driver", p->driver);
-	write_quoted(out, "address", p->address);
-	write_quoted(out, "serial", p->serial);
-	write_quoted(out, "access_code", secret_peek(&p->access_code));
+	if (p->url[0]) {
+		write_quoted(out, "url", p->url);
+		if (p->user[0])
+			write_quoted(out, "user", p->user);
+		if (secret_is_set(&p->access_code))
+			write_quoted(out, p->user[0] ? "password" : "api_key",
+			             secret_peek(&p->access_code));
+	} else {
+		write_quoted(out, "address", p->address);
+		write_quoted(out, "serial", p->serial);
+		write_quoted(out, "access_code", secret_peek(&p->access_code));
+	}
 	if (p->model[0])
 		write_quoted(out, "model", p->model);
 	if (p->trust.mode == TRUST_PIN) {
@@ -128,8 +137,8 @@ static int check_added(const char *data_dir, const struct printer_config *p, con
 
 	if (errors->n > 0)
 		rc = err_set(err, -EINVAL, "%s", errors->texts[0]);
-	else if (!known || strcmp(known->name, p->name) != 0 ||
-	         strcmp(known->address, p->address) != 0)
+	else if (!known || strcmp(known->name, p->name) != 0 || strcmp(known->url, p->url) != 0 ||
+	         (!p->url[0] && strcmp(known->address, p->address) != 0))
 		rc = err_set(err, -EINVAL,
 		             "name or address have line breaks or spaces that cannot "
 		             "be kept: write them plainly");

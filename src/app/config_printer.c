@@ -7,14 +7,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/fs.h"
+#include "printers/driver.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MAX_CODE_FILE 4096
 
 static const char *const pause_modes[] = { "print", "m400", NULL };
 
@@ -51,8 +49,13 @@ static int read_serial(void *field, const char *text, struct err *err)
 
 static int read_driver(void *field, const char *text, struct err *err)
 {
-	if (strcmp(text, "bambu") != 0)
-		return err_set(err, -EINVAL, "'%.40s' must be bambu", text);
+	char known[120] = "";
+
+	for (size_t i = 0; printer_driver_at(i); i++)
+		(void)snprintf(known + strlen(known), sizeof(known) - strlen(known), "%s%s",
+		               i ? ", " : "", printer_driver_at(i)->name);
+	if (!printer_driver_find(text))
+		return err_set(err, -EINVAL, "'%.40s' must be one of %s", text, known);
 	text_copy(field, sizeof(((struct printer_config *)0)->driver), text);
 	return 0;
 }
@@ -61,22 +64,37 @@ static const struct opt printer_opts[] = {
 	{ "name", OPT_TEXT, OPT_AT(struct printer_config, name), .flags = OPT_REQUIRED,
 	  .help = "What you call it." },
 	{ "driver", OPT_OWN, OPT_AT(struct printer_config, driver), "bambu", .read = read_driver,
-	  .form = "bambu", .help = "The maker's protocol." },
-	{ "address", OPT_TEXT, OPT_AT(struct printer_config, address), .flags = OPT_REQUIRED,
-	  .help = "Host name or address." },
-	{ "serial", OPT_OWN, OPT_AT(struct printer_config, serial), .flags = OPT_REQUIRED,
-	  .read = read_serial, .form = "the serial number as the printer shows it",
-	  .help = "Serial number; it is also the name in the printer's certificate." },
+	  .form = "one of bambu, octoprint", .help = "How it is spoken to." },
+	{ "address", OPT_TEXT, OPT_AT(struct printer_config, address),
+	  .help = "bambu: host name or address." },
+	{ "serial", OPT_OWN, OPT_AT(struct printer_config, serial), .read = read_serial,
+	  .form = "the serial number as the printer shows it",
+	  .help = "bambu: serial number; it is also the name in the printer's certificate." },
 	{ "access_code", OPT_SECRET, OPT_AT(struct printer_config, access_code),
-	  .help = "The code on the printer's screen, in quotes." },
+	  .help = "bambu: the code on the printer's screen, in quotes." },
 	{ "access_code_file", OPT_NESTED, 0, 0,
 	  .help = "A file that holds the code, instead of access_code." },
+	{ "url", OPT_TEXT, OPT_AT(struct printer_config, url),
+	  .help = "All but bambu: the address of its page, such as http://octopi.local." },
+	{ "api_key", OPT_SECRET, OPT_AT(struct printer_config, access_code),
+	  .help = "All but bambu: its API key, in quotes; 'bedside pair' gets one from "
+	          "OctoPrint." },
+	{ "api_key_file", OPT_NESTED, 0, 0,
+	  .help = "A file that holds the key, instead of api_key." },
+	{ "user", OPT_TEXT, OPT_AT(struct printer_config, user),
+	  .help = "User name, where one logs in with a password instead of a key." },
+	{ "password", OPT_SECRET, OPT_AT(struct printer_config, access_code),
+	  .help = "Password of the user." },
+	{ "password_file", OPT_NESTED, 0, 0,
+	  .help = "A file that holds the password, instead of password." },
 	{ "model", OPT_TEXT, OPT_AT(struct printer_config, model), "auto",
 	  .help = "auto, or the model's name such as A1." },
 	{ "tls", OPT_OWN, OPT_AT(struct printer_config, trust), "ca", .read = read_trust,
 	  .form = "ca, insecure, or sha256: and 64 hex digits",
-	  .help = "How its certificate is judged: against the maker's authorities and the serial, "
-	          "by its fingerprint, or not at all." },
+	  .help = "How its certificate is judged: against the maker's authorities and the serial "
+	          "(bambu) or the system's and the host name (https), by its fingerprint, or not "
+	          "at "
+	          "all." },
 	{ "offline_after", OPT_SPAN, OPT_AT(struct printer_config, offline_after_ms), "60s", 5000,
 	  3600e3, .help = "Silence after which the printer counts as offline." },
 	{ "pause_by", OPT_NESTED, 0, 0,
@@ -105,64 +123,9 @@ void config_resolve_path(const struct config_loading *l, const char *text, char 
 		         text);
 }
 
-static void read_code_file(struct config_loading *l, const struct conf_node *n, const char *path,
-                           struct printer_config *p)
-{
-	char file[1024];
-	struct buf b;
-	struct err err = { 0 };
-
-	if (n->kind != CONF_SCALAR) {
-		conf_error(l->errors, n->line, "%s.access_code_file: must be the path of a file",
-		           path);
-		return;
-	}
-	if (secret_is_set(&p->access_code)) {
-		conf_error(l->errors, n->line,
-		           "%s.access_code_file: access_code is set too; keep one of them", path);
-		return;
-	}
-	config_resolve_path(l, n->text, file, sizeof(file));
-	if (fs_read(file, MAX_CODE_FILE, &b, &err) < 0) {
-		conf_error(l->errors, n->line, "%s.access_code_file: %s", path, err.text);
-		return;
-	}
-	buf_add_char(&b, '\0');
-	b.data[strcspn(b.data, "\r\n")] = '\0';
-	if (b.data[0])
-		secret_set(&p->access_code, b.data);
-	else
-		conf_error(l->errors, n->line,
-		           "%s.access_code_file: %s is empty; its first line must be the code on "
-		           "the printer's screen",
-		           path, file);
-	secret_wipe(b.data, b.size);
-	buf_fini(&b);
-}
-
-static void read_code_from_environment(struct printer_config *p)
-{
-	char name[80] = "BEDSIDE_ACCESS_CODE_";
-	size_t n = strlen(name);
-
-	for (const char *c = p->id; *c && n + 1 < sizeof(name); c++)
-		name[n++] = (char)(*c == '-' ? '_' : toupper((unsigned char)*c));
-	name[n] = '\0';
-
-	const char *code = getenv(name); /* NOLINT(concurrency-mt-unsafe) at start */
-
-	if (code && *code)
-		secret_set(&p->access_code, code);
-}
-
 static void check_printer(struct config_loading *l, const struct conf_node *n, const char *path,
                           const struct printer_config *p)
 {
-	if (!secret_is_set(&p->access_code) && !conf_get(n, "access_code_file"))
-		conf_error(l->errors, n->line,
-		           "%s.access_code: is missing; it is on the printer's screen under "
-		           "Settings, LAN only (or name a file in access_code_file)",
-		           path);
 	for (size_t i = 0; i < l->config->n_printers; i++) {
 		const struct printer_config *other = &l->config->printers[i].printer;
 
@@ -174,6 +137,9 @@ static void check_printer(struct config_loading *l, const struct conf_node *n, c
 			conf_error(l->errors, n->line,
 			           "%s.serial: %s is the serial of '%s' already", path, p->serial,
 			           other->name);
+		if (other != p && p->url[0] && strcmp(other->url, p->url) == 0)
+			conf_error(l->errors, n->line, "%s.url: %s is the address of '%s' already",
+			           path, p->url, other->name);
 	}
 }
 
@@ -229,10 +195,9 @@ void config_read_printer(struct config_loading *l, const struct conf_node *n, co
 		p->pauses_by_m400 = true;
 	else if (pause && (pause->kind != CONF_SCALAR || strcmp(pause->text, pause_modes[0]) != 0))
 		conf_error(l->errors, pause->line, "%s.pause_by: must be one of print, m400", path);
-	if (conf_get(n, "access_code_file"))
-		read_code_file(l, conf_get(n, "access_code_file"), path, p);
-	read_code_from_environment(p);
+	config_read_login(l, n, path, p);
 	read_pin(c, entry);
 	config_read_plan(l, n, path, &entry->plan);
+	config_check_login(l, n, path, p);
 	check_printer(l, n, path, p);
 }

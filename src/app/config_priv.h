@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * config_priv: what the files of config share. One file per subject: config.c (the whole, the page,
- * the disk), config_session.c (sessions and films), config_printer.c, config_camera.c,
- * config_added.c (printers.d) and config_doc.c (the example and the manual, from the tables).
+ * the disk), config_session.c (sessions and films), config_printer.c, config_login.c (how
+ * printers are reached), config_camera.c, config_added.c (printers.d) and config_doc.c (the example and the manual, from the tables).
  *
  * Thread: loop.
  */
@@ -47,6 +47,12 @@ int config_line_of(const struct conf_node *map, const char *key);
 
 void config_read_printer(struct config_loading *l, const struct conf_node *n, const char *path,
                          bool is_added);
+/* Code, key or password of a printer, from the file, a file that it names, or the environment. */
+void config_read_login(struct config_loading *l, const struct conf_node *n, const char *path,
+                       struct printer_config *p);
+/* What the printer's driver needs to reach it is there, and nothing of another driver's. */
+void config_check_login(struct config_loading *l, const struct conf_node *n, const char *path,
+                        struct printer_config *p);
 /* The printers of the data folder. */
 void config_read_added(struct config_loading *l);
 

@@ -96,7 +96,18 @@ static bool is_known(struct printers *ps, const char *serial)
 	struct printer *p;
 
 	for (size_t i = 0; (p = printers_at(ps, i)); i++) {
-		if (strcmp(printer_config(p)->serial, serial) == 0)
+		if (serial[0] && strcmp(printer_config(p)->serial, serial) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_known_url(struct printers *ps, const char *url)
+{
+	struct printer *p;
+
+	for (size_t i = 0; (p = printers_at(ps, i)); i++) {
+		if (url[0] && strcmp(printer_config(p)->url, url) == 0)
 			return true;
 	}
 	return false;
@@ -113,9 +124,15 @@ static int add_printer(void *arg, struct printer_config *c, struct err *err)
 	if (is_known(h->env.printers, c->serial))
 		return err_set(err, -EEXIST,
 		               "The printer with the serial number %s is here already.", c->serial);
-	TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
 
-	int rc = config_add_printer(h->env.config->data_dir, c, err);
+	int rc = c->url[0] ? config_check_url(c, err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (is_known_url(h->env.printers, c->url))
+		return err_set(err, -EEXIST, "The printer at %s is here already.", c->url);
+	TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
+	rc = config_add_printer(h->env.config->data_dir, c, err);
 
 	return rc < 0 ? rc : plumbing_add_printer(h->env.plumbing, c, err);
 }

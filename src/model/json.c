@@ -177,6 +177,10 @@ static json_t *printer_job(const struct printer_job *job)
 	put(o, "percent", json_int_or_null(job->percent));
 	put(o, "remaining_min", json_int_or_null(job->remaining_min));
 	put(o, "prepare_percent", json_int_or_null(job->prepare_percent));
+	put(o, "file_pos", json_int_or_null(job->file_pos));
+	put(o, "file_size", json_int_or_null(job->file_size));
+	put(o, "z_mm", rounded(job->z_mm));
+	put_bool(o, "is_streamed", job->is_streamed);
 	return o;
 }
 
@@ -192,6 +196,38 @@ static void put_machine(json_t *o, const struct printer_state *s)
 	put(o, "camera",
 	    json_pack("{s:b, s:o}", "on", (int)s->camera_is_on, "text", json_text(s->camera_text)));
 	put_bool(o, "records_timelapse", s->records_timelapse);
+}
+
+static json_t *capabilities(unsigned bits)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; printer_capability_name(1U << i)[0]; i++) {
+		if (bits & 1U << i)
+			json_array_append_new(a, json_string(printer_capability_name(1U << i)));
+	}
+	return a;
+}
+
+static json_t *limits(const struct printer_limits *l)
+{
+	static const char *const axes[] = { "x", "y", "z" };
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < ARRAY_LEN(axes); i++)
+		put(o, axes[i], json_pack("[o, o]", rounded(l->min_mm[i]), rounded(l->max_mm[i])));
+	return o;
+}
+
+static void put_motion(json_t *o, const struct printer_state *s)
+{
+	const struct printer_position *p = &s->position;
+
+	put(o, "capabilities", capabilities(s->capabilities));
+	put(o, "limits", limits(&s->limits));
+	put(o, "position",
+	    json_pack("{s:o, s:o, s:o, s:b}", "x_mm", rounded(p->x_mm), "y_mm", rounded(p->y_mm),
+	              "z_mm", rounded(p->z_mm), "is_homed", (int)p->is_homed));
 }
 
 static void put_heat_and_fans(json_t *o, const struct printer_state *s)
@@ -218,6 +254,7 @@ json_t *json_printer(const struct printer_config *c, const struct printer_state 
 	put_text(o, "name", c->name);
 	put_text(o, "driver", c->driver);
 	put_text(o, "address", c->address);
+	put_text(o, "url", c->url);
 	put_text(o, "serial", c->serial);
 	put_text(o, "model", s->model[0] ? s->model : c->model);
 	put(o, "link",
@@ -241,6 +278,7 @@ json_t *json_printer(const struct printer_config *c, const struct printer_state 
 	                   : json_null());
 	put(o, "hms", hms(s));
 	put_machine(o, s);
+	put_motion(o, s);
 	return o;
 }
 

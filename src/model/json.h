@@ -26,13 +26,15 @@ struct printer_config;
 struct printer_state;
 struct session;
 
-/* {id, name, driver, address, serial, model, link:{state,text}, stale, heard_at, activity, pause,
- * since_at, stage:{number,text}, job:{name,file,layer,layers,percent,remaining_min,prepare_percent},
+/* {id, name, driver, address, url, serial, model, link:{state,text}, stale, heard_at, activity, pause,
+ * since_at, stage:{number,text}, job:{name,file,layer,layers,percent,remaining_min,prepare_percent,
+ * file_pos,file_size,z_mm,is_streamed},
  * nozzles:[{name,now_c,target_c,diameter_mm,type,tray}], active_nozzle, bed:{now_c,target_c},
  * chamber:{…}, fans:{part,aux,chamber,heatbreak}, speed:{level,percent}, lights:[{name,on}],
  * ams:[{id,kind,humidity_level,humidity_percent,temp_c,dry_minutes_left,trays:[…]}],
  * external:[tray], tray_now, error:{code,text}|null, hms:[{code,severity,module,text,wiki}],
- * firmware, has_update, needs_developer_mode, door:{open}|null, wifi, camera:{on,text}} */
+ * firmware, has_update, needs_developer_mode, door:{open}|null, wifi, camera:{on,text},
+ * capabilities:["pause", …], limits:{x:[min,max],y,z}, position:{x_mm,y_mm,z_mm,is_homed}} */
 json_t *json_printer(const struct printer_config *c, const struct printer_state *s);
 
 /* {id, name, driver, printer, state, text, newest_at, width, height, per_second, n_frames,

@@ -107,7 +107,14 @@ void printer_state_init(struct printer_state *s)
 	*s = (struct printer_state){ 0 };
 	s->stage = -1;
 	s->job = (struct printer_job){
-		.layer = -1, .layers = -1, .percent = -1, .remaining_min = -1, .prepare_percent = -1
+		.layer = -1,
+		.layers = -1,
+		.percent = -1,
+		.remaining_min = -1,
+		.prepare_percent = -1,
+		.file_pos = -1,
+		.file_size = -1,
+		.z_mm = (double)NAN,
 	};
 	for (size_t i = 0; i < PRINTER_MAX_NOZZLES; i++)
 		s->nozzles[i] = (struct printer_nozzle){ .heat = no_heat,
@@ -117,6 +124,9 @@ void printer_state_init(struct printer_state *s)
 	s->fan_part = s->fan_aux = s->fan_chamber = s->fan_heatbreak = -1;
 	s->speed_level = s->speed_percent = -1;
 	s->tray_now = -1;
+	for (size_t i = 0; i < ARRAY_LEN(s->limits.min_mm); i++)
+		s->limits.min_mm[i] = s->limits.max_mm[i] = (double)NAN;
+	s->position = (struct printer_position){ (double)NAN, (double)NAN, (double)NAN, false, 0 };
 }
 
 static const char *const links[] = {
@@ -128,12 +138,26 @@ static const char *const pauses[] = { "", "user", "file", "runout", "filament", 
 static const char *const commands[] = { "pause",      "resume",       "stop",  "home",
 	                                "speed",      "light",        "fan",   "nozzle_temp",
 	                                "bed_temp",   "chamber_temp", "gcode", "clear_error",
-	                                "start_file", "refresh" };
+	                                "start_file", "refresh",      "script" };
 static const char *const answers[] = { "acknowledged", "refused", "timed_out", "not_sent" };
 
 const char *printer_link_name(enum printer_link l)
 {
 	return name_of(links, ARRAY_LEN(links), l);
+}
+
+static const char *const capability_names[] = { "pause",      "heat",   "fans",      "light",
+	                                        "speed",      "home",   "gcode",     "script",
+	                                        "start",      "upload", "fetch_job", "position",
+	                                        "clear_error" };
+
+const char *printer_capability_name(enum printer_capability bit)
+{
+	for (size_t i = 0; i < ARRAY_LEN(capability_names); i++) {
+		if (bit == (enum printer_capability)(1U << i))
+			return capability_names[i];
+	}
+	return "";
 }
 
 const char *printer_activity_name(enum printer_activity a)

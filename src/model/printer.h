@@ -29,11 +29,13 @@ struct printer_ports {
 struct printer_config {
 	char id[MODEL_ID_SIZE]; /* slug of the name */
 	char name[MODEL_NAME_SIZE];
-	char driver[24];   /* "bambu" */
-	char address[256]; /* host name or address */
+	char driver[24];   /* "bambu", "octoprint" … */
+	char address[256]; /* host name or address; of a URL its host */
+	char url[512];     /* printers with a web server: "http://host:5000", no login; "" others */
+	char user[96];     /* of that server, with a password; "" none */
 	char serial[32];
-	char model[24]; /* "auto" or a code or name of data/models: "A1", "N2S" */
-	struct secret access_code;
+	char model[24];            /* "auto" or a code or name of data/models: "A1", "N2S" */
+	struct secret access_code; /* Bambu's code; else the API key, or the password of `user` */
 	struct trust trust;
 	struct printer_ports ports;
 	int64_t offline_after_ms; /* PRIN-12; default 60 s */
@@ -126,6 +128,35 @@ struct printer_light {
 	bool is_on;
 };
 
+/* Where the head is, as far as the printer says. */
+struct printer_position {
+	double x_mm, y_mm, z_mm; /* NAN unknown */
+	bool is_homed;           /* all axes */
+	int64_t at_us;           /* when that was so; 0 never */
+};
+
+/* Where the head may go: the printer's own word. NAN unknown. */
+struct printer_limits {
+	double min_mm[3], max_mm[3];
+};
+
+/* What can be asked of it: bits. */
+enum printer_capability {
+	PRINTER_CAN_PAUSE = 1 << 0, /* and resume, and stop */
+	PRINTER_CAN_HEAT = 1 << 1,
+	PRINTER_CAN_FANS = 1 << 2,
+	PRINTER_CAN_LIGHT = 1 << 3,
+	PRINTER_CAN_SPEED = 1 << 4,
+	PRINTER_CAN_HOME = 1 << 5,
+	PRINTER_CAN_GCODE = 1 << 6,
+	PRINTER_CAN_SCRIPT = 1 << 7, /* PRINTER_SCRIPT: it says when the motion is finished */
+	PRINTER_CAN_START = 1 << 8,  /* files of its storage */
+	PRINTER_CAN_UPLOAD = 1 << 9,
+	PRINTER_CAN_FETCH_JOB = 1 << 10, /* gives the file of the running job */
+	PRINTER_CAN_POSITION = 1 << 11,  /* says where the head is, by itself */
+	PRINTER_CAN_CLEAR_ERROR = 1 << 12,
+};
+
 /* The job the printer speaks of. */
 struct printer_job {
 	char name[192];          /* for people: subtask_name */
@@ -137,7 +168,12 @@ struct printer_job {
 	int percent;             /* -1 unknown */
 	int remaining_min;       /* -1 unknown */
 	int prepare_percent;     /* download/unpack, -1 unknown */
+	int64_t file_pos;        /* bytes of the G-code executed or read, -1 unknown */
+	int64_t file_size;       /* -1 unknown */
+	double z_mm;             /* height of the layer or of the nozzle as reported, NAN unknown */
+	bool z_is_queued;        /* z_mm was sent to the printer, and is not reached yet */
 	int64_t started_wall_ms; /* the printer's word, 0 unknown */
+	bool is_streamed;        /* the host feeds the G-code; false: the printer reads its own */
 };
 
 enum printer_change { /* bits of what an event says has changed */
@@ -150,6 +186,7 @@ enum printer_change { /* bits of what an event says has changed */
 	PRINTER_CHANGED_AMS = 1 << 6,
 	PRINTER_CHANGED_TROUBLE = 1 << 7, /* HMS, print error */
 	PRINTER_CHANGED_MACHINE = 1 << 8, /* everything else */
+	PRINTER_CHANGED_POSITION = 1 << 9,
 };
 
 struct printer_state {
@@ -166,7 +203,9 @@ struct printer_state {
 	bool needs_developer_mode; /* known to refuse unsigned commands */
 	bool has_door, is_door_open;
 	bool has_storage;
-	char wifi[12]; /* "-45dBm" */
+	char wifi[12];         /* "-45dBm" */
+	unsigned capabilities; /* enum printer_capability */
+	struct printer_limits limits;
 
 	enum printer_activity activity;
 	enum printer_pause pause;
@@ -200,6 +239,7 @@ struct printer_state {
 	bool camera_is_on;      /* the printer says that its camera works */
 	char camera_text[160];  /* why there is no picture and which switch to flip; "" if fine */
 	bool records_timelapse; /* the printer's own */
+	struct printer_position position;
 };
 
 /* All unknown: NAN, -1, "". */
@@ -208,6 +248,8 @@ void printer_state_init(struct printer_state *s);
 const char *printer_link_name(enum printer_link l);         /* "online" … */
 const char *printer_activity_name(enum printer_activity a); /* "printing" … */
 const char *printer_pause_name(enum printer_pause p);       /* "", "user" … */
+/* Of one bit: "pause", "heat" …; "" for none that there is. */
+const char *printer_capability_name(enum printer_capability bit);
 
 /* A job exists: preparing, printing, paused. */
 bool printer_activity_is_job(enum printer_activity a);
@@ -227,7 +269,12 @@ enum printer_command_kind {
 	PRINTER_CLEAR_ERROR,
 	PRINTER_START_FILE, /* file on its storage, plate */
 	PRINTER_REFRESH,    /* full state, as far as the rules allow */
+	/* script, timeout_ms: lines of G-code, acknowledged only when the printer says that their
+	 * motion is finished; the position is in the state then. PRINTER_CAN_SCRIPT. */
+	PRINTER_SCRIPT,
 };
+
+#define PRINTER_SCRIPT_MAX 2048
 
 enum printer_fan {
 	PRINTER_FAN_PART,
@@ -244,9 +291,11 @@ struct printer_command {
 	int percent; /* FAN */
 	int nozzle;  /* NOZZLE_TEMP: index */
 	double celsius;
-	char gcode[512]; /* GCODE, lines by \n */
-	char file[256];  /* START_FILE */
-	int plate;       /* START_FILE, from 1 */
+	char gcode[512];                 /* GCODE, lines by \n */
+	char script[PRINTER_SCRIPT_MAX]; /* SCRIPT, lines by \n */
+	int64_t timeout_ms;              /* SCRIPT; 0: 10 s */
+	char file[256];                  /* START_FILE */
+	int plate;                       /* START_FILE, from 1 */
 	bool uses_ams, records_timelapse, levels_bed;
 	/* START_FILE: the tray of each filament of the job, numbered as tray_now, -1 for one that is
 	 * not used. None and uses_ams: chosen by material and colour. */

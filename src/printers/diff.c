@@ -31,6 +31,7 @@ static const struct range ranges[] = {
 	RANGE(PRINTER_CHANGED_AMS, n_ams, print_error),
 	RANGE(PRINTER_CHANGED_TROUBLE, print_error, camera_is_on),
 	RANGE(PRINTER_CHANGED_MACHINE, camera_is_on, records_timelapse),
+	RANGE(PRINTER_CHANGED_POSITION, position, position.at_us),
 };
 
 unsigned printer_state_diff(const struct printer_state *a, const struct printer_state *b)

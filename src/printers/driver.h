@@ -14,12 +14,27 @@
 
 #include "printers/printer.h"
 
+struct rest;
+struct rest_player;
 struct stream;
+struct url;
+
+/* How a printer is logged in to, and so which keys its configuration has. */
+enum printer_login {
+	PRINTER_LOGIN_CODE, /* address, serial, access_code */
+	PRINTER_LOGIN_KEY,  /* url, api_key */
+	PRINTER_LOGIN_ANY,  /* url, and api_key or user and password */
+	PRINTER_LOGIN_OPEN, /* url, and what PRINTER_LOGIN_ANY has, or nothing */
+};
 
 struct printer_driver {
 	const char *name;  /* the word in the configuration: "bambu" */
 	const char *title; /* for people */
 	size_t priv_size;
+	enum printer_login login;
+	/* A sentence each, for people: where the key or code is found; and what may be wrong when
+	 * it refuses us otherwise. */
+	const char *key_advice, *refused_advice;
 
 	/* Required. Once, before the first open(). */
 	void (*init)(void *priv, struct printer *p);
@@ -76,10 +91,18 @@ void printer_driver_notice(struct printer *p, const char *text);
 /* A stream to the printer, TLS with its trust; `port` as configured. */
 struct stream *printer_driver_connect(struct printer *p, uint16_t port);
 
-/* Tests give streams of their own: memory pairs. Before the first printer is added. */
+/* Of printers with a URL: a stream to its host, TLS if it says https. */
+struct stream *printer_driver_connect_url(struct printer *p);
+/* And what asks it (wire/rest): trust, the login of `user`, if any, and these headers (no trust
+ * in them: copied) with each question. The driver's to rest_free(). */
+struct rest *printer_driver_rest(struct printer *p, const char *const *headers, size_t n_headers);
+
+/* Tests give streams of their own: memory pairs, and answer HTTP themselves. Before the first
+ * printer is added. */
 struct printers_connector {
 	struct stream *(*connect)(void *arg, const struct printer_config *c, uint16_t port);
 	void *arg;
+	const struct rest_player *player; /* NULL: none */
 };
 void printers_set_connector(struct printers *ps, const struct printers_connector *c);
 

@@ -177,10 +177,7 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what);
 		return;
 	case PRINTER_FAILURE_CODE:
-		(void)snprintf(dst, size,
-		               "It refuses the access code. Enter the code that its screen shows "
-		               "under its network settings: it changes when LAN mode or Developer "
-		               "mode is switched.");
+		text_copy(dst, size, p->driver->key_advice);
 		return;
 	case PRINTER_FAILURE_CERTIFICATE:
 		text_hex(hex, p->leaf, 32);
@@ -191,8 +188,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what, hex);
 		return;
 	case PRINTER_FAILURE_REFUSED:
-		(void)snprintf(dst, size, "It refuses us: %.150s. Is the serial number right?",
-		               what);
+		(void)snprintf(dst, size, "It refuses us: %.220s. %s", what,
+		               p->driver->refused_advice);
 		return;
 	}
 }
@@ -385,12 +382,17 @@ void printer_send(struct printer *p, const struct printer_command *c,
 	timer_start(&q->timer, q->wait_ms);
 	DL_APPEND(p->pending, q);
 	p->n_pending++;
+	if (c->kind == PRINTER_SCRIPT && c->timeout_ms > 0)
+		printer_driver_wait(p, q->ticket, c->timeout_ms);
 	if (p->n_pending > MAX_PENDING)
 		printer_driver_answer(p, q->ticket, PRINTER_NOT_SENT,
 		                      "too many commands are waiting for their answer");
 	else if (p->state->link != PRINTER_LINK_ONLINE && p->state->link != PRINTER_LINK_SILENT)
 		printer_driver_answer(p, q->ticket, PRINTER_NOT_SENT,
 		                      "the printer is not connected");
+	else if (c->kind == PRINTER_SCRIPT && !(p->state->capabilities & PRINTER_CAN_SCRIPT))
+		printer_driver_answer(p, q->ticket, PRINTER_NOT_SENT,
+		                      "this printer does not say when a move is finished");
 	else
 		p->driver->send(p->priv, c, q->ticket);
 }

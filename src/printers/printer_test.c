@@ -203,7 +203,7 @@ static const char full[] =
 static void begin(struct scene *s, const char *serial)
 {
 	struct printers_env env;
-	struct printers_connector connector = { connect_pair, s };
+	struct printers_connector connector = { .connect = connect_pair, .arg = s };
 
 	memset(s, 0, sizeof(*s));
 	s->loop = loop_new_simulated(1790000000000);

@@ -71,13 +71,17 @@ void api_printer_add(struct call *c)
 	TEXT_SET(config.driver, call_text(c, "driver", "bambu"));
 	TEXT_SET(config.address, call_text(c, "address", ""));
 	TEXT_SET(config.serial, call_text(c, "serial", ""));
+	TEXT_SET(config.url, call_text(c, "url", ""));
+	TEXT_SET(config.user, call_text(c, "user", ""));
 	TEXT_SET(config.model, "auto");
 	if (!trust_from_text(&config.trust, call_text(c, "trust", "ca"))) {
 		call_refuse_field(c, "trust",
 		                  "trust must be ca, insecure, or sha256: and 64 hex digits.");
 		return;
 	}
-	secret_set(&config.access_code, call_text(c, "access_code", ""));
+	secret_set(
+		&config.access_code,
+		call_text(c, "api_key", call_text(c, "password", call_text(c, "access_code", ""))));
 
 	int rc = h->add_printer(h->arg, &config, &err);
 	struct printer *p = rc == 0 ? printers_find(c->web->env.printers, config.id) : NULL;
@@ -144,6 +148,7 @@ static const char *needed_field(enum printer_command_kind k)
 	case PRINTER_CHAMBER_TEMP:
 		return "celsius";
 	case PRINTER_GCODE:
+	case PRINTER_SCRIPT:
 		return "gcode";
 	case PRINTER_START_FILE:
 		return "file";
@@ -192,6 +197,8 @@ static void read_command(const struct call *c, struct printer_command *cmd)
 	cmd->celsius = call_number(c, "celsius", NAN);
 	cmd->nozzle = (int)call_int(c, "nozzle", 0);
 	TEXT_SET(cmd->gcode, call_text(c, "gcode", ""));
+	TEXT_SET(cmd->script, call_text(c, "gcode", ""));
+	cmd->timeout_ms = call_int(c, "timeout_s", 0) * 1000;
 	TEXT_SET(cmd->file, call_text(c, "file", ""));
 	cmd->plate = (int)call_int(c, "plate", 1);
 	cmd->uses_ams = call_bool(c, "uses_ams", false);
@@ -222,6 +229,11 @@ void api_printer_command(struct call *c)
 		return;
 	}
 	read_command(c, &cmd);
+	if (cmd.kind == PRINTER_GCODE && strlen(call_text(c, "gcode", "")) >= sizeof(cmd.gcode)) {
+		call_refuse_field(c, "gcode", "gcode has more than %zu characters.",
+		                  sizeof(cmd.gcode) - 1);
+		return;
+	}
 	if (!read_mapping(call_text(c, "ams_mapping", ""), &cmd)) {
 		call_refuse_field(
 			c, "ams_mapping",

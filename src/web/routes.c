@@ -89,10 +89,14 @@ static const struct field key_body[] = {
 
 static const struct field printer_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
-	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu", "the maker" },
-	{ "address", FIELD_TEXT, REQUIRED, 1, 255, NULL, "host name or address" },
-	{ "serial", FIELD_TEXT, REQUIRED, 6, 20, NULL, "serial number, as on its screen" },
-	{ "access_code", FIELD_TEXT, REQUIRED | SECRET, 1, 64, NULL, "as on its screen" },
+	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu|octoprint", "bambu if absent" },
+	{ "address", FIELD_TEXT, 0, 1, 255, NULL, "bambu: host name or address" },
+	{ "serial", FIELD_TEXT, 0, 6, 20, NULL, "bambu: serial number, as on its screen" },
+	{ "access_code", FIELD_TEXT, SECRET, 1, 64, NULL, "bambu: as on its screen" },
+	{ "url", FIELD_TEXT, 0, 8, 511, NULL, "all but bambu: as in http://octopi.local" },
+	{ "api_key", FIELD_TEXT, SECRET, 1, 256, NULL, "all but bambu" },
+	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "with password, instead of api_key" },
+	{ "password", FIELD_TEXT, SECRET, 1, 256, NULL, "" },
 	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
 	END
 };
@@ -100,7 +104,7 @@ static const struct field printer_body[] = {
 static const struct field command_body[] = {
 	{ "command", FIELD_TEXT, REQUIRED, 0, 0,
 	  "pause|resume|stop|home|speed|light|fan|nozzle_temp|bed_temp|chamber_temp|gcode|"
-	  "clear_error|refresh|start_file",
+	  "clear_error|refresh|start_file|script",
 	  "" },
 	{ "level", FIELD_INT, 0, 1, 4, NULL, "speed: silent, standard, sport, ludicrous" },
 	{ "on", FIELD_BOOL, 0, 0, 0, NULL, "light" },
@@ -109,7 +113,8 @@ static const struct field command_body[] = {
 	{ "percent", FIELD_INT, 0, 0, 100, NULL, "fan" },
 	{ "celsius", FIELD_NUMBER, 0, 0, 400, NULL, "temperatures" },
 	{ "nozzle", FIELD_INT, 0, 0, 1, NULL, "nozzle_temp: which" },
-	{ "gcode", FIELD_TEXT, 0, 1, 511, NULL, "gcode: lines" },
+	{ "gcode", FIELD_TEXT, 0, 1, 2047, NULL, "gcode (up to 511 characters), script: lines" },
+	{ "timeout_s", FIELD_INT, 0, 1, 600, NULL, "script: how long the motion may take" },
 	{ "file", FIELD_TEXT, 0, 1, 255, NULL, "start_file: on its storage" },
 	{ "plate", FIELD_INT, 0, 1, 99, NULL, "start_file: from 1" },
 	{ "uses_ams", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
@@ -285,7 +290,8 @@ static const struct shape shapes[] = {
 	{ "printer", "id:string name:string driver:string address:string serial:string model:string link:object stale:boolean heard_at:time? "
 	  "activity:string pause:string since_at:time? stage:object job:object nozzles:[any] active_nozzle:integer bed:object chamber:object "
 	  "fans:object speed:object lights:[any] ams:[any] external:[any] tray_now:integer error:object? hms:[any] firmware:string "
-	  "has_update:boolean needs_developer_mode:boolean door:object? has_storage:boolean wifi:string camera:object" },
+	  "has_update:boolean needs_developer_mode:boolean door:object? has_storage:boolean wifi:string camera:object capabilities:[string] url:string "
+	  "position:object limits:object" },
 	{ "printers", "printers:[printer]" },
 	{ "answer", "answer:string reason:string" },
 	{ "step", "name:string is_ok:boolean took_ms:number? text:string advice:string" },

@@ -354,6 +354,7 @@ int bambu_command_write(struct buf *b, const struct printer_command *c,
 	case PRINTER_START_FILE:
 		return write_start(b, c, x, err);
 	case PRINTER_REFRESH:
+	case PRINTER_SCRIPT:
 		break;
 	}
 	return err_set(err, -EINVAL, "this printer has no such command");
@@ -417,6 +418,7 @@ int bambu_command_effect(const struct printer_command *c, const struct printer_s
 	case PRINTER_HOME:
 	case PRINTER_GCODE:
 	case PRINTER_REFRESH:
+	case PRINTER_SCRIPT:
 		return -1;
 	}
 	return -1;

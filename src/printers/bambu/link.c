@@ -481,6 +481,10 @@ static void bambu_init(void *priv, struct printer *p)
 	timer_init(&b->judge, l, on_judge, b);
 	timer_init(&b->pushall, l, on_pushall_timer, b);
 	bambu_report_apply(b->report, printer_driver_state(p), 0);
+	printer_driver_state(p)->capabilities =
+		PRINTER_CAN_PAUSE | PRINTER_CAN_HEAT | PRINTER_CAN_FANS | PRINTER_CAN_LIGHT |
+		PRINTER_CAN_SPEED | PRINTER_CAN_HOME | PRINTER_CAN_GCODE | PRINTER_CAN_START |
+		PRINTER_CAN_FETCH_JOB | PRINTER_CAN_CLEAR_ERROR;
 }
 
 static void bambu_fini(void *priv)
@@ -544,6 +548,10 @@ const struct printer_driver printer_driver_bambu = {
 	.name = "bambu",
 	.title = "Bambu Lab printer in the local network",
 	.priv_size = sizeof(struct bambu),
+	.login = PRINTER_LOGIN_CODE,
+	.key_advice = "It refuses the access code. Enter the code that its screen shows under its "
+		      "network settings: it changes when LAN mode or Developer mode is switched.",
+	.refused_advice = "Is the serial number right?",
 	.init = bambu_init,
 	.fini = bambu_fini,
 	.open = bambu_open,
