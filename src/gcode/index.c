@@ -109,6 +109,7 @@ void gcode_index_free(struct gcode_index *ix)
 	free(ix->objects);
 	free(ix->layers);
 	free(ix->uses);
+	free(ix->marks);
 	free(ix->thumbnail.bytes);
 	gcode_outline_free(ix->outline);
 	free(ix);
@@ -165,6 +166,23 @@ uint32_t gcode_index_layer_at_z(const struct gcode_index *ix, double z_mm, doubl
 		}
 	}
 	return best;
+}
+
+double gcode_index_top(const struct gcode_index *ix, uint32_t number)
+{
+	const struct gcode_layer *l =
+		gcode_index_layer(ix, (uint32_t)MIN((size_t)number, ix->n_layers));
+
+	return l ? (double)l->top_mm : (double)NAN;
+}
+
+struct gcode_box gcode_index_footprint(const struct gcode_index *ix, uint32_t number)
+{
+	struct gcode_box box = { INFINITY, INFINITY, -INFINITY, -INFINITY };
+
+	for (size_t i = 0; i < ix->n_layers && i < number; i++)
+		box_join(&box, &ix->layers[i].box);
+	return box;
 }
 
 double gcode_index_z(const struct gcode_index *ix, uint32_t number)

@@ -90,6 +90,7 @@ struct gcode_layer {
 	uint32_t number;    /* 1, 2, 3 … in the order of the file, raft included */
 	int32_t reported;   /* what the file makes the printer report (M73 L); else -1 */
 	float z_mm;         /* NAN if neither a mark nor a move tells */
+	float top_mm;       /* highest extruding move up to its end, by the moves alone; NAN none */
 	float height_mm;    /* of the layer; 0 if not named */
 	float filament_mm;  /* all tools */
 	uint32_t first_use; /* into gcode_index.uses */
@@ -97,6 +98,7 @@ struct gcode_layer {
 	uint16_t object; /* counts up where a print by objects falls back to its first layer */
 	struct gcode_box box;
 	bool is_raft;
+	bool is_relative, is_e_relative; /* the modes at its end (G91, M83) */
 };
 
 struct gcode_tool {
@@ -157,10 +159,16 @@ struct gcode_index {
 
 	uint64_t n_bytes, n_lines, n_moves, n_extruding;
 	struct gcode_outline *outline; /* NULL unless asked for; see gcode/outline.h */
+
+	uint64_t *marks; /* bytes where a line begins with gcode_options.mark, rising */
+	size_t n_marks;
 };
+
+#define GCODE_MARKS_MAX 100000
 
 struct gcode_options {
 	unsigned outline_points; /* per layer; 0: no outlines */
+	const char *mark; /* lines that begin so are noted; borrowed by the scan; NULL, "": none */
 };
 
 struct gcode_scan;
@@ -191,6 +199,12 @@ uint32_t gcode_index_layer_at_time(const struct gcode_index *ix, double time_s);
 
 /* The layer nearest to that height, the first of equals; 0 if none is within the tolerance. */
 uint32_t gcode_index_layer_at_z(const struct gcode_index *ix, double z_mm, double tolerance_mm);
+
+/* The highest that anything is when layer `number` is done, by the moves, whatever the marks say; of
+ * all layers for a number behind the last. NAN before the first, or without a move. */
+double gcode_index_top(const struct gcode_index *ix, uint32_t number);
+/* What was printed on from above when layer `number` is done; empty before the first. */
+struct gcode_box gcode_index_footprint(const struct gcode_index *ix, uint32_t number);
 
 /* NAN for a number that does not exist. */
 double gcode_index_z(const struct gcode_index *ix, uint32_t number);

@@ -190,6 +190,57 @@ TEST(index_reads_quick_lines_as_it_reads_slow_ones)
 	check_quick(text.data, text.size);
 }
 
+/* Two towers one after the other, with hops that extrude nothing and a mark that lies. */
+static const char towers[] =
+	"M83\nG1 Z5\nG1 X1 Y1 E2\n"
+	";LAYER_CHANGE\n;Z:0.2\nG1 Z0.2\nG1 X10 Y10\nG1 X20 Y20 E1\n"
+	";LAYER_CHANGE\n;Z:30\nG1 Z30\nG1 X30 Y10 E1\nG1 Z60\nM240\n"
+	";LAYER_CHANGE\n;Z:0.2\nM82\nG1 Z0.2\nG1 X100 Y100\nG1 X120 Y110 E5\n; M240\n"
+	";LAYER_CHANGE\n;Z:0.4\nG1 Z44\nG1 X90 E9\nM240 Z0.4\n";
+
+TEST(index_knows_the_highest_of_all_that_was_printed_so_far)
+{
+	struct gcode_index *ix = index_of(towers, sizeof(towers) - 1);
+
+	CHECK_INT(ix->n_layers, 4);
+	CHECK(isnan(gcode_index_top(ix, 0)));
+	CHECK(fabs(gcode_index_top(ix, 1) - 0.2) < 1e-5); /* not the start code's 5 */
+	CHECK(fabs(gcode_index_top(ix, 2) - 30) < 1e-5);
+	CHECK(fabs(gcode_index_top(ix, 3) - 30) < 1e-5); /* a new object, lower */
+	CHECK(fabs(gcode_index_top(ix, 4) - 44) < 1e-5); /* the mark says 0.4 */
+	CHECK(fabs(gcode_index_top(ix, 999) - 44) < 1e-5);
+
+	struct gcode_box none = gcode_index_footprint(ix, 0);
+	struct gcode_box one = gcode_index_footprint(ix, 2);
+	struct gcode_box all = gcode_index_footprint(ix, 999);
+
+	CHECK(none.min_x > none.max_x);
+	CHECK(one.min_x == 10 && one.max_x == 30 && one.min_y == 10 && one.max_y == 20);
+	CHECK(all.min_x == 10 && all.max_x == 120 && all.max_y == 110);
+	CHECK(ix->layers[1].is_e_relative && !ix->layers[2].is_e_relative);
+	gcode_index_free(ix);
+}
+
+TEST(index_notes_the_lines_that_begin_with_a_mark_however_torn)
+{
+	for (size_t piece = 1; piece < sizeof(towers); piece += 7) {
+		struct gcode_scan *s = gcode_scan_new(&(struct gcode_options){ .mark = "M240" });
+		struct gcode_index *made = NULL;
+
+		for (size_t at = 0; at < sizeof(towers) - 1; at += piece)
+			gcode_scan_feed(s, towers + at, MIN(piece, sizeof(towers) - 1 - at));
+		CHECK(gcode_scan_end(s, &made, NULL) == 0);
+
+		struct gcode_index *ix = made;
+
+		CHECK_INT(ix->n_marks, 2);
+		CHECK(strncmp(towers + ix->marks[0], "M240\n", 5) == 0);
+		CHECK(strncmp(towers + ix->marks[1], "M240 Z0.4", 9) == 0);
+		CHECK_INT(gcode_index_layer_at_byte(ix, ix->marks[0]), 2);
+		gcode_index_free(ix);
+	}
+}
+
 TEST(index_of_every_slicers_file_is_the_same_in_pieces)
 {
 	static const char *const files[] = {

@@ -43,13 +43,17 @@ struct gcode_scan *gcode_scan_new(const struct gcode_options *options)
 	gcode_flavour_init(&s->flavour);
 	s->unit = 1;
 	s->feed_s = 60.0 / 1500;
-	s->last_z = s->layer_z = NAN;
+	s->last_z = s->layer_z = s->top_z = NAN;
 	s->box = box_empty;
 	s->last_minutes = -1;
 	buf_init(&s->carry, SCAN_LINE_MAX);
 	buf_init(&s->thumbnail, SCAN_THUMBNAIL_MAX);
 	if (options && options->outline_points > 0)
 		s->outliner = gcode_outliner_new(options->outline_points);
+	if (options && options->mark && options->mark[0]) {
+		s->mark = options->mark;
+		s->mark_size = strlen(options->mark);
+	}
 	return s;
 }
 
@@ -108,6 +112,11 @@ void scan_layer_end(struct gcode_scan *s)
 		return;
 	l->z_mm = (float)(isnan(s->layer_z) ? s->pos[AXIS_Z] : s->layer_z);
 	l->box = box_rounded(&s->box);
+	if (s->n_extruding > s->layer_extruding)
+		s->top_z = fmax(s->top_z, s->last_z);
+	l->top_mm = (float)s->top_z;
+	l->is_relative = s->is_relative;
+	l->is_e_relative = s->is_e_relative || s->is_relative;
 	if (s->outliner)
 		gcode_outliner_layer(s->outliner, l->z_mm);
 	s->layer = NULL;
@@ -120,6 +129,8 @@ void scan_layer_begin(struct gcode_scan *s, const char *at, double z, double hei
 	scan_layer_end(s);
 	if (s->outliner && ix->n_layers == 0)
 		gcode_outliner_reset(s->outliner);
+	if (ix->n_layers == 0)
+		s->top_z = NAN;
 	if (ix->n_layers == GCODE_LAYERS_MAX) {
 		ix->is_cut = true;
 		return;
@@ -189,6 +200,7 @@ static void layer_height_changed(struct gcode_scan *s, double z0, const char *at
 		s->layer_z = z;
 	}
 	s->last_z = z;
+	s->top_z = fmax(s->top_z, z);
 }
 
 /* The filament fed, in mm; books it. */
@@ -644,9 +656,31 @@ static __attribute__((target("avx2,bmi,bmi2"))) void run_lines_avx2(struct gcode
 }
 #endif
 
+/* Notes the lines from `p` to `stop` that begin with the mark; `s->offset` is where `p` is. */
+static void find_marks(struct gcode_scan *s, const char *p, const char *stop)
+{
+	struct gcode_index *ix = s->ix;
+	const char *at = p;
+
+	while ((at = memmem(at, (size_t)(stop - at), s->mark, s->mark_size))) {
+		const char *next = at + s->mark_size;
+
+		if ((at == p || at[-1] == '\n') && ix->n_marks < GCODE_MARKS_MAX) {
+			if (ix->n_marks == s->cap_marks) {
+				s->cap_marks = s->cap_marks * 2 + 64;
+				ix->marks = mem_grow(ix->marks, s->cap_marks, sizeof(*ix->marks));
+			}
+			ix->marks[ix->n_marks++] = s->offset + (uint64_t)(at - p);
+		}
+		at = next;
+	}
+}
+
 /* Whole lines from `p` to `stop`; GCODE_NUMBER_SLACK bytes behind them are readable. */
 static void run_lines(struct gcode_scan *s, const char *p, const char *stop)
 {
+	if (s->mark)
+		find_marks(s, p, stop);
 #if defined(__x86_64__)
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) {
 		run_lines_avx2(s, p, stop);

@@ -52,6 +52,7 @@ struct gcode_scan {
 	double e_sum, e_max; /* of the tool: pulled back filament does not count twice */
 	double e_mark;       /* e_max when the layer or the tool began */
 	double last_z;       /* of extruding moves; NAN before the first */
+	double top_z;        /* of those since the first layer began; NAN before */
 	uint64_t n_moves, n_extruding;
 
 	/* the layer being read; of the list's last entry */
@@ -81,6 +82,8 @@ struct gcode_scan {
 	const char *piece;
 	struct buf carry; /* a torn line */
 	bool is_skipping; /* in a line that is too long */
+	const char *mark; /* NULL: none are looked for */
+	size_t mark_size, cap_marks;
 };
 
 /* notes.c */
