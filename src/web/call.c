@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cameras/camera.h"
 #include "model/json.h"
 #include "web/route.h"
 #include "web/web.h"
@@ -79,6 +80,7 @@ void call_bytes(struct call *c, const struct http_reply *reply, struct http_byte
 	if (c->set_cookie[0])
 		r.headers[r.n_headers++] = (struct http_header){ "Set-Cookie", c->set_cookie };
 	assert(r.n_headers <= HTTP_REPLY_MAX_HEADERS);
+	r.other_headers = c->other_headers;
 	http_reply_bytes(c->request, &r, body);
 	call_free(c);
 }
@@ -110,7 +112,7 @@ const char *call_error_code(int status)
 		{ 404, "not_found" },     { 405, "wrong_method" },  { 409, "conflict" },
 		{ 410, "gone" },          { 413, "too_large" },     { 422, "bad_field" },
 		{ 429, "too_many" },      { 431, "too_large" },     { 500, "failed" },
-		{ 503, "not_available" },
+		{ 503, "not_available" }, { 504, "not_in_time" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
@@ -200,6 +202,16 @@ void call_file(struct call *c, const struct http_reply *reply, const char *path)
 	                "{\"error\":{\"code\":\"not_found\",\"text\":\"The file is not there any "
 	                "more.\"}}");
 	call_free(c);
+}
+
+struct camera *call_camera(struct call *c)
+{
+	struct cameras *all = c->web->env.cameras;
+	struct camera *cam = all ? cameras_find(all, c->params[0]) : NULL;
+
+	if (!cam)
+		call_refuse(c, 404, "There is no camera of this id.");
+	return cam;
 }
 
 struct http_request *call_steal_request(struct call *c)

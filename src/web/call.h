@@ -44,6 +44,7 @@ struct call {
 	json_t *body; /* validated; NULL for routes without one */
 	void *data;   /* the handler's between its steps; free()d with the call */
 	char set_cookie[400];
+	const char *other_headers; /* see http_reply.other_headers */
 };
 
 /* ---- what was asked ---- */

@@ -41,7 +41,7 @@ void api_printer_certificate(struct call *c);
 void api_printer_pin(struct call *c);
 void api_discover(struct call *c);
 
-/* api_camera.c */
+/* live.c, still.c */
 void api_cameras(struct call *c);
 void api_camera_snapshot(struct call *c);
 void api_camera_stream(struct call *c);

@@ -2,209 +2,134 @@
 
 #include "web/live.h"
 
-#include "base/err.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "base/when.h"
 #include "cameras/camera.h"
-#include "core/work.h"
-#include "media/draw.h"
+#include "core/crypto.h"
 #include "media/frame.h"
-#include "media/jpeg.h"
 #include "model/json.h"
 #include "web/auth.h"
+#include "web/card.h"
 #include "web/handlers.h"
+#include "web/picture.h"
 #include "web/web.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #define TICK_MS 1000
-#define QUIET_US 1000000 /* then a viewer of a stalled camera gets the sentence as a picture */
-#define OLD_US 5000000   /* older, and a still picture is taken anew */
-#define SHOT_TIMEOUT_MS 5000
-#define N_CARDS 8
-#define CARD_WIDTH 640
-#define CARD_HEIGHT 360
+#define QUIET_US 1000000 /* then a viewer of a stalled camera gets a picture that says so */
+#define OLD_US 5000000   /* older, and a new viewer does not begin with it */
+#define STUCK_TICKS 60   /* a viewer who takes nothing for so long is let go */
+/* A viewer whose socket is full for the moment is tried again so soon; one that has been full for
+ * long waits for the next picture. */
+#define RETRY_MS 4
+#define RETRY_FOR_US 250000
 
-static const char boundary[] = "\r\n--bedside\r\n";
+static const char first_boundary[] = "\r\n--" PICTURE_BOUNDARY "\r\n";
 
 struct viewer {
 	struct live *live;
-	struct camera_watcher watcher;
+	struct picture_reader reader;
 	struct http_channel *channel;
 	struct who who;
-	int64_t sent_us, every_us;  /* every_us 0: all that come */
-	struct viewer *prev, *next; /* live.viewers */
-};
-
-/* A picture that says why there is none. */
-struct card {
-	char text[240];
-	struct http_bytes *jpeg; /* NULL while a worker draws it */
-};
-
-struct still {
-	struct live *live;
-	struct call *call;
-	struct camera_shot shot;
-	struct still *prev, *next; /* live.stills */
+	struct live_options options;
+	char id[17];
+	int64_t sent_us, every_us; /* every_us 0: all that come */
+	size_t part_size;          /* of the part sent last: the next is like it */
+	bool is_waiting;           /* for room in the socket, with a newer picture at hand */
+	size_t unsent;             /* at the last tick */
+	unsigned stuck_ticks;
+	unsigned n_sent, per_second, n_dropped;
+	uint64_t seq;
+	struct picture *repeat; /* dual_final_frames: may have to be sent again */
+	struct viewer *prev, *next;
 };
 
 struct live {
 	struct web *web;
 	struct viewer *viewers;
-	struct still *stills;
-	struct timer tick;
-	struct http_bytes *between; /* the boundary */
-	/* The newest part's head, which all viewers of one camera share. */
-	const struct frame *head_of;
-	uint64_t head_seq;
-	struct http_bytes *head;
-	struct card cards[N_CARDS];
-	unsigned next_card;
-	unsigned n_drawing;
-	bool is_ending;
+	struct timer tick, retry;
+	struct http_bytes *first; /* the boundary before the first part */
 };
-
-static void release_frame(void *owner)
-{
-	frame_unref(owner);
-}
 
 /* ---- parts ---- */
 
-static struct http_bytes *part_head(size_t size, int64_t at_us)
+/* What ustreamer says of a picture, by its names. */
+static void write_extra(struct buf *b, const struct viewer *v, const struct frame *f,
+                        bool is_online)
 {
-	char text[160];
-	int n = snprintf(text, sizeof(text),
-	                 "Content-Type: image/jpeg\r\nContent-Length: %zu\r\n"
-	                 "X-Timestamp: %lld.%06lld\r\n\r\n",
-	                 size, (long long)(at_us / 1000000), (long long)(at_us % 1000000));
+	int64_t now_ms = loop_wall_ms(v->live->web->env.loop);
+	int64_t latency_ms = now_ms - f->captured_wall_ms;
+	char at[40];
 
-	return http_bytes_new(text, (size_t)n);
+	buf_printf(b,
+	           "X-UStreamer-Online: %s\r\nX-UStreamer-Dropped: %u\r\n"
+	           "X-UStreamer-Width: %u\r\nX-UStreamer-Height: %u\r\n"
+	           "X-UStreamer-Client-FPS: %u\r\nX-UStreamer-Grab-Time: %s\r\n"
+	           "X-UStreamer-Send-Time: %lld.%03lld000\r\n"
+	           "X-UStreamer-Latency: %lld.%03lld000\r\n",
+	           is_online ? "true" : "false", v->n_dropped, f->width, f->height, v->per_second,
+	           picture_timestamp(at, f), (long long)(now_ms / 1000), (long long)(now_ms % 1000),
+	           (long long)(MAX(latency_ms, 0) / 1000), (long long)(MAX(latency_ms, 0) % 1000));
 }
 
-static void send_part(struct viewer *v, struct http_bytes *head, struct http_bytes *jpeg)
+static struct http_bytes *advance_head(void)
 {
-	struct http_bytes *parts[] = { head, jpeg, v->live->between };
+	static const char text[] = "\r\n--" PICTURE_BOUNDARY "\r\nContent-Type: image/jpeg\r\n\r\n";
 
+	return http_bytes_wrap(text, sizeof(text) - 1, NULL, NULL);
+}
+
+/* A part for one viewer only, who wants it in another way than most. */
+static void send_own_part(struct viewer *v, struct picture *p, bool is_online)
+{
+	const struct live_options *o = &v->options;
+	struct http_bytes *jpeg = picture_jpeg(p), *parts[3];
+	size_t n = 0;
+	struct buf b;
+	char at[40];
+
+	buf_init(&b, 0);
+	if (!o->advance_headers) {
+		buf_printf(&b,
+		           "Content-Type: image/jpeg\r\nContent-Length: %zu\r\nX-Timestamp: %s\r\n",
+		           o->zero_data ? 0 : p->frame->size, picture_timestamp(at, p->frame));
+		if (o->extra_headers)
+			write_extra(&b, v, p->frame, is_online);
+		buf_add_str(&b, "\r\n");
+		parts[n++] = http_bytes_take(&b);
+	}
+	if (!o->zero_data)
+		parts[n++] = http_bytes_ref(jpeg);
+	parts[n++] = o->advance_headers ? advance_head() : http_bytes_ref(v->live->first);
+	http_channel_send(v->channel, parts, n);
+	while (n > 0)
+		http_bytes_unref(parts[--n]);
+	buf_fini(&b);
+}
+
+static bool is_plain(const struct live_options *o)
+{
+	return !o->extra_headers && !o->advance_headers && !o->zero_data;
+}
+
+static void send_picture(struct viewer *v, struct picture *p, bool is_online)
+{
 	v->sent_us = loop_now_us(v->live->web->env.loop);
-	/* With the next boundary, so that a browser shows it at once. */
-	http_channel_send(v->channel, parts, ARRAY_LEN(parts));
-}
+	v->is_waiting = false;
+	v->part_size = p->frame->size + 200;
+	v->n_sent++;
+	if (is_plain(&v->options)) {
+		struct http_bytes *part = picture_part(p);
 
-static void send_frame(struct viewer *v, struct frame *f)
-{
-	struct live *l = v->live;
-
-	if (l->head_of != f || l->head_seq != f->seq) {
-		http_bytes_unref(l->head);
-		l->head = part_head(f->size, f->captured_wall_ms * 1000);
-		l->head_of = f;
-		l->head_seq = f->seq;
+		http_channel_send(v->channel, &part, 1);
+	} else {
+		send_own_part(v, p, is_online);
 	}
-
-	struct http_bytes *jpeg = http_bytes_wrap(f->data, f->size, release_frame, f);
-
-	send_part(v, l->head, jpeg);
-	http_bytes_unref(jpeg);
-}
-
-/* ---- what to show when there is nothing ---- */
-
-struct drawing {
-	struct live *live;
-	unsigned slot;
-	char text[240];
-	struct frame *jpeg;
-};
-
-/* As many words as fit into a line. Returns the rest. */
-static const char *take_line(char *dst, size_t size, const char *text, float height)
-{
-	size_t taken = 0;
-
-	for (size_t n = 0; text[n] && n + 1 < size; n++) {
-		if (text[n] != ' ' && text[n + 1] != '\0')
-			continue;
-		text_copy_n(dst, size, text, n + 1);
-		if (taken && draw_text_width(dst, height) > CARD_WIDTH - 60)
-			break;
-		taken = n + 1;
-	}
-	text_copy_n(dst, size, text, taken);
-	return text + taken + strspn(text + taken, " ");
-}
-
-static void draw_card(void *arg)
-{
-	struct drawing *d = arg;
-	struct draw_canvas *c = draw_canvas_new(CARD_WIDTH, CARD_HEIGHT);
-	struct draw_text title = { .x = 30, .y = 120, .height = 26, .color = 0xe8eaedff };
-	struct draw_text small = { .x = 30, .y = 170, .height = 13, .color = 0xa8adb4ff };
-	const char *rest = d->text;
-	char line[120];
-
-	draw_gradient(c, 0x2a2d31ff, 0x17191bff);
-	(void)draw_text(c, &title, "No signal");
-	for (int i = 0; *rest && i < 5; i++) {
-		rest = take_line(line, sizeof(line), rest, small.height);
-		(void)draw_text(c, &small, line);
-		small.y += 28;
-	}
-	if (jpeg_encode_rgbx((const uint8_t *)c->pixels, c->width, c->height, 80, &d->jpeg, NULL) <
-	    0)
-		d->jpeg = NULL;
-	draw_canvas_free(c);
-}
-
-static void card_is_drawn(void *arg)
-{
-	struct drawing *d = arg;
-	struct live *l = d->live;
-	struct card *card = &l->cards[d->slot];
-
-	l->n_drawing--;
-	if (d->jpeg && !l->is_ending && !card->jpeg && strcmp(card->text, d->text) == 0)
-		card->jpeg = http_bytes_wrap(d->jpeg->data, d->jpeg->size, release_frame, d->jpeg);
-	else
-		frame_unref(d->jpeg);
-	free(d);
-	if (l->is_ending && l->n_drawing == 0)
-		free(l);
-}
-
-/* NULL: it is being drawn. */
-static struct http_bytes *card_for(struct live *l, const char *text)
-{
-	for (size_t i = 0; i < N_CARDS; i++) {
-		if (strcmp(l->cards[i].text, text) == 0)
-			return l->cards[i].jpeg;
-	}
-
-	struct drawing *d = MEM_NEW(struct drawing);
-	struct card *card = &l->cards[l->next_card];
-
-	d->live = l;
-	d->slot = l->next_card;
-	TEXT_SET(d->text, text);
-	http_bytes_unref(card->jpeg);
-	card->jpeg = NULL;
-	TEXT_SET(card->text, text);
-	l->next_card = (l->next_card + 1) % N_CARDS;
-	l->n_drawing++;
-	work_submit(l->web->env.pool, draw_card, card_is_drawn, d);
-	return NULL;
-}
-
-static const char *no_signal_text(const struct camera_status *s)
-{
-	if (s->text[0])
-		return s->text;
-	return s->state == CAMERA_CONNECTING ? "Connecting to the camera."
-	                                     : "The camera sends no picture.";
 }
 
 /* ---- viewers ---- */
@@ -213,36 +138,72 @@ static void free_viewer(struct viewer *v)
 {
 	struct live *l = v->live;
 
-	camera_unwatch(&v->watcher);
-	if (v->prev)
-		v->prev->next = v->next;
-	else
-		l->viewers = v->next;
-	if (v->next)
-		v->next->prev = v->prev;
+	picture_leave(&v->reader);
+	picture_unref(v->repeat);
+	DL_DELETE(l->viewers, v);
 	free(v);
 	if (l->viewers)
 		return;
 	timer_stop(&l->tick);
-	http_bytes_unref(l->head);
-	l->head = NULL;
-	l->head_of = NULL;
+	timer_stop(&l->retry);
+}
+
+static void count_dropped(struct viewer *v, const struct frame *f)
+{
+	if (v->seq > 0 && f->seq > v->seq + 1)
+		v->n_dropped += (unsigned)(f->seq - v->seq - 1);
+	v->seq = f->seq;
+}
+
+static bool is_too_soon(const struct viewer *v, int64_t now_us)
+{
+	return v->every_us > 0 && now_us < v->sent_us + v->every_us - v->every_us / 8;
 }
 
 static void try_to_send(void *arg)
 {
 	struct viewer *v = arg;
+	struct live *l = v->live;
+	int64_t now_us;
 
-	if (!v->channel || http_channel_queued(v->channel) > 0)
+	if (!v->channel)
 		return;
-	if (v->every_us &&
-	    loop_now_us(v->live->web->env.loop) < v->sent_us + v->every_us - v->every_us / 8)
+	now_us = loop_now_us(l->web->env.loop);
+	if (is_too_soon(v, now_us))
 		return;
+	if (!http_channel_takes(v->channel, v->part_size)) {
+		v->is_waiting = true;
+		if (now_us - v->sent_us < RETRY_FOR_US && !timer_is_running(&l->retry))
+			timer_start(&l->retry, RETRY_MS);
+		return;
+	}
 
-	struct frame *f = camera_watch_take(&v->watcher);
+	struct picture *p = picture_take(&v->reader);
 
-	if (f)
-		send_frame(v, f);
+	v->is_waiting = false;
+	if (!p)
+		return;
+	count_dropped(v, p->frame);
+	/* The first decides how large the socket's buffer is. */
+	if (p->frame->size + 200 > v->part_size)
+		(void)http_channel_takes(v->channel, p->frame->size + 200);
+	send_picture(v, p, true);
+	if (v->options.dual_final_frames) {
+		picture_unref(v->repeat);
+		v->repeat = picture_ref(p);
+	}
+	picture_unref(p);
+}
+
+/* Sockets say that they have room, but not that they are nearly empty. */
+static void retry(void *arg)
+{
+	struct live *l = arg;
+	struct viewer *v, *next;
+
+	DL_FOREACH_SAFE(l->viewers, v, next)
+	if (v->is_waiting)
+		try_to_send(v);
 }
 
 static void viewer_gone(void *arg)
@@ -250,65 +211,100 @@ static void viewer_gone(void *arg)
 	free_viewer(arg);
 }
 
-static void send_card(struct viewer *v, const struct camera_status *s)
+static void send_card(struct viewer *v, struct camera *cam)
+{
+	struct picture *p = card_get(v->live->web->cards, cam);
+
+	if (p)
+		send_picture(v, p, false);
+	picture_unref(p);
+}
+
+/* Some browsers show a picture only when the next one begins (ustreamer's cure). */
+static void send_again(struct viewer *v)
+{
+	struct picture *p = v->repeat;
+
+	v->repeat = NULL;
+	send_picture(v, p, true);
+	picture_unref(p);
+}
+
+static bool is_stuck(struct viewer *v)
+{
+	size_t unsent = http_channel_unsent(v->channel);
+
+	v->stuck_ticks = unsent > 0 && unsent == v->unsent ? v->stuck_ticks + 1 : 0;
+	v->unsent = unsent;
+	return v->stuck_ticks >= STUCK_TICKS;
+}
+
+static void tick_viewer(struct viewer *v, int64_t now_us)
 {
 	struct live *l = v->live;
-	struct http_bytes *jpeg = card_for(l, no_signal_text(s));
+	struct camera *cam = picture_reader_camera(&v->reader);
 
-	if (!jpeg)
+	v->per_second = v->n_sent;
+	v->n_sent = 0;
+	/* The camera was taken away, the viewer may not look any more, or does not. */
+	if (!cam || !auth_is_still(l->web->auth, &v->who) || is_stuck(v)) {
+		http_channel_end(v->channel);
+		free_viewer(v);
 		return;
-
-	struct http_bytes *head = part_head(jpeg->size, loop_wall_ms(l->web->env.loop) * 1000);
-
-	send_part(v, head, jpeg);
-	http_bytes_unref(head);
+	}
+	try_to_send(v);
+	if (now_us - v->sent_us < QUIET_US || !http_channel_takes(v->channel, v->part_size))
+		return;
+	if (camera_status(cam)->state != CAMERA_LIVE)
+		send_card(v, cam);
+	else if (v->repeat)
+		send_again(v);
 }
 
 static void tick(void *arg)
 {
 	struct live *l = arg;
 	int64_t now_us = loop_now_us(l->web->env.loop);
+	struct viewer *v, *next;
 
-	for (struct viewer *v = l->viewers, *next; v; v = next) {
-		next = v->next;
-		/* The camera was taken away, or the viewer may not look any more. */
-		if (!v->watcher.camera || !auth_is_still(l->web->auth, &v->who)) {
-			http_channel_end(v->channel);
-			free_viewer(v);
-			continue;
-		}
-		try_to_send(v);
-
-		const struct camera_status *s = camera_status(v->watcher.camera);
-
-		if (s->state != CAMERA_LIVE && now_us - v->sent_us >= QUIET_US &&
-		    http_channel_queued(v->channel) == 0)
-			send_card(v, s);
-	}
+	DL_FOREACH_SAFE(l->viewers, v, next)
+	tick_viewer(v, now_us);
 }
 
-static struct camera *find(struct call *c)
+static void begin(struct viewer *v, struct camera *cam)
 {
-	struct camera *cam =
-		c->web->env.cameras ? cameras_find(c->web->env.cameras, c->params[0]) : NULL;
+	struct live *l = v->live;
+	struct http_bytes *first =
+		v->options.advance_headers ? advance_head() : http_bytes_ref(l->first);
+	struct picture *p;
 
-	if (!cam)
-		call_refuse(c, 404, "There is no camera of this id.");
-	return cam;
+	http_channel_send(v->channel, &first, 1);
+	http_bytes_unref(first);
+	v->sent_us = loop_now_us(l->web->env.loop);
+	picture_read(l->web->pictures, cam, v->options.width, &v->reader);
+
+	/* The newest picture at once, if it is not an old one: a slow camera's next is seconds off. */
+	p = picture_newest(&v->reader);
+	if (p && v->sent_us - p->frame->captured_us < OLD_US &&
+	    http_channel_takes(v->channel, p->frame->size + 200)) {
+		send_picture(v, p, true);
+		v->seq = p->frame->seq;
+		picture_unref(picture_take(&v->reader));
+	}
+	picture_unref(p);
 }
 
-void api_camera_stream(struct call *c)
+void live_open(struct call *c, struct camera *cam, const struct live_options *o)
 {
 	struct live *l = c->web->live;
-	struct camera *cam = find(c);
-	struct http_reply reply = { .status = 200,
-		                    .type = "multipart/x-mixed-replace; boundary=bedside",
-		                    .cache = "no-store, no-transform" };
-
-	if (!cam)
-		return;
-
-	int64_t fps = call_query_int(c, "fps", 0);
+	struct http_reply reply = {
+		.status = 200,
+		.type = "multipart/x-mixed-replace; boundary=" PICTURE_BOUNDARY,
+		.cache = "no-store, no-cache, must-revalidate, private, max-age=0, no-transform",
+		.n_headers = 1,
+		.headers = { { "Pragma", "no-cache" } },
+		.other_headers = c->other_headers,
+	};
 	struct viewer *v = MEM_NEW(struct viewer);
 	struct http_channel_events ev = { .writable = try_to_send,
 		                          .closed = viewer_gone,
@@ -316,103 +312,54 @@ void api_camera_stream(struct call *c)
 
 	v->live = l;
 	v->who = c->who;
-	v->every_us = fps > 0 ? 1000000 / fps : 0;
+	v->options = *o;
+	v->every_us = o->fps > 0 ? 1000000 / o->fps : 0;
+	v->part_size = 1;
+	v->reader.woken = try_to_send;
+	v->reader.arg = v;
+	v->reader.every_us = v->every_us;
+	crypto_random_text(v->id, sizeof(v->id) - 1);
 	v->channel = http_reply_stream(call_steal_request(c), &reply, &ev);
 	if (!v->channel) {
 		free(v);
 		return;
 	}
-	v->next = l->viewers;
-	if (v->next)
-		v->next->prev = v;
-	else
+	if (!l->viewers)
 		timer_start_every(&l->tick, TICK_MS);
-	l->viewers = v;
-	http_channel_send(v->channel, &l->between, 1);
-	v->sent_us = loop_now_us(l->web->env.loop);
-	camera_watch(cam, &v->watcher, try_to_send, v);
-
-	/* The newest picture at once, if it is not an old one: a slow camera's next is seconds off. */
-	struct frame *f = camera_newest(cam);
-
-	if (f && v->sent_us - f->captured_us < OLD_US && http_channel_queued(v->channel) == 0)
-		send_frame(v, f);
-	else
-		frame_unref(f);
+	DL_APPEND(l->viewers, v);
+	begin(v, cam);
 }
 
-/* ---- stills ---- */
-
-static void send_still(struct call *c, struct frame *f)
+bool live_viewer_at(const struct live *l, const struct camera *cam, size_t i,
+                    struct live_viewer_info *ret)
 {
-	char at[WHEN_TEXT_SIZE], age[24];
-	struct http_reply reply = { .status = 200, .type = "image/jpeg", .n_headers = 2 };
-	int64_t age_us = loop_now_us(c->web->env.loop) - f->captured_us;
+	struct viewer *v;
 
-	snprintf(age, sizeof(age), "%lld", (long long)(age_us > 0 ? age_us / 1000 : 0));
-	reply.headers[0] =
-		(struct http_header){ "X-Captured-At", when_iso(at, f->captured_wall_ms) };
-	reply.headers[1] = (struct http_header){ "X-Age-Ms", age };
-	call_bytes(c, &reply, http_bytes_wrap(f->data, f->size, release_frame, f));
+	DL_FOREACH(l->viewers, v)
+	{
+		if (picture_reader_camera(&v->reader) != cam || i-- > 0)
+			continue;
+		*ret = (struct live_viewer_info){ .options = &v->options,
+			                          .per_second = v->per_second };
+		TEXT_SET(ret->id, v->id);
+		return true;
+	}
+	return false;
 }
 
-static struct call *end_still(struct still *s)
+/* ---- the routes ---- */
+
+void api_camera_stream(struct call *c)
 {
-	struct call *c = s->call;
-
-	if (s->prev)
-		s->prev->next = s->next;
-	else
-		s->live->stills = s->next;
-	if (s->next)
-		s->next->prev = s->prev;
-	free(s);
-	return c;
-}
-
-static void still_is_taken(void *arg, struct frame *f, const struct err *err)
-{
-	struct call *c = end_still(arg);
-
-	if (f)
-		send_still(c, f);
-	else
-		call_refuse(c, 503, "%s", err && err->text[0] ? err->text : "No signal.");
-}
-
-void api_camera_snapshot(struct call *c)
-{
-	struct live *l = c->web->live;
-	struct camera *cam = find(c);
-	char fresh[8] = "";
+	struct camera *cam = call_camera(c);
+	struct live_options o = { 0 };
 
 	if (!cam)
 		return;
-	(void)call_query(c, "fresh", fresh, sizeof(fresh));
-
-	int64_t now_us = loop_now_us(c->web->env.loop);
-	bool must_be_new = strcmp(fresh, "1") == 0 || strcmp(fresh, "true") == 0;
-	struct frame *f = camera_newest(cam);
-
-	if (f && !must_be_new && now_us - f->captured_us < OLD_US) {
-		send_still(c, f);
-		return;
-	}
-	frame_unref(f);
-
-	struct still *s = MEM_NEW(struct still);
-
-	s->live = l;
-	s->call = c;
-	s->next = l->stills;
-	if (s->next)
-		s->next->prev = s;
-	l->stills = s;
-	camera_shoot(cam, &s->shot, must_be_new ? now_us : now_us - OLD_US,
-	             call_query_int(c, "timeout", SHOT_TIMEOUT_MS), still_is_taken, s);
+	o.fps = call_query_int(c, "fps", 0);
+	o.width = (unsigned)call_query_int(c, "width", 0);
+	live_open(c, cam, &o);
 }
-
-/* ---- the others ---- */
 
 void api_cameras(struct call *c)
 {
@@ -437,7 +384,7 @@ static void test_is_done(void *arg, const struct camera_test_result *r)
 
 void api_camera_test(struct call *c)
 {
-	struct camera *cam = find(c);
+	struct camera *cam = call_camera(c);
 
 	if (cam)
 		camera_test(cam, 5, 15000, test_is_done, c);
@@ -450,8 +397,9 @@ struct live *live_new(struct web *w)
 	struct live *l = MEM_NEW(struct live);
 
 	l->web = w;
-	l->between = http_bytes_wrap(boundary, sizeof(boundary) - 1, NULL, NULL);
+	l->first = http_bytes_wrap(first_boundary, sizeof(first_boundary) - 1, NULL, NULL);
 	timer_init(&l->tick, w->env.loop, tick, l);
+	timer_init(&l->retry, w->env.loop, retry, l);
 	return l;
 }
 
@@ -459,22 +407,8 @@ void live_free(struct live *l)
 {
 	if (!l)
 		return;
-	for (struct viewer *v = l->viewers, *next; v; v = next) {
-		next = v->next;
-		free_viewer(v);
-	}
-	for (struct still *s = l->stills, *next; s; s = next) {
-		next = s->next;
-		camera_shot_cancel(&s->shot);
-		call_refuse(end_still(s), 503, "Bedside is ending.");
-	}
-	timer_stop(&l->tick);
-	http_bytes_unref(l->between);
-	http_bytes_unref(l->head);
-	l->head = NULL;
-	for (size_t i = 0; i < N_CARDS; i++)
-		http_bytes_unref(l->cards[i].jpeg);
-	l->is_ending = true;
-	if (l->n_drawing == 0)
-		free(l);
+	while (l->viewers)
+		free_viewer(l->viewers);
+	http_bytes_unref(l->first);
+	free(l);
 }

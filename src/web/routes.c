@@ -155,13 +155,14 @@ static const struct field render_body[] = {
 	{ "crf", FIELD_INT, NULLABLE, 0, 51, NULL, "x264's quality; 23 is usual" },
 	{ "width", FIELD_INT, NULLABLE, 0, 7680, NULL, "0: as the pictures" },
 	{ "height", FIELD_INT, NULLABLE, 0, 4320, NULL, "0: as the pictures" },
-	{ "camera", FIELD_TEXT, NULLABLE, 0, 47, NULL, "one of the session's; all of them if absent" },
+	{ "camera", FIELD_TEXT, NULLABLE, 0, 47, NULL,
+	  "one of the session's; all of them if absent" },
 	END
 };
 
-static const struct field force_query[] = {
-	{ "force", FIELD_BOOL, 0, 0, 0, NULL, "although there is no verified film of each camera" }, END
-};
+static const struct field force_query[] = { { "force", FIELD_BOOL, 0, 0, 0, NULL,
+	                                      "although there is no verified film of each camera" },
+	                                    END };
 
 static const struct field video_query[] = {
 	{ "download", FIELD_BOOL, 0, 0, 0, NULL, "with a file name to save it under" }, END
@@ -174,7 +175,9 @@ static const struct field video_live_query[] = {
 };
 
 static const struct field stream_query[] = {
-	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" }, END
+	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" },
+	{ "width", FIELD_INT, 0, 64, 3840, NULL, "pixels at most: smaller copies of the pictures" },
+	END
 };
 
 static const struct field backup_query[] = {

@@ -10,10 +10,13 @@
 #include "core/loop.h"
 #include "web/assets.h"
 #include "web/auth.h"
+#include "web/card.h"
 #include "web/live.h"
+#include "web/picture.h"
 #include "web/proxy.h"
 #include "web/push.h"
 #include "web/route.h"
+#include "web/still.h"
 #include "web/tls_cert.h"
 #include "web/transfer.h"
 #include "web/video.h"
@@ -482,8 +485,11 @@ int web_new(const struct web_env *env, struct web **ret, struct err *err)
 	if (rc == 0)
 		rc = auth_new(env->loop, env->store, &w->auth, err);
 	if (rc == 0) {
+		w->pictures = pictures_new(env->loop, env->pool);
+		w->cards = cards_new(env->loop, env->pool);
 		w->live = live_new(w);
 		w->video = video_new(w);
+		w->stills = stills_new(w);
 		w->push = push_new(w);
 		if (!loop_is_simulated(env->loop))
 			rc = start_server(w, err);
@@ -515,6 +521,9 @@ void web_free(struct web *w)
 	push_free(STEAL_PTR(w->push));
 	live_free(STEAL_PTR(w->live));
 	video_free(STEAL_PTR(w->video));
+	stills_free(STEAL_PTR(w->stills));
+	cards_free(STEAL_PTR(w->cards));
+	pictures_free(STEAL_PTR(w->pictures));
 	auth_free(STEAL_PTR(w->auth));
 	w->is_ending = true;
 	web_let_go(w);

@@ -10,10 +10,14 @@
 #include "web/server.h"
 
 struct auth;
+struct camera;
+struct cards;
 struct download;
 struct http_server;
 struct live;
+struct pictures;
 struct push;
+struct stills;
 struct upload;
 struct video;
 
@@ -24,8 +28,11 @@ struct web {
 	struct log log;
 	struct http_server *server; /* NULL on a simulated loop */
 	struct auth *auth;
+	struct pictures *pictures;
+	struct cards *cards;
 	struct live *live;
 	struct video *video;
+	struct stills *stills;
 	struct push *push;
 	char cert_file[1100], key_file[1100];
 	char fingerprint[65];
@@ -51,6 +58,9 @@ void web_audit(const struct call *c, const char *action, const char *subject, co
 
 /* The asker's browser came by the set-up link, and it is still good. */
 bool web_has_link(const struct call *c);
+
+/* The camera that the route's {id} names; NULL: refused already. */
+struct camera *call_camera(struct call *c);
 
 /* The page's address as the asker sees it, with a '/' at its end. */
 bool web_is_same_origin(const struct call *c);

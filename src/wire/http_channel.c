@@ -7,13 +7,16 @@
 #include "core/crypto.h"
 
 #include <assert.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define NOT_SENT_BYTES 131072
+#define USUAL_WMEM_MAX 212992 /* net.core.wmem_max of a system that nobody tuned */
 
 static struct http_conn *channel_conn(const struct http_channel *ch)
 {
@@ -130,14 +133,14 @@ static void ws_send(struct http_conn *c, enum ws_opcode opcode, struct http_byte
 	http_bytes_unref(payload);
 }
 
-void http_channel_send_text(struct http_channel *ch, const char *prefix, size_t prefix_size,
-                            struct http_bytes *rest)
+static void send_message(struct http_channel *ch, enum ws_opcode opcode, const void *prefix,
+                         size_t prefix_size, struct http_bytes *rest)
 {
-	uint8_t head[WS_HEAD_MAX + 64];
+	uint8_t head[WS_HEAD_MAX + HTTP_CHANNEL_MAX_PREFIX];
 
-	assert(prefix_size <= 64);
+	assert(prefix_size <= HTTP_CHANNEL_MAX_PREFIX);
 
-	size_t n = ws_write_head(head, WS_TEXT, prefix_size + rest->size);
+	size_t n = ws_write_head(head, opcode, prefix_size + rest->size);
 
 	memcpy(head + n, prefix, prefix_size);
 
@@ -147,9 +150,68 @@ void http_channel_send_text(struct http_channel *ch, const char *prefix, size_t 
 	http_bytes_unref(parts[0]);
 }
 
+void http_channel_send_text(struct http_channel *ch, const char *prefix, size_t prefix_size,
+                            struct http_bytes *rest)
+{
+	send_message(ch, WS_TEXT, prefix, prefix_size, rest);
+}
+
+void http_channel_send_binary(struct http_channel *ch, const void *prefix, size_t prefix_size,
+                              struct http_bytes *rest)
+{
+	send_message(ch, WS_BINARY, prefix, prefix_size, rest);
+}
+
 size_t http_channel_queued(const struct http_channel *ch)
 {
 	return channel_conn(ch)->queued;
+}
+
+size_t http_channel_unsent(const struct http_channel *ch)
+{
+	const struct http_conn *c = channel_conn(ch);
+	int n = 0;
+
+	if (c->is_closing || ioctl(c->fd, SIOCOUTQ, &n) < 0)
+		n = 0;
+	return c->queued + (size_t)n;
+}
+
+/* Pages, headers of packets and the kernel's own records count as used, too. */
+static size_t room_for(size_t size)
+{
+	return size + size / 16 + 2 * HTTP_CHANNEL_SLACK;
+}
+
+/* A buffer that the system made larger by itself is never made smaller. */
+static void make_room(struct http_conn *c, size_t size)
+{
+	int now = 0, wanted = (int)MIN(room_for(size), (size_t)1 << 30), low = wanted;
+	socklen_t n = sizeof(now);
+
+	c->room_for = size;
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &low, sizeof(low));
+	(void)getsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &now, &n);
+	/* The kernel doubles what it is told, for its own book-keeping, and tells the double. */
+	if (now < wanted && now < 2 * USUAL_WMEM_MAX) {
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &wanted, sizeof(wanted));
+		(void)getsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &now, &n);
+	}
+	c->room = (size_t)MAX(now, 0);
+}
+
+bool http_channel_takes(struct http_channel *ch, size_t size)
+{
+	struct http_conn *c = channel_conn(ch);
+
+	if (c->is_closing || c->queued > 0)
+		return false;
+	if (c->room_for < size)
+		make_room(c, size);
+
+	size_t unsent = http_channel_unsent(ch);
+
+	return unsent == 0 || (unsent <= HTTP_CHANNEL_SLACK && room_for(size) <= c->room);
 }
 
 void http_channel_end(struct http_channel *ch)

@@ -67,6 +67,7 @@ struct http_conn {
 
 	struct http_segment *out; /* ring would save the memmove of a few entries; not worth it */
 	size_t n_out, cap_out, queued;
+	size_t room_for, room; /* the kernel's buffer: the piece it was made for, its size */
 	int file_fd;
 	uint64_t file_at, file_left;
 	struct http_file_job *job;

@@ -40,6 +40,7 @@ static const char *reason(int status)
 		{ 500, "Internal Server Error" },
 		{ 501, "Not Implemented" },
 		{ 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
 		{ 505, "HTTP Version Not Supported" },
 	};
 
@@ -50,12 +51,12 @@ static const char *reason(int status)
 	return "Status";
 }
 
-/* IMF-fixdate (RFC 9110 §5.6.7), whatever the locale. */
-static void http_date(char dst[40], time_t t)
+void http_date_text(char dst[40], int64_t wall_ms)
 {
 	static const char days[][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 	static const char months[][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 		                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+	time_t t = (time_t)(wall_ms / 1000);
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
@@ -85,7 +86,7 @@ struct http_bytes *http_reply_head(struct http_conn *c, const struct http_reply 
 
 	buf_init(&b, 0);
 	buf_printf(&b, "HTTP/1.1 %d %s\r\n", reply->status, reason(reply->status));
-	http_date(date, (time_t)(loop_wall_ms(c->server->loop) / 1000));
+	http_date_text(date, loop_wall_ms(c->server->loop));
 	buf_printf(&b, "Date: %s\r\n", date);
 	http_reply_write_headers(&b, reply);
 	if (length >= 0 && reply->status != 204 && reply->status != 304)
@@ -94,7 +95,9 @@ struct http_bytes *http_reply_head(struct http_conn *c, const struct http_reply 
 		buf_add_str(&b, "Connection: close\r\n");
 	else if (c->request && c->request->head.minor == 0)
 		buf_add_str(&b, "Connection: keep-alive\r\n");
-	if (c->server->headers)
+	if (reply->other_headers)
+		buf_add_str(&b, reply->other_headers);
+	else if (c->server->headers)
 		buf_add_str(&b, c->server->headers);
 	buf_add_str(&b, "\r\n");
 	return http_bytes_take(&b);

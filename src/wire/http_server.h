@@ -94,7 +94,7 @@ bool http_request_is_tls(const struct http_request *r);
 
 /* ---- answers ---- */
 
-#define HTTP_REPLY_MAX_HEADERS 8
+#define HTTP_REPLY_MAX_HEADERS 10
 
 struct http_reply {
 	int status;
@@ -104,6 +104,8 @@ struct http_reply {
 	size_t n_headers;
 	struct http_header headers[HTTP_REPLY_MAX_HEADERS];
 	bool removes_file; /* http_reply_file: made for this answer only; gone once it is open */
+	/* Lines as http_server_config.headers, instead of those; NULL: those. Borrowed. */
+	const char *other_headers;
 };
 
 /* Takes the reference to `body`, which may be NULL. */
@@ -139,8 +141,27 @@ void http_channel_send(struct http_channel *ch, struct http_bytes *const *parts,
 /* One WebSocket text message made of `prefix` and `rest`. */
 void http_channel_send_text(struct http_channel *ch, const char *prefix, size_t prefix_size,
                             struct http_bytes *rest);
+/* The same as a binary message. */
+void http_channel_send_binary(struct http_channel *ch, const void *prefix, size_t prefix_size,
+                              struct http_bytes *rest);
+#define HTTP_CHANNEL_MAX_PREFIX 64
 /* Bytes that the socket has not taken yet. */
 size_t http_channel_queued(const struct http_channel *ch);
+/* Bytes that the client has not confirmed yet: ours and the kernel's. */
+size_t http_channel_unsent(const struct http_channel *ch);
+/*
+ * True when a piece of `size` bytes would go to the kernel whole, and the kernel has hardly
+ * anything else of this channel. Who asks before each piece, and sends nothing while it is false,
+ * has at most one piece and HTTP_CHANNEL_SLACK in the kernel and nothing in our queue: a client that
+ * does not read costs that and no more. The kernel's buffer is made large enough for that, as far
+ * as the system lets us (net.core.wmem_max, about 400 kB); of larger pieces the rest may wait in
+ * our queue.
+ */
+bool http_channel_takes(struct http_channel *ch, size_t size);
+#define HTTP_CHANNEL_SLACK ((size_t)32768)
+
+/* IMF-fixdate (RFC 9110 §5.6.7), whatever the locale. */
+void http_date_text(char dst[40], int64_t wall_ms);
 /* Sends what is queued, then closes; the owner hears nothing more. NULL is allowed. */
 void http_channel_end(struct http_channel *ch);
 
