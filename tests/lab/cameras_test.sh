@@ -5,7 +5,9 @@ files=$tmp/files
 prepare "$files"
 picture 640x480 "$files/big.jpg"
 picture 320x240 "$files/small.jpg"
-"$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$build/tests/lab/uvc_camera" curl jq
+peers=()
+! command -v ustreamer >/dev/null || peers+=(ustreamer)
+"$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$build/tests/lab/uvc_camera" curl "${peers[@]}"
 rc=0
 "$here/boot" "${LIMIT:-170}" "$lab/kernel" "$tmp/initrd" "${2:-cameras}" >"$tmp/console.txt" 2>&1 || rc=$?
 tr -d '\r' <"$tmp/console.txt" | grep -vE '^\[ *[0-9.]+\]' | tail -n 400

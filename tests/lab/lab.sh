@@ -5,7 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=${1:-$here/../../build}
 lab=${BEDSIDE_LAB_DIR:-$build/tests/lab}
 PATH=$PATH:/usr/sbin:/sbin
-for program in qemu-system-x86_64 cpio depmod modprobe mke2fs e2fsck debugfs apt-get dpkg-deb xz curl jq; do
+for program in qemu-system-x86_64 cpio depmod modprobe mke2fs e2fsck debugfs apt-get dpkg-deb xz curl; do
   need "$program"
 done
 [ -x /bin/busybox ] || { echo "skipped: busybox-static is not installed"; exit 77; }

@@ -59,6 +59,7 @@ is_locked() { [ "$(state "$1" auto_exposure)" = 1 ] && [ "$(state "$1" focus_aut
 is_automatic() { [ "$(state "$1" auto_exposure)" = 8 ] && [ "$(state "$1" focus_auto)" = 1 ] && [ "$(state "$1" white_balance_auto)" = 1 ]; }
 online() { bedside status --config bedside.yaml 2>/dev/null | grep -q ': online'; }
 
+printf 'correct horse\n' | bedside user add admin --data /tmp/data --role admin --password-stdin >/dev/null || bad "user add"
 start
 until_true 60 online || die "the printer is not online"
 [ "$(state 0 n_frames)" = 0 ] || bad "a camera that nobody wants is read"
@@ -75,6 +76,16 @@ until_true 30 has_pictures one $((now + 4)) || bad "no pictures while locked"
 ls /tmp/data/cameras/*.lock >/dev/null || bad "nothing is noted of what to restore"
 say "locked at exposure, focus, white balance $before"
 
+# Ten people look on while the cable comes out.
+curl -s -o /dev/null -c jar -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' \
+  http://127.0.0.1:8484/api/v1/login || bad "login"
+for v in 0 1 2 3 4 5 6 7 8 9; do
+  curl -sN -b jar -o "viewer$v" http://127.0.0.1:8484/api/v1/cameras/one/stream &
+  viewers="$viewers $!"
+done
+sees() { [ "$(stat -c %s "viewer$1" 2>/dev/null || echo 0)" -gt "$2" ]; }
+for v in 0 9; do until_true 30 sees $v 200000 || bad "viewer $v sees nothing"; done
+
 order 0 unplug
 until_true 30 grep -q 'camera one: the camera was unplugged' serve.log || bad "unplugging is not told"
 now=$(pictures two)
@@ -83,6 +94,12 @@ one=$(pictures one)
 order 0 plug
 until_true 60 has_pictures one $((one + 3)) || bad "the camera is not found again"
 until_true 20 is_locked 0 || bad "the camera is not locked again after plugging: $(tr '\n' ' ' </tmp/cam0.state)"
+for v in 0 9; do
+  size=$(stat -c %s viewer$v)
+  until_true 30 sees $v $((size + 200000)) || bad "viewer $v sees nothing any more"
+done
+# shellcheck disable=SC2086
+kill $viewers
 [ "$(state 0 exposure) $(state 0 focus) $(state 0 white_balance)" = "$before" ] || bad "it is locked at other values than before"
 say "unplugged and plugged in again"
 
@@ -130,6 +147,24 @@ for f in yuyv nv12 uyvy i420; do
   [ "$size" -gt 5000 ] && [ "$size" -lt 120000 ] || bad "$f: $size bytes"
 done
 say "raw formats"
+# Another program has the camera; we read what it serves.
+if command -v ustreamer >/dev/null; then
+  ustreamer --device "$(bedside camera list | sed -n '/port:vivid.0/,$s/.*now \(.*\)/\1/p')" --resolution 640x360 --format YUYV \
+    --workers 1 --port 8090 >ustreamer.log 2>&1 &
+  cat >peer.yaml <<'YAML'
+data: /tmp/data
+cameras:
+  - {name: Stream, driver: http-mjpeg, source: "http://127.0.0.1:8090/stream"}
+  - {name: Still, driver: http-still, source: "http://127.0.0.1:8090/snapshot"}
+YAML
+  for c in Stream Still; do
+    bedside camera test --config peer.yaml $c --count 5 >peer.log 2>&1 || bad "ustreamer, $c: $(cat peer.log)"
+    grep -q '640×360' peer.log || bad "ustreamer, $c: $(cat peer.log)"
+  done
+  say "ustreamer as a source"
+else
+  say "ustreamer is not there: not tried"
+fi
 kill "$daemon"
 wait "$daemon"
 finish
