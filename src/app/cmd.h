@@ -10,6 +10,8 @@
 
 #include "base/base.h"
 
+struct camera_config;
+struct doctor_report;
 struct err;
 struct secret;
 
@@ -45,6 +47,9 @@ void serve_ready(void *arg, const char *address, const char *fingerprint);
 /* The first line of a file, of standard input for "-": what stands among the arguments can be read
  * by everybody on the machine. */
 int secret_from_file(const char *path, struct secret *ret, struct err *err) MUST_CHECK;
+
+/* `bedside doctor` for a camera of this machine; false: it is of another kind. */
+bool camera_doctor(const struct camera_config *c, struct doctor_report *r);
 
 /* `bedside simulate job`. */
 int simulate_job(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * camera list, camera controls: the video devices of this machine, asked without the daemon. That
+ * camera list, camera controls, doctor: the video devices of this machine, asked without the daemon. That
  * works while the daemon streams from one: the kernel lets many ask, only one take pictures.
  */
 
@@ -13,6 +13,7 @@
 #include "cameras/v4l2_controls.h"
 #include "cameras/v4l2_device.h"
 #include "cameras/v4l2_find.h"
+#include "printers/doctor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,74 @@
 #include <string.h>
 
 #define MAX_CHANGES 32
+
+/* ---- doctor ---- */
+
+static bool tell(struct doctor_report *r, const char *name, int rc, const char *text)
+{
+	struct doctor_step *s = &r->steps[r->n++];
+
+	*s = (struct doctor_step){ .name = name, .is_ok = rc >= 0 };
+	TEXT_SET(s->text, text);
+	return s->is_ok;
+}
+
+/* Takes the camera for a moment: that alone shows whether somebody else has it. */
+static void try_stream(struct doctor_report *r, int fd, const char *node,
+                       const struct camera_config *c)
+{
+	auto_free struct v4l2_format_choice *list = mem_new_array(V4L2_MAX_FORMATS, sizeof(*list));
+	struct v4l2_wish wish = { .width = c->width, .height = c->height, .fps = c->fps };
+	size_t n = v4l2_formats(&v4l2_sys_real, fd, list, V4L2_MAX_FORMATS);
+	const struct v4l2_format_choice *best;
+	struct v4l2_stream *s = NULL;
+	struct err err = { 0 };
+	char text[160], name[8];
+	int rc;
+
+	(void)v4l2_pixel_from_name(c->format, &wish.pixel);
+	best = v4l2_choose(list, n, &wish);
+	if (!best) {
+		(void)tell(r, "formats", -EINVAL,
+		           "the camera gives no format that is wanted (`bedside camera list` shows "
+		           "what it gives)");
+		return;
+	}
+	snprintf(text, sizeof(text), "%s %u×%u is the best of %zu",
+	         v4l2_pixel_name(best->pixel, name), best->width, best->height, n);
+	(void)tell(r, "formats", 0, text);
+	rc = v4l2_stream_start(&v4l2_sys_real, fd, best, &s, &err);
+	if (rc == -EBUSY)
+		(void)v4l2_explain(&v4l2_sys_real, rc, node, &err);
+	(void)tell(r, "pictures", rc, rc < 0 ? err.text : "the camera starts");
+	v4l2_stream_stop(s);
+}
+
+bool camera_doctor(const struct camera_config *c, struct doctor_report *r)
+{
+	char node[64], text[128];
+	struct err err = { 0 };
+	int fd;
+
+	if (strcmp(c->driver, "v4l2") != 0)
+		return false;
+	*r = (struct doctor_report){ 0 };
+	fd = v4l2_find(&v4l2_sys_real, c->source, node, sizeof(node), &err);
+	snprintf(text, sizeof(text), "%s is the camera", node);
+	if (tell(r, "plugged", fd, fd < 0 ? err.text : text)) {
+		fd = v4l2_sys_real.open(NULL, node);
+		if (fd < 0)
+			(void)v4l2_explain(&v4l2_sys_real, fd, node, &err);
+		if (tell(r, "permission", fd, fd < 0 ? err.text : "it can be opened")) {
+			try_stream(r, fd, node, c);
+			v4l2_sys_real.close(NULL, fd);
+		}
+	}
+	r->is_ok = true;
+	for (unsigned i = 0; i < r->n; i++)
+		r->is_ok &= r->steps[i].is_ok;
+	return true;
+}
 
 /* ---- list ---- */
 

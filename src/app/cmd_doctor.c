@@ -68,11 +68,42 @@ static const struct printer_config *find(const struct config *c, const char *nam
 		if (text_equal(p->id, name) || text_equal_nocase(p->name, name))
 			return p;
 	}
-	fprintf(stderr, "bedside: the configuration has no printer '%s'; it has:", name);
+	return NULL;
+}
+
+static void list_names(const struct config *c, const char *name)
+{
+	fprintf(stderr,
+	        "bedside: the configuration has no printer and no camera of this machine called "
+	        "'%s'; it has:",
+	        name);
 	for (size_t i = 0; i < c->n_printers; i++)
 		fprintf(stderr, " %s", c->printers[i].printer.id);
+	for (size_t i = 0; i < c->n_cameras; i++)
+		if (strcmp(c->cameras[i].driver, "v4l2") == 0)
+			fprintf(stderr, " %s", c->cameras[i].id);
 	fputs("\n", stderr);
-	return NULL;
+}
+
+/* -1: there is none of this name and kind; else the exit status. */
+static int examine_camera(const struct config *config, const char *name, bool is_json)
+{
+	struct session_of_doctor d = { .is_json = is_json };
+	static struct doctor_report r; /* large */
+
+	for (size_t i = 0; i < config->n_cameras; i++) {
+		const struct camera_config *c = &config->cameras[i];
+
+		if ((!text_equal(c->id, name) && !text_equal_nocase(c->name, name)) ||
+		    !camera_doctor(c, &r))
+			continue;
+		for (unsigned k = 0; k < r.n; k++)
+			print_step(&d, &r.steps[k]);
+		if (is_json)
+			print_json(&r);
+		return r.is_ok ? 0 : 1;
+	}
+	return -1;
 }
 
 static int examine(const struct config *config, const struct printer_config *c, bool is_json)
@@ -121,7 +152,8 @@ int cmd_doctor(int argc, char **argv)
 	int rc = 1;
 
 	if (!read_args(argc, argv, &a)) {
-		fputs("usage: bedside doctor [--json] [--config FILE] [--data DIR] PRINTER\n",
+		fputs("usage: bedside doctor [--json] [--config FILE] [--data DIR] "
+		      "PRINTER|CAMERA\n",
 		      stderr);
 		return 2;
 	}
@@ -135,8 +167,11 @@ int cmd_doctor(int argc, char **argv)
 
 	const struct printer_config *c = find(&config, a.printer);
 
-	if (c)
-		rc = examine(&config, c, a.is_json);
+	rc = c ? examine(&config, c, a.is_json) : examine_camera(&config, a.printer, a.is_json);
+	if (rc < 0) {
+		list_names(&config, a.printer);
+		rc = 1;
+	}
 	config_fini(&config);
 	return rc;
 }

@@ -34,7 +34,7 @@ static const struct verb verbs[] = {
 	  "check the configuration, or print a complete example" },
 	{ "discover", cmd_discover, "[--json] [--seconds N] [--add SERIAL --code-file FILE …]",
 	  "list printers that announce themselves, add one by its access code" },
-	{ "doctor", cmd_doctor, "[--json] PRINTER",
+	{ "doctor", cmd_doctor, "[--json] PRINTER|CAMERA",
 	  "try each hop to a printer and say what to do" },
 	{ "gcode", cmd_gcode, "FILE [--json] [--plate N] [--thumbnail OUT.png]",
 	  "say what a sliced job says: layers, times, filament" },
