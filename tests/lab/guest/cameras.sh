@@ -131,11 +131,21 @@ until_true 10 no_locks || bad "a note of a lock is left over"
 say "killed, found again, ended; all is as it was before"
 
 # A camera that another program holds.
-v4l2_holder() { bedside camera test --config bedside.yaml Three --count 100 >holder.log 2>&1; }
-v4l2_holder &
+holds() { ls -l "/proc/$1/fd" 2>/dev/null | grep -q /dev/video; }
+lets_go() { ! holds "$daemon"; }
+until_true 30 lets_go || bad "the daemon keeps a camera that nobody wants"
+bedside camera test --config bedside.yaml Three --count 1000 >holder.log 2>&1 &
+holder=$!
+until_true 20 holds $holder || bad "the camera is not opened"
 sleep 1
 bedside camera test --config bedside.yaml Three >busy.log 2>&1 && bad "two programs have one camera"
 grep -q 'busy: bedside (process [0-9]*) holds /dev/video' busy.log || bad "not told who holds the camera: $(cat busy.log)"
+
+bedside doctor Three --config bedside.yaml >doctor.log 2>&1 && bad "doctor finds nothing wrong"
+grep -q 'FAIL pictures .*busy: bedside (process [0-9]*) holds /dev/video' doctor.log || bad "doctor: $(cat doctor.log)"
+bedside doctor Two --config bedside.yaml >doctor.log 2>&1 || bad "doctor, of a camera that is free: $(cat doctor.log)"
+
+kill $holder
 
 # Raw formats, encoded here.
 for f in yuyv nv12 uyvy i420; do
