@@ -162,11 +162,9 @@ static bool read_args(int argc, char **argv, struct asking *a)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
 			a->config = argv[++i];
-		else if (argv[i][0] == '-')
-			return false;
-		else if (!a->camera)
+		else if (argv[i][0] != '-' && !a->camera)
 			a->camera = argv[i];
-		else if (strchr(argv[i], '=') && a->n_changes < MAX_CHANGES)
+		else if (argv[i][0] != '-' && strchr(argv[i], '=') && a->n_changes < MAX_CHANGES)
 			a->changes[a->n_changes++] = argv[i];
 		else
 			return false;

@@ -220,7 +220,9 @@ short camera_thread_wait(struct camera_thread *t, int fd, short events, int time
 		return 0;
 	if (p[0].revents)
 		hush(t);
-	return fd >= 0 ? p[1].revents : 0;
+	if (fd < 0)
+		return 0;
+	return p[1].revents;
 }
 
 void camera_thread_says(struct camera_thread *t, const char *text)
@@ -319,26 +321,29 @@ enum task {
 	TASK_END,
 };
 
+/* With the lock; when there is no order. */
+static enum task next_of_device(const struct camera_thread *t)
+{
+	if (t->open != 0)
+		return t->wanted != t->open || t->is_ending ? TASK_CLOSE : TASK_FRAME;
+	if (t->is_ending)
+		return TASK_END;
+	return t->wanted != 0 && t->wanted != t->failed ? TASK_OPEN : TASK_SLEEP;
+}
+
 static enum task next_task(struct camera_thread *t, struct order **ret_order, unsigned *ret_number)
 {
-	enum task task = TASK_SLEEP;
+	enum task task = TASK_ORDER;
 
 	pthread_mutex_lock(&t->lock);
-	if (t->orders) {
-		*ret_order = t->orders;
+	*ret_order = t->orders;
+	if (t->orders)
 		DL_DELETE(t->orders, *ret_order);
-		task = TASK_ORDER;
-	} else if (t->open != 0 && (t->wanted != t->open || t->is_ending)) {
-		task = TASK_CLOSE;
-	} else if (t->is_ending) {
-		task = TASK_END;
-	} else if (t->open != 0) {
-		task = TASK_FRAME;
-	} else if (t->wanted != 0 && t->wanted != t->failed) {
-		*ret_number = t->wanted;
+	else
+		task = next_of_device(t);
+	*ret_number = t->wanted;
+	if (task == TASK_OPEN)
 		camera_config_copy(&t->open_config, &t->config);
-		task = TASK_OPEN;
-	}
 	pthread_mutex_unlock(&t->lock);
 	return task;
 }

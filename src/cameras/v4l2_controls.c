@@ -34,24 +34,34 @@ static const struct {
 
 /* ---- listing ---- */
 
-static void name_control(uint32_t id, const char *title, char *dst, size_t size)
+static char letter_of_name(char c)
+{
+	return isalnum((unsigned char)c) ? (char)tolower((unsigned char)c) : '_';
+}
+
+/* As v4l2-ctl does: "Exposure Time, Absolute" is exposure_time_absolute. */
+static void name_by_title(const char *title, char *dst, size_t size)
 {
 	size_t n = 0;
 
+	for (const char *p = title; *p && n + 1 < size; p++) {
+		char c = letter_of_name(*p);
+
+		if (c != '_' || (n > 0 && dst[n - 1] != '_'))
+			dst[n++] = c;
+	}
+	n -= n > 0 && dst[n - 1] == '_';
+	dst[n] = '\0';
+}
+
+static void name_control(uint32_t id, const char *title, char *dst, size_t size)
+{
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (names[i].id == id) {
 			text_copy(dst, size, names[i].name);
 			return;
 		}
-	for (const char *p = title; *p && n + 1 < size; p++) {
-		if (isalnum((unsigned char)*p))
-			dst[n++] = (char)tolower((unsigned char)*p);
-		else if (n > 0 && dst[n - 1] != '_')
-			dst[n++] = '_';
-	}
-	while (n > 0 && dst[n - 1] == '_')
-		n--;
-	dst[n] = '\0';
+	name_by_title(title, dst, size);
 }
 
 static void read_menu(const struct v4l2_sys *sys, int fd, const struct v4l2_query_ext_ctrl *q,

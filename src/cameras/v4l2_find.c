@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "core/fs.h"
 
@@ -243,7 +244,6 @@ static int find_path(const char *source, char *ret, size_t size, struct err *err
 int v4l2_find(const struct v4l2_sys *sys, const char *source, char *ret_node, size_t size,
               struct err *err)
 {
-	auto_free struct v4l2_found *all = NULL;
 	size_t n;
 
 	if (!v4l2_source_is_valid(source))
@@ -254,9 +254,9 @@ int v4l2_find(const struct v4l2_sys *sys, const char *source, char *ret_node, si
 			source);
 	if (source[0] == '/')
 		return find_path(source, ret_node, size, err);
-	all = calloc(V4L2_FIND_MAX, sizeof(*all));
-	if (!all)
-		return err_set(err, -ENOMEM, "no memory");
+
+	auto_free struct v4l2_found *all = mem_new_array(V4L2_FIND_MAX, sizeof(*all));
+
 	n = v4l2_find_all(sys, all, V4L2_FIND_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (is_meant(source, &all[i])) {

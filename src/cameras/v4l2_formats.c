@@ -50,9 +50,11 @@ bool v4l2_pixel_from_name(const char *name, uint32_t *ret)
 const char *v4l2_pixel_name(uint32_t pixel, char ret[8])
 {
 	for (unsigned i = 0; i < 4; i++) {
-		char c = (char)(pixel >> (8 * i) & 0x7f);
+		uint32_t c = pixel >> (8 * i) & 0x7f;
 
-		ret[i] = c > ' ' && c < 0x7f ? c : '?';
+		ret[i] = '?';
+		if (c > ' ' && c < 0x7f)
+			ret[i] = (char)c;
 	}
 	ret[4] = '\0';
 	return ret;
