@@ -46,6 +46,9 @@ static const struct opt web_opts[] = {
 	  .help = "Path below which a reverse proxy serves the page." },
 	{ "trusted_proxies", OPT_NESTED, 0, 0,
 	  .help = "List of addresses of reverse proxies that are believed." },
+	{ "programs", OPT_BOOL, OPT_AT(struct web_config, has_programs), "no", .flags = OPT_RESTART,
+	  .help = "Administrators may add cameras on the page that run a program of this "
+	          "machine." },
 };
 
 static const struct opt storage_opts[] = {
@@ -184,6 +187,7 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
 	config_read_list(l, root, "cameras", config_read_camera);
 	check_whole(l, root);
+	config_read_added_cameras(l);
 }
 
 bool config_load(const char *path, const char *data_dir, struct config *ret,

@@ -4,7 +4,8 @@
  *
  * The file is the user's and is never written by the program. What is added on the page or by
  * `bedside discover --add` goes into files of the data folder: printers.d/<id>.yaml (one printer
- * each, same keys) and printers.d/<id>.pin (the certificate that a person confirmed).
+ * each, same keys), printers.d/<id>.pin (the certificate that a person confirmed), and
+ * cameras.d/<id>.yaml (one camera each, same keys; the id stays when the name is changed).
  *
  * Secrets can come from files (`access_code_file`) and from the environment
  * (BEDSIDE_ACCESS_CODE_<ID>, the id in capitals with '_' for '-').
@@ -20,6 +21,8 @@
 #include "model/camera.h"
 #include "model/printer.h"
 #include "model/session.h"
+
+#include <jansson.h>
 
 #define CONFIG_MAX_PRINTERS 200
 #define CONFIG_MAX_CAMERAS 200
@@ -42,6 +45,7 @@ struct web_config {
 	char base_path[128];             /* "/" or "/bedside/" */
 	unsigned n_proxies;
 	char proxies[CONFIG_MAX_PROXIES][64]; /* trusted to say where a request came from */
+	bool has_programs; /* cameras of the page may run programs of this machine */
 };
 
 struct storage_config {
@@ -103,6 +107,27 @@ void config_write_printer(const struct printer_config *p, struct buf *out);
 int config_add_printer(const char *data_dir, struct printer_config *p, struct err *err) MUST_CHECK;
 /* Removes what the page added; -EPERM with the sentence if it stands in bedside.yaml. */
 int config_remove_printer(const struct config *c, const char *id, struct err *err) MUST_CHECK;
+/*
+ * A camera of the page. `settings` is an object of a camera's keys in bedside.yaml, texts, numbers
+ * and lists as JSON; `printers` instead of `printer`, spans as `poll_ms`, controls as "name=value".
+ * null takes one away. Fills `ret` (camera_config_fini() it) and writes cameras.d/<id>.yaml, mode
+ * 0600. -EINVAL with the sentence for what the next start would refuse, with its key in `field`;
+ * -EEXIST when `is_taken` says that the id is; -EPERM when bedside.yaml does not allow it.
+ */
+#define CONFIG_FIELD_SIZE 48
+#define CONFIG_NO_PROGRAMS                                                                         \
+	"cameras of the page may run a program only if bedside.yaml says so; write programs: yes " \
+	"under web: there and restart"
+int config_add_camera(const struct config *c, const json_t *settings,
+                      bool (*is_taken)(void *arg, const char *id), void *arg,
+                      struct camera_config *ret, char field[CONFIG_FIELD_SIZE],
+                      struct err *err) MUST_CHECK;
+/* -EPERM with the sentence if it stands in bedside.yaml. */
+int config_change_camera(const struct config *c, const char *id, const json_t *settings,
+                         struct camera_config *ret, char field[CONFIG_FIELD_SIZE],
+                         struct err *err) MUST_CHECK;
+int config_remove_camera(const struct config *c, const char *id, struct err *err) MUST_CHECK;
+
 /* Stores the confirmed certificate of a printer. */
 int config_pin_printer(const char *data_dir, const char *id, const uint8_t sha256[32],
                        struct err *err) MUST_CHECK;

@@ -525,7 +525,11 @@ void config_read_camera(struct config_loading *l, const struct conf_node *n, con
 	opt_read(camera_opts, ARRAY_LEN(camera_opts), n, path, cam, l->errors);
 	if (n->kind != CONF_MAP)
 		return;
-	text_slug(cam->id, sizeof(cam->id), cam->name);
+	if (l->camera_id)
+		TEXT_SET(cam->id, l->camera_id);
+	else
+		text_slug(cam->id, sizeof(cam->id), cam->name);
+	cam->origin = l->camera_id ? CAMERA_OF_PAGE : CAMERA_OF_FILE;
 	refuse_strangers(&r);
 	read_printers(&r);
 	read_latency(&r);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * config_priv: what the files of config share. One file per subject: config.c (the whole, the page,
- * the disk), config_session.c (sessions and films), config_printer.c, config_login.c (how
- * printers are reached), config_camera.c, config_added.c (printers.d) and config_doc.c (the example and the manual, from the tables).
+ * the disk), config_session.c (sessions and films), config_printer.c, config_login.c (how printers
+ * are reached), config_camera.c, config_added.c (printers.d), config_camera_added.c (cameras.d) and
+ * config_doc.c (the example and the manual, from the tables).
  *
  * Thread: loop.
  */
@@ -16,6 +17,8 @@ struct config_loading {
 	struct config *config;
 	struct conf_errors *errors;
 	struct session_plan plan; /* defaults for all printers */
+	const char
+		*camera_id; /* of the camera that is read, whatever its name; NULL: by its name */
 };
 
 struct config_table {
@@ -55,6 +58,9 @@ void config_check_login(struct config_loading *l, const struct conf_node *n, con
                         struct printer_config *p);
 /* The printers of the data folder. */
 void config_read_added(struct config_loading *l);
+
+/* The cameras of the data folder. */
+void config_read_added_cameras(struct config_loading *l);
 
 void config_read_camera(struct config_loading *l, const struct conf_node *n, const char *path);
 /* What can only be judged when all printers are known; entry `number` of the list. */

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static struct config config;
 static struct conf_errors errors;
@@ -206,6 +207,151 @@ TEST(a_newer_fingerprint_wins_unless_the_users_file_names_one)
 	CHECK_INT(config.printers[1].printer.trust.pin[0], 9);
 	config_fini(&config);
 	printer_config_fini(&p);
+}
+
+static bool is_b2(void *arg, const char *id)
+{
+	(void)arg;
+	return strcmp(id, "b2") == 0;
+}
+
+static int add_camera(const char *settings, char field[CONFIG_FIELD_SIZE], struct err *err)
+{
+	json_t *j = json_loads(settings, 0, NULL);
+	struct camera_config k;
+
+	CHECK(j);
+
+	int rc = config_add_camera(&config, j, is_b2, NULL, &k, field, err);
+
+	camera_config_fini(&k);
+	json_decref(j);
+	return rc;
+}
+
+static int change_camera(const char *id, const char *settings)
+{
+	json_t *j = json_loads(settings, 0, NULL);
+	struct camera_config k;
+	char field[CONFIG_FIELD_SIZE];
+	struct err err = { 0 };
+	int rc = config_change_camera(&config, id, j, &k, field, &err);
+
+	CHECK(rc == 0 || err.text[0]);
+	camera_config_fini(&k);
+	json_decref(j);
+	return rc;
+}
+
+TEST(a_camera_added_on_the_page_is_there_next_time_changes_and_goes)
+{
+	char field[CONFIG_FIELD_SIZE];
+	struct err err = { 0 };
+	const struct camera_config *k;
+
+	CHECK(load(""));
+	CHECK_INT(add_camera("{\"name\":\"Left \\\"eye\\\": é\",\"driver\":\"http-still\","
+	                     "\"source\":\"http://10.0.0.9/a?c=d:e\",\"user\":\"eve\","
+	                     "\"password\":\"pa\\\"s: #s\",\"printers\":[\"a1\",\"gone\"],"
+	                     "\"rotation\":90,\"flip\":\"both\",\"poll_ms\":1500,"
+	                     "\"latency_ms\":120,\"always_open\":true,\"tls\":\"\"}",
+	                     field, &err),
+	          0);
+	config_fini(&config);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_cameras, 1);
+	k = &config.cameras[0];
+	CHECK_STR(k->name, "Left \"eye\": é");
+	CHECK_STR(k->source, "http://10.0.0.9/a?c=d:e");
+	CHECK(secret_equals(&k->secret, "pa\"s: #s") && k->origin == CAMERA_OF_PAGE);
+	CHECK(k->rotation == 90 && k->is_flipped_h && k->is_flipped_v && k->is_always_open);
+	CHECK(k->poll_ms == 1500 && k->latency_us == 120000);
+	/* A printer that has gone does not keep the program from starting. */
+	CHECK(camera_config_sees(k, "a1") && camera_config_sees(k, "gone"));
+
+	char id[MODEL_ID_SIZE];
+
+	/* A new name keeps the id; what is not named stays; null takes away. */
+	TEXT_SET(id, k->id);
+	CHECK_INT(change_camera(id, "{\"name\":\"Right\",\"poll_ms\":null,\"printers\":[]}"), 0);
+	CHECK_INT(change_camera("nobody", "{\"name\":\"Right\"}"), -EPERM);
+	CHECK_INT(change_camera(id, "{\"rotation\":45}"), -EINVAL);
+	config_fini(&config);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	k = &config.cameras[0];
+	CHECK_STR(k->id, id);
+	CHECK_STR(k->name, "Right");
+	CHECK(secret_equals(&k->secret, "pa\"s: #s") && k->poll_ms == 1000 && !k->printer[0]);
+	CHECK_INT(config_remove_camera(&config, "nobody", &err), -EPERM);
+	CHECK_INT(config_remove_camera(&config, id, &err), 0);
+	config_fini(&config);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_cameras, 0);
+	config_fini(&config);
+}
+
+TEST(a_camera_that_the_next_start_would_refuse_is_not_written)
+{
+	static const struct {
+		const char *settings, *field, *text;
+		int rc;
+	} bad[] = {
+		{ "{\"name\":\"A\",\"driver\":\"http-still\"}", "source", "is missing", -EINVAL },
+		{ "{\"name\":\"A\",\"driver\":\"http-still\",\"source\":\"ftp://x\"}", "source",
+		  "must begin with http://", -EINVAL },
+		{ "{\"name\":\"A\",\"driver\":\"rtsp\",\"source\":\"http://x\"}", "source",
+		  "must begin with rtsp://", -EINVAL },
+		{ "{\"name\":\"A\",\"driver\":\"fake\",\"source\":\"x\"}", "source",
+		  "has no such setting", -EINVAL },
+		{ "{\"name\":\"A\",\"driver\":\"fake\",\"size\":\"big\"}", "size",
+		  "must be WIDTHxHEIGHT", -EINVAL },
+		{ "{\"name\":\"A\",\"driver\":\"v4l2\",\"source\":\"camera\"}", "source",
+		  "names no camera", -EINVAL },
+		{ "{\"name\":\"B2\",\"driver\":\"fake\"}", "name", "already", -EEXIST },
+		{ "{\"name\":\"A\",\"driver\":\"exec\",\"command\":[\"/bin/sh\"]}", "driver",
+		  "programs: yes", -EPERM },
+		{ "{\"name\":\"A\",\"driver\":\"rpicam\",\"arguments\":[\"-o\",\"x\"]}", "driver",
+		  "programs: yes", -EPERM },
+	};
+	char path[160], field[CONFIG_FIELD_SIZE];
+
+	CHECK(load(""));
+	snprintf(path, sizeof(path), "%s/cameras.d/a.yaml", dir);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err err = { 0 };
+
+		CHECK_INT(add_camera(bad[i].settings, field, &err), bad[i].rc);
+		CHECK_STR(field, bad[i].field);
+		if (!strstr(err.text, bad[i].text))
+			print_message("# said: %s\n", err.text);
+		CHECK(strstr(err.text, bad[i].text));
+		CHECK(access(path, F_OK) != 0);
+	}
+	config_fini(&config);
+}
+
+TEST(cameras_of_the_page_run_programs_only_if_the_file_allows_it)
+{
+	static const char text[] = "name: A\ndriver: exec\ncommand: [/bin/true]\n";
+	static const char yaml[] = "web: {programs: yes}\n";
+	char path[160];
+
+	/* As a backup that was put back may bring it. */
+	CHECK(load(""));
+	snprintf(path, sizeof(path), "%s/cameras.d", dir);
+	CHECK_INT(fs_make_dirs(path, NULL), 0);
+	snprintf(path, sizeof(path), "%s/cameras.d/a.yaml", dir);
+	CHECK_INT(fs_write_atomic(path, text, strlen(text), 0600, NULL), 0);
+	config_fini(&config);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_cameras, 0);
+	config_fini(&config);
+
+	snprintf(path, sizeof(path), "%s/bedside.yaml", dir);
+	CHECK_INT(fs_write_atomic(path, yaml, strlen(yaml), 0600, NULL), 0);
+	CHECK(config_load(path, dir, &config, &errors));
+	CHECK_INT(config.n_cameras, 1);
+	config_fini(&config);
 }
 
 TEST(a_secret_is_the_first_line_of_its_file)

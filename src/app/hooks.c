@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-#include "app/hooks.h"
+#include "app/hooks_priv.h"
 
 #include "app/config.h"
 #include "base/err.h"
@@ -16,21 +16,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One search or one examination on behalf of a page; the list is the hooks'. */
-struct errand {
-	struct hooks *hooks;
-	struct scout *scout;
-	struct doctor *doctor;
-	void (*done)(void *done_arg, json_t *answer, const struct err *err);
-	void *done_arg;
-	struct errand *prev, *next;
-};
-
-struct hooks {
-	struct hooks_env env;
-	struct errand *errands;
-};
 
 struct hooks *hooks_new(const struct hooks_env *env)
 {
@@ -82,6 +67,7 @@ void hooks_free(struct hooks *h)
 	if (!h)
 		return;
 	err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
+	hooks_end_searches(h, &err);
 	while (h->errands) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): finish() takes each out of the list */
 		finish(h->errands, NULL, &err);
@@ -287,4 +273,5 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret)
 		.restart = restart,
 		.arg = h,
 	};
+	hooks_fill_cameras(h, ret);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * hooks: what the page may ask of the program as a whole: printers added, pinned, searched, tested.
+ * hooks: what the page may ask of the program as a whole: printers added, pinned, searched, tested;
+ * cameras added, changed, removed, searched.
  *
  * Thread: loop.
  */
@@ -9,6 +10,7 @@
 
 #include "base/base.h"
 
+struct camera_config;
 struct cameras;
 struct config;
 struct err;
@@ -18,6 +20,7 @@ struct plumbing;
 struct printer_config;
 struct printers;
 struct web_hooks;
+struct work_pool;
 
 struct hooks_env {
 	struct plumbing *plumbing;
@@ -25,6 +28,7 @@ struct hooks_env {
 	const struct config *config;
 	struct printers *printers;
 	struct cameras *cameras;
+	struct work_pool *pool;
 };
 
 struct hooks *hooks_new(const struct hooks_env *env);
@@ -36,6 +40,10 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret);
 int plumbing_add_printer(struct plumbing *p, const struct printer_config *c,
                          struct err *err) MUST_CHECK;
 void plumbing_remove_printer(struct plumbing *p, const char *id);
+/* A camera of the page, and what its printers' sessions know of it. */
+int plumbing_add_camera(struct plumbing *p, const struct camera_config *c,
+                        struct err *err) MUST_CHECK;
+void plumbing_remove_camera(struct plumbing *p, const char *id);
 void plumbing_restart(struct plumbing *p);
 /* Its certificate is judged anew: the camera must judge likewise. */
 void plumbing_trust_changed(struct plumbing *p, const char *id);

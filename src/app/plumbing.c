@@ -78,6 +78,7 @@ static void add_own_camera(struct plumbing *p, const struct printer *printer)
 		return;
 	TEXT_SET(c.id, id);
 	TEXT_SET(c.printer, id);
+	c.origin = CAMERA_OF_PRINTER;
 	if (!c.name[0])
 		TEXT_SET(c.name, printer_config(printer)->name);
 	if (cameras_add(p->cameras, &c, NULL, &err) < 0)
@@ -95,14 +96,16 @@ static void use_camera(struct session_plan *plan, const char *id)
 static void set_plan(struct plumbing *p, const char *printer, const struct session_plan *given)
 {
 	struct session_plan plan = *given;
+	const struct camera *c;
 
 	if (plan.n_cameras == 0 && cameras_find(p->cameras, printer))
 		use_camera(&plan, printer);
-	for (size_t i = 0; given->n_cameras == 0 && i < p->config->n_cameras; i++) {
-		const struct camera_config *c = &p->config->cameras[i];
+	for (size_t i = 0; given->n_cameras == 0 && (c = cameras_at(p->cameras, i)); i++) {
+		const struct camera_config *k = camera_config(c);
 
-		if (camera_config_sees(c, printer) && plan.n_cameras < SESSION_MAX_CAMERAS)
-			use_camera(&plan, c->id);
+		if (camera_config_sees(k, printer) && strcmp(k->id, printer) != 0 &&
+		    plan.n_cameras < SESSION_MAX_CAMERAS)
+			use_camera(&plan, k->id);
 	}
 	sessions_set_plan(p->sessions, printer, &plan);
 }
@@ -134,6 +137,41 @@ void plumbing_remove_printer(struct plumbing *p, const char *id)
 	cameras_remove(p->cameras, id);
 	jobs_forget(p->jobs, id);
 	printers_remove(p->printers, id);
+}
+
+/* The plans of all printers whose picture it is. */
+static void plan_anew(struct plumbing *p, const struct camera_config *c)
+{
+	struct printer *printer;
+
+	for (size_t i = 0; (printer = printers_at(p->printers, i)); i++) {
+		const char *id = printer_config(printer)->id;
+
+		if (camera_config_sees(c, id))
+			set_plan(p, id, configured_plan(p, id));
+	}
+}
+
+int plumbing_add_camera(struct plumbing *p, const struct camera_config *c, struct err *err)
+{
+	int rc = cameras_add(p->cameras, c, NULL, err);
+
+	if (rc == 0)
+		plan_anew(p, c);
+	return rc;
+}
+
+void plumbing_remove_camera(struct plumbing *p, const char *id)
+{
+	struct camera *camera = cameras_find(p->cameras, id);
+	struct camera_config c;
+
+	if (!camera)
+		return;
+	camera_config_copy(&c, camera_config(camera));
+	cameras_remove(p->cameras, id);
+	plan_anew(p, &c);
+	camera_config_fini(&c);
 }
 
 void plumbing_trust_changed(struct plumbing *p, const char *id)
@@ -382,7 +420,8 @@ static int begin(struct plumbing *p, struct err *err)
 	                                          .loop = p->loop,
 	                                          .config = c,
 	                                          .printers = p->printers,
-	                                          .cameras = p->cameras });
+	                                          .cameras = p->cameras,
+	                                          .pool = p->pool });
 	add_devices(p);
 	sessions_end_orphans(p->sessions);
 	rc = start_web(p, err);

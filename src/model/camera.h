@@ -24,6 +24,13 @@ enum camera_focus {
 	CAMERA_FOCUS_MANUAL,    /* at `lens_position` */
 };
 
+/* Where its configuration stands, and so who may change it. */
+enum camera_origin {
+	CAMERA_OF_FILE,    /* bedside.yaml, which is the user's */
+	CAMERA_OF_PRINTER, /* made with its printer */
+	CAMERA_OF_PAGE,    /* the data folder's cameras.d */
+};
+
 /* Fractions of the picture; all 0: the driver's (the central 20 %). */
 struct camera_window {
 	double x, y, width, height;
@@ -39,6 +46,7 @@ struct camera_config {
 	char id[MODEL_ID_SIZE]; /* slug of the name: [a-z0-9-] */
 	char name[MODEL_NAME_SIZE];
 	char driver[24];             /* camera_driver.name */
+	int origin;                  /* enum camera_origin */
 	char printer[MODEL_ID_SIZE]; /* whose picture it is, of several the first; "" for none */
 	unsigned n_also;             /* further printers that it sees */
 	char also[CAMERA_MAX_PRINTERS - 1][MODEL_ID_SIZE];
@@ -127,6 +135,9 @@ bool camera_config_sees(const struct camera_config *c, const char *printer);
 
 /* "closed", "connecting", "live", "stale", "no_signal". */
 const char *camera_state_name(enum camera_state s);
+
+/* "file", "printer", "page". */
+const char *camera_origin_name(int origin);
 
 /* Wipes the secret, frees the arguments; the value may be used again. */
 void camera_config_fini(struct camera_config *c);

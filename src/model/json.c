@@ -282,6 +282,15 @@ json_t *json_printer(const struct printer_config *c, const struct printer_state 
 	return o;
 }
 
+static json_t *seen_printers(const struct camera_config *c)
+{
+	json_t *a = json_array();
+
+	for (unsigned i = 0; c->printer[0] && i <= c->n_also; i++)
+		json_array_append_new(a, json_text(i == 0 ? c->printer : c->also[i - 1]));
+	return a;
+}
+
 json_t *json_camera(const struct camera_config *c, const struct camera_status *s)
 {
 	json_t *o = json_object();
@@ -290,6 +299,8 @@ json_t *json_camera(const struct camera_config *c, const struct camera_status *s
 	put_text(o, "name", c->name);
 	put_text(o, "driver", c->driver);
 	put_text(o, "printer", c->printer);
+	put(o, "printers", seen_printers(c));
+	put_text(o, "origin", camera_origin_name(c->origin));
 	put_text(o, "state", camera_state_name(s->state));
 	put_text(o, "text", s->text);
 	put(o, "newest_at", json_time(s->newest_wall_ms));

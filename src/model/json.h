@@ -37,7 +37,7 @@ struct session;
  * capabilities:["pause", …], limits:{x:[min,max],y,z}, position:{x_mm,y_mm,z_mm,is_homed}} */
 json_t *json_printer(const struct printer_config *c, const struct printer_state *s);
 
-/* {id, name, driver, printer, state, text, newest_at, width, height, per_second, n_frames,
+/* {id, name, driver, printer, printers:[id], origin, state, text, newest_at, width, height, per_second, n_frames,
  * n_refused, n_reconnects, watchers} */
 json_t *json_camera(const struct camera_config *c, const struct camera_status *s);
 

@@ -51,6 +51,13 @@ const char *camera_state_name(enum camera_state s)
 	return name_of(camera_states, ARRAY_LEN(camera_states), s);
 }
 
+const char *camera_origin_name(int origin)
+{
+	static const char *const names[] = { "file", "printer", "page" };
+
+	return name_of(names, ARRAY_LEN(names), origin);
+}
+
 void camera_config_fini(struct camera_config *c)
 {
 	secret_fini(&c->secret);

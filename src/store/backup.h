@@ -6,6 +6,7 @@
  *	bedside.db            a consistent copy
  *	bedside.yaml          the configuration, if there is one
  *	printers.d/           what was added on the page; holds access codes, so mode 0600
+ *	cameras.d/            likewise
  *	films/                films and posters
  *	sessions/<id>/        session.json and manifest; the pictures only if asked for
  *
@@ -34,7 +35,7 @@ int backup_write(const char *data_dir, const char *dest, const struct backup_opt
 
 /*
  * `from`: a folder of backup_write(), an archive of store/backup_stream.h, or a database alone.
- * Checks every file, then puts them into `data_dir`: the database and printers.d replace what is
+ * Checks every file, then puts them into `data_dir`: the database, printers.d and cameras.d replace what is
  * there (it is moved to <data_dir>/replaced-<time>, whose path comes in ret_aside); films are
  * added, sessions that are there stay. -EBUSY while a daemon runs. Before the last check has
  * passed nothing is changed; see store/restore.h.

@@ -108,6 +108,8 @@ int backup_walk(const struct backup_walk *w, struct err *err)
 {
 	int rc = walk_folder(w, "printers.d", 1, err);
 
+	if (rc == 0)
+		rc = walk_folder(w, "cameras.d", 1, err);
 	if (rc == 0 && w->has_films)
 		rc = walk_folder(w, "films", 1, err);
 	return rc < 0 ? rc : walk_folder(w, "sessions", 1, err);

@@ -49,7 +49,7 @@ struct restore {
 
 static bool is_ours(const char *name)
 {
-	static const char *const starts[] = { "printers.d/", "films/", "sessions/" };
+	static const char *const starts[] = { "printers.d/", "cameras.d/", "films/", "sessions/" };
 
 	if (strcmp(name, STORE_FILE) == 0 || strcmp(name, "bedside.yaml") == 0)
 		return true;

@@ -150,6 +150,8 @@ static int replace(struct restoring *r, struct err *err)
 	if (rc == 0)
 		rc = put(r, "printers.d", "printers.d", err);
 	if (rc == 0)
+		rc = put(r, "cameras.d", "cameras.d", err);
+	if (rc == 0)
 		rc = put_each(r, "films", false, err);
 	if (rc == 0)
 		rc = put_each(r, "sessions", true, err);

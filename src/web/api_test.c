@@ -27,6 +27,7 @@
 #include "web/route.h"
 #include "wire/http_server.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
@@ -331,6 +332,12 @@ static const char *good_body(const struct route *route)
 		{ "/api/v1/keys", "{\"name\":\"wall\",\"scopes\":[\"read\",\"operate\"]}" },
 		{ "/api/v1/printers", "{\"name\":\"n\",\"address\":\"h\",\"serial\":"
 		                      "\"03900A400001111\",\"access_code\":\"1\"}" },
+		{ "/api/v1/cameras", "{\"name\":\"Left\",\"driver\":\"http-still\",\"source\":"
+		                     "\"http://10.0.0.9/\",\"printers\":[\"a1\",\"b2\"],"
+		                     "\"password\":\"hidden\",\"fps\":null}" },
+		{ "/api/v1/cameras/{id}", "{\"rotation\":90}" },
+		{ "/api/v1/cameras/{id}/controls",
+		  "{\"name\":\"power_line_frequency\",\"value\":1}" },
 		{ "/api/v1/printers/{id}/commands", "{\"command\":\"fan\",\"percent\":50}" },
 		{ "/api/v1/printers/{id}/session", "{\"order\":\"start\"}" },
 		{ "/api/v1/printers/{id}/certificate",
@@ -405,6 +412,34 @@ static int add_a1(void *arg, struct printer_config *config, struct err *err)
 	return 0;
 }
 
+static int keep_camera(void *arg, const char *id, const json_t *settings,
+                       char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err)
+{
+	(void)arg;
+	if (json_integer_value(json_object_get(settings, "rotation")) == 45) {
+		TEXT_SET(says->field, "rotation");
+		return err_set(err, -EINVAL, "rotation: '45' must be 0, 90, 180 or 270");
+	}
+	if (!id) {
+		CHECK_INT(json_array_size(json_object_get(settings, "printers")), 2);
+		CHECK_STR(json_string_value(json_object_get(settings, "password")), "hidden");
+	}
+	text_copy(ret_id, MODEL_ID_SIZE, "a1");
+	return 0;
+}
+
+static void find_device(void *arg, void (*done)(void *done_arg, json_t *d, const struct err *),
+                        void *done_arg)
+{
+	(void)arg;
+	done(done_arg,
+	     json_pack("[{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[{s:s, s:i, s:i, s:f}]}]", "source",
+	               "usb:046d:0825", "title", "C270", "node", "/dev/video0", "by_port", "",
+	               "serial", "", "camera", "", "text", "", "sizes", "format", "mjpeg", "width",
+	               1280, "height", 720, "fps", 30.0),
+	     NULL);
+}
+
 static void find_steps(void *arg, const char *id,
                        void (*done)(void *done_arg, json_t *steps, const struct err *),
                        void *done_arg)
@@ -431,6 +466,9 @@ static void set_hooks(struct web_env *env)
 	env->hooks.pin_printer = pin_nothing;
 	env->hooks.doctor = find_steps;
 	env->hooks.discover = find_printers;
+	env->hooks.save_camera = keep_camera;
+	env->hooks.remove_camera = find_nothing;
+	env->hooks.find_devices = find_device;
 }
 
 static void set_up(struct rig *r)
@@ -491,7 +529,49 @@ TEST(api_answers_every_route_as_its_document_says)
 	/* Those that cannot be good here: set-up and login (no body), live (no WebSocket), the
 	 * still (no picture), users, keys and pictures of ids that are not there, a session whose
 	 * folder nobody can count. */
-	CHECK_INT(n_good, 37);
+	CHECK_INT(n_good, 44);
+	stop(&r);
+}
+
+TEST(api_names_the_field_of_a_camera_that_is_wrong_and_tells_no_password)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	struct http_answer a;
+
+	set_hooks(&env);
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	CHECK_INT(ask(&r, "PATCH /api/v1/cameras/a1", "{\"rotation\":45}", &a), 422);
+	CHECK(strstr(a.body, "\"field\":\"rotation\"") && strstr(a.body, "must be 0, 90"));
+	http_answer_fini(&a);
+	CHECK_INT(ask(&r, "PATCH /api/v1/cameras/nobody", "{\"rotation\":90}", &a), 404);
+	http_answer_fini(&a);
+	CHECK_INT(
+		ask(&r, "POST /api/v1/cameras/a1/controls", "{\"name\":\"gain\",\"value\":1}", &a),
+		422);
+	http_answer_fini(&a);
+	CHECK_INT(ask(&r, "POST /api/v1/cameras/a1/controls",
+	              "{\"name\":\"power_line_frequency\",\"value\":2}", &a),
+	          204);
+	http_answer_fini(&a);
+	CHECK_INT(ask(&r, "GET /api/v1/cameras/a1/controls", "", &a), 200);
+	CHECK(strstr(a.body, "\"value\":2"));
+	http_answer_fini(&a);
+
+	struct camera_config *k = fakes_camera_config();
+
+	secret_set(&k->secret, "very-secret");
+	TEXT_SET(k->user, "eve");
+	k->rotation = 90;
+	k->latency_us = 120000;
+	CHECK_INT(ask(&r, "GET /api/v1/cameras/a1/settings", "", &a), 200);
+	CHECK(!strstr(a.body, "very-secret") && strstr(a.body, "\"has_password\":true"));
+	CHECK(strstr(a.body, "\"rotation\":90") && strstr(a.body, "\"latency_ms\":120"));
+	http_answer_fini(&a);
+	CHECK_INT(ask(&r, "GET /api/v1/cameras", "", &a), 200);
+	CHECK(!strstr(a.body, "very-secret") && !strstr(a.body, "eve"));
+	http_answer_fini(&a);
 	stop(&r);
 }
 
@@ -951,6 +1031,9 @@ static void talk_websocket(struct rig *r)
 	CHECK(send(fd, resync, sizeof(resync) - 1, 0) > 0);
 	buf_clear(&r->heard);
 	CHECK(hear(r, fd, "\"type\":\"snapshot\""));
+	CHECK(strstr(buf_peek(&r->heard), "A1's camera"));
+	fakes_remove_camera();
+	CHECK(hear(r, fd, "\"type\":\"camera_gone\",\"id\":\"a1\""));
 	(void)close(fd);
 }
 

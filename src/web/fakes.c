@@ -32,6 +32,8 @@ struct camera {
 	struct frame *key; /* the newest key frame */
 	struct camera_video_watcher *video_watcher;
 	struct frame *newest;
+	int64_t control_value;
+	bool is_gone;
 };
 
 /* The one thing that may be global: a test program has one of each. */
@@ -66,6 +68,7 @@ void fakes_fini(void)
 	frame_unref(fakes.camera.key);
 	fakes.camera.key = NULL;
 	printer_config_fini(&fakes.printer.config);
+	camera_config_fini(&fakes.camera.config);
 }
 
 struct printer_state *fakes_printer_state(void)
@@ -81,6 +84,16 @@ struct camera_status *fakes_camera_status(void)
 void fakes_remove_printer(void)
 {
 	fakes.printer.is_gone = true;
+}
+
+void fakes_remove_camera(void)
+{
+	fakes.camera.is_gone = true;
+}
+
+struct camera_config *fakes_camera_config(void)
+{
+	return &fakes.camera.config;
 }
 
 /* ---- printers ---- */
@@ -151,13 +164,13 @@ bool printer_refused_certificate(const struct printer *p, uint8_t ret_sha256[32]
 struct camera *cameras_find(struct cameras *cs, const char *id)
 {
 	(void)cs;
-	return strcmp(id, "a1") == 0 ? &fakes.camera : NULL;
+	return !fakes.camera.is_gone && strcmp(id, "a1") == 0 ? &fakes.camera : NULL;
 }
 
 struct camera *cameras_at(struct cameras *cs, size_t i)
 {
 	(void)cs;
-	return i == 0 ? &fakes.camera : NULL;
+	return i == 0 && !fakes.camera.is_gone ? &fakes.camera : NULL;
 }
 
 const struct camera_config *camera_config(const struct camera *c)
@@ -308,6 +321,30 @@ void fakes_camera_packet(struct frame *f)
 bool fakes_video_is_watched(void)
 {
 	return fakes.camera.video_watcher != NULL;
+}
+
+int camera_controls(struct camera *c, struct camera_control *ret, size_t max, struct err *err)
+{
+	(void)err;
+	(void)max;
+	ret[0] = (struct camera_control){ .kind = CAMERA_CONTROL_MENU,
+		                          .min = 0,
+		                          .max = 2,
+		                          .step = 1,
+		                          .value = c->control_value,
+		                          .n_choices = 1,
+		                          .choices = { { 1, "50 Hz" } } };
+	TEXT_SET(ret[0].name, "power_line_frequency");
+	TEXT_SET(ret[0].title, "Power line frequency");
+	return 1;
+}
+
+int camera_control_set(struct camera *c, const char *name, int64_t value, struct err *err)
+{
+	if (strcmp(name, "power_line_frequency") != 0)
+		return err_set(err, -ENOENT, "this camera has no control '%s'", name);
+	c->control_value = value;
+	return 0;
 }
 
 void camera_test(struct camera *c, unsigned n, int64_t timeout_ms,

@@ -28,3 +28,5 @@ void fakes_camera_packet(struct frame *f);
 bool fakes_video_is_watched(void);
 /* The printer has gone from the configuration. */
 void fakes_remove_printer(void);
+void fakes_remove_camera(void);
+struct camera_config *fakes_camera_config(void);

@@ -41,6 +41,15 @@ void api_printer_certificate(struct call *c);
 void api_printer_pin(struct call *c);
 void api_discover(struct call *c);
 
+/* api_camera.c */
+void api_camera_add(struct call *c);
+void api_camera_change(struct call *c);
+void api_camera_remove(struct call *c);
+void api_camera_settings(struct call *c);
+void api_camera_controls(struct call *c);
+void api_camera_control(struct call *c);
+void api_devices(struct call *c);
+
 /* live.c, still.c */
 void api_cameras(struct call *c);
 void api_camera_snapshot(struct call *c);

@@ -116,9 +116,10 @@ static json_t *field_schema(const struct field *f)
 		break;
 	case FIELD_TEXTS:
 		type = "array";
-		json_object_set_new(
-			s, "items",
-			json_pack("{s:s, s:o}", "type", "string", "enum", choices_of(f->choices)));
+		json_object_set_new(s, "items",
+		                    f->choices ? json_pack("{s:s, s:o}", "type", "string", "enum",
+		                                           choices_of(f->choices))
+		                               : json_pack("{s:s}", "type", "string"));
 		break;
 	}
 	json_object_set_new(s, "type", json_string(type));

@@ -199,8 +199,10 @@ static void forget_gone(struct push *p)
 	}
 	json_object_foreach_safe(p->cameras, next, id, v)
 	{
-		if (!p->web->env.cameras || !cameras_find(p->web->env.cameras, id))
-			json_object_del(p->cameras, id);
+		if (p->web->env.cameras && cameras_find(p->web->env.cameras, id))
+			continue;
+		tell_all(p, json_pack("{s:s, s:s}", "type", "camera_gone", "id", id));
+		json_object_del(p->cameras, id);
 	}
 }
 
@@ -327,6 +329,12 @@ void push_film_gone(struct push *p, const char *id)
 		}
 	}
 	tell_all(p, json_pack("{s:s, s:s}", "type", "film_gone", "id", id));
+}
+
+void push_look(struct push *p)
+{
+	if (p)
+		want_flush(p);
 }
 
 void push_printer_gone(struct push *p, const char *id)

@@ -24,4 +24,6 @@ void push_free(struct push *p);
 
 /* What no event says. */
 void push_film_gone(struct push *p, const char *id);
+/* A camera came, changed or went: the pages are told at once. */
+void push_look(struct push *p);
 void push_printer_gone(struct push *p, const char *id);

@@ -21,9 +21,11 @@ enum field_type {
 	FIELD_INT,    /* min to max */
 	FIELD_NUMBER, /* min to max */
 	FIELD_BOOL,
-	FIELD_TEXTS, /* a list of texts of `choices` */
+	FIELD_TEXTS, /* a list of texts, of `choices` if there are any */
 	FIELD_TIME,  /* ISO 8601 */
 };
+
+#define FIELD_TEXTS_MAX 1000 /* bytes of each */
 
 enum field_flag {
 	FIELD_REQUIRED = 1 << 0,

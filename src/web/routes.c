@@ -136,6 +136,55 @@ static const struct field pin_body[] = {
 
 static const struct field no_body[] = { END };
 
+#define CAMERA_KINDS "v4l2|rpicam|http-still|http-mjpeg|rtsp|exec|folder|fake"
+
+/* clang-format off */
+#define CAMERA_FIELDS \
+	{ "printers", FIELD_TEXTS, NULLABLE, 0, 8, NULL, "whose picture it is: ids of printers" }, \
+	{ "source", FIELD_TEXT, NULLABLE, 0, 511, NULL, "the device, the URL or the folder" }, \
+	{ "user", FIELD_TEXT, NULLABLE, 0, 95, NULL, "of a network camera" }, \
+	{ "password", FIELD_TEXT, NULLABLE | SECRET, 0, 256, NULL, "of a network camera; null takes it away" }, \
+	{ "tls", FIELD_TEXT, NULLABLE, 0, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" }, \
+	{ "command", FIELD_TEXTS, NULLABLE, 0, 32, NULL, "exec: the program and its arguments" }, \
+	{ "arguments", FIELD_TEXTS, NULLABLE, 0, 31, NULL, "rpicam: further arguments" }, \
+	{ "poll_ms", FIELD_INT, NULLABLE, 40, 3600e3, NULL, "http-still, exec: between two pictures" }, \
+	{ "fps", FIELD_NUMBER, NULLABLE, 0.1, 240, NULL, "pictures a second" }, \
+	{ "size", FIELD_TEXT, NULLABLE, 0, 15, NULL, "as in 1280x720" }, \
+	{ "format", FIELD_TEXT, NULLABLE, 0, 0, "auto|mjpeg|yuyv|uyvy|nv12|i420|h264", "v4l2: what it sends" }, \
+	{ "quality", FIELD_INT, NULLABLE, 1, 100, NULL, "of JPEGs that are made here or for us" }, \
+	{ "rotation", FIELD_INT, NULLABLE, 0, 270, NULL, "degrees clockwise: 0, 90, 180 or 270" }, \
+	{ "flip", FIELD_TEXT, NULLABLE, 0, 0, "none|horizontal|vertical|both", "before it is turned" }, \
+	{ "controls", FIELD_TEXTS, NULLABLE, 0, 32, NULL, "v4l2: name=value, set whenever it is opened" }, \
+	{ "focus", FIELD_TEXT, NULLABLE, 0, 0, "continuous|shot|manual", "rpicam" }, \
+	{ "lens_position", FIELD_NUMBER, NULLABLE, 0, 32, NULL, "rpicam, focus manual: dioptres" }, \
+	{ "focus_window", FIELD_TEXT, NULLABLE, 0, 79, NULL, "rpicam: left, top, width, height as parts of the picture" }, \
+	{ "exposure_bias", FIELD_NUMBER, NULLABLE, -8, 8, NULL, "rpicam: EV" }, \
+	{ "full_still", FIELD_BOOL, NULLABLE, 0, 0, NULL, "rpicam: pictures of a session in full resolution" }, \
+	{ "always_open", FIELD_BOOL, NULLABLE, 0, 0, NULL, "stays open when nobody looks" }, \
+	{ "latency_ms", FIELD_INT, NULLABLE, 0, 10000, NULL, "from the lens to memory" }, \
+	{ "stale_after_ms", FIELD_INT, NULLABLE, 1000, 10800e3, NULL, "without a picture for so long it is opened again" }, \
+	{ "ring_ms", FIELD_INT, NULLABLE, 0, 60000, NULL, "how much of the past is kept for triggers" }, \
+	END
+
+static const struct field camera_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
+	{ "driver", FIELD_TEXT, REQUIRED, 0, 0, CAMERA_KINDS, "the kind of camera" },
+	CAMERA_FIELDS
+};
+
+static const struct field camera_change_body[] = {
+	{ "name", FIELD_TEXT, 0, 1, 95, NULL, "its id stays" },
+	{ "driver", FIELD_TEXT, 0, 0, 0, CAMERA_KINDS, "the kind of camera" },
+	CAMERA_FIELDS
+};
+/* clang-format on */
+
+static const struct field control_body[] = {
+	{ "name", FIELD_TEXT, REQUIRED, 1, 47, NULL, "of the control" },
+	{ "value", FIELD_INT, REQUIRED, -9e15, 9e15, NULL, "1 and 0 for a switch" },
+	END
+};
+
 static const struct field snapshot_query[] = {
 	{ "fresh", FIELD_BOOL, 0, 0, 0, NULL, "wait for a picture taken after the request" },
 	{ "timeout", FIELD_INT, 0, 100, 30000, NULL, "milliseconds to wait; 5000 if absent" },
@@ -241,6 +290,13 @@ static const struct route routes[] = {
 	{ POST, ROLE_ADMIN, V1 "/discover", api_discover, "Listen for printers that announce themselves", NULL, no_body, 200, 0, "found" },
 
 	{ GET, ROLE_VIEWER, V1 "/cameras", api_cameras, "All cameras", NULL, NULL, 200, 0, "cameras" },
+	{ POST, ROLE_ADMIN, V1 "/cameras", api_camera_add, "Add a camera", NULL, camera_body, 201, 0, "camera" },
+	{ PATCH, ROLE_ADMIN, V1 "/cameras/{id}", api_camera_change, "Change a camera that was added here; what is not named stays, null takes it away", NULL, camera_change_body, 200, 0, "camera" },
+	{ DELETE, ROLE_ADMIN, V1 "/cameras/{id}", api_camera_remove, "Remove a camera that was added here", NULL, NULL, 204, 0, NULL },
+	{ GET, ROLE_ADMIN, V1 "/cameras/{id}/settings", api_camera_settings, "How a camera is configured, without its password", NULL, NULL, 200, 0, "camera_settings" },
+	{ GET, ROLE_OPERATOR, V1 "/cameras/{id}/controls", api_camera_controls, "The settings of the device: exposure, focus and the like", NULL, NULL, 200, 0, "controls" },
+	{ POST, ROLE_OPERATOR, V1 "/cameras/{id}/controls", api_camera_control, "Set one of them", NULL, control_body, 204, 0, NULL },
+	{ GET, ROLE_ADMIN, V1 "/devices", api_devices, "USB cameras of this machine", NULL, NULL, 200, 0, "devices" },
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/snapshot", api_camera_snapshot, "The newest picture", snapshot_query, NULL, 200, 0, "image/jpeg" },
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/stream", api_camera_stream, "Live pictures, one JPEG after the other", stream_query, NULL, 200, 0, "multipart/x-mixed-replace" },
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/video.mp4", api_camera_video, "Live video of a camera that gives H.264 or H.265, without an end", video_live_query, NULL, 200, 0, "video/mp4" },
@@ -301,10 +357,22 @@ static const struct shape shapes[] = {
 	{ "steps", "steps:[step]" },
 	{ "certificate", "sha256:string subject:string is_trusted:boolean" },
 	{ "found", "printers:[any]" },
-	{ "camera", "id:string name:string driver:string printer:string state:string text:string newest_at:time? width:integer height:integer "
+	{ "camera", "id:string name:string driver:string printer:string printers:[string] origin:string state:string text:string "
+	  "newest_at:time? width:integer height:integer "
 	  "per_second:number? n_frames:integer n_refused:integer n_reconnects:integer watchers:integer has_video:boolean codec:string "
 	  "rotation:integer is_flipped_h:boolean is_flipped_v:boolean" },
 	{ "cameras", "cameras:[camera]" },
+	{ "camera_settings", "id:string origin:string driver:string name:string printers:[string] source:string user:string has_password:boolean "
+	  "tls:string command:[string] arguments:[string] poll_ms:integer fps:number? size:string format:string quality:integer "
+	  "rotation:integer flip:string controls:[string] focus:string lens_position:number focus_window:string exposure_bias:number "
+	  "full_still:boolean always_open:boolean latency_ms:integer stale_after_ms:integer ring_ms:integer" },
+	{ "control_choice", "value:integer title:string" },
+	{ "control", "name:string title:string kind:string min:integer max:integer step:integer fallback:integer value:integer "
+	  "is_read_only:boolean is_inactive:boolean choices:[control_choice]" },
+	{ "controls", "controls:[control]" },
+	{ "device_size", "format:string width:integer height:integer fps:number" },
+	{ "device", "source:string title:string node:string by_port:string serial:string camera:string text:string sizes:[device_size]" },
+	{ "devices", "devices:[device]" },
 	{ "camera_test", "is_ok:boolean width:integer height:integer n_frames:integer size:integer first_ms:integer per_second:number text:string" },
 	{ "session", "id:string printer:string job:string job_name:string job_file:string task_id:string state:string state_text:string "
 	  "started_at:time? ended_at:time? n_frames:integer n_missed:integer layer:integer? layers:integer? bytes:integer "

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "model/camera.h"
 
 #include <jansson.h>
 
@@ -35,6 +36,11 @@ enum web_tls_mode {
 	WEB_OWN_CERTIFICATE,
 };
 
+/* Which field of the body is meant; "" none. */
+struct field_says {
+	char field[48];
+};
+
 /* What the app does for the page. Each may be NULL: the route answers 503 then. */
 struct web_hooks {
 	/* Writes the configuration and starts the printer. Sets config->id. -EEXIST: known already. */
@@ -51,6 +57,18 @@ struct web_hooks {
 	void (*doctor)(void *arg, const char *id,
 	               void (*done)(void *done_arg, json_t *steps, const struct err *),
 	               void *done_arg);
+	/*
+	 * Keeps a camera and starts it anew. `id` NULL: a new one, whose id comes in `ret_id`.
+	 * `settings`: checked fields of the body; -EINVAL with the sentence and the field's name,
+	 * -EPERM when it stands in the user's own file.
+	 */
+	int (*save_camera)(void *arg, const char *id, const json_t *settings,
+	                   char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err);
+	int (*remove_camera)(void *arg, const char *id, struct err *err);
+	/* `done` once, on the loop, with the "devices" array (a reference for the callee) or NULL. */
+	void (*find_devices)(void *arg,
+	                     void (*done)(void *done_arg, json_t *devices, const struct err *),
+	                     void *done_arg);
 	/* Ends the program and begins it again; a backup that waits is put back then. */
 	void (*restart)(void *arg);
 	void *arg;

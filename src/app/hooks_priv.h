@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* hooks_priv: what hooks.c (printers) and hooks_camera.c share. Thread: loop. */
+
+#pragma once
+
+#include "app/hooks.h"
+
+#include <jansson.h>
+
+struct doctor;
+struct scout;
+
+/* One question on behalf of a page; the list is the hooks'. */
+struct errand {
+	struct hooks *hooks;
+	struct scout *scout;
+	struct doctor *doctor;
+	void (*done)(void *done_arg, json_t *answer, const struct err *err);
+	void *done_arg;
+	struct errand *prev, *next;
+};
+
+struct hooks {
+	struct hooks_env env;
+	struct errand *errands;
+	struct camera_search *searches; /* under way on the pool */
+};
+
+void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret);
+/* Those who wait for a search are told; the searches end alone. */
+void hooks_end_searches(struct hooks *h, const struct err *err);
