@@ -104,11 +104,14 @@ static void refuse_keys(struct config_loading *l, const struct conf_node *n, con
 	static const char *const of_address[] = { "address",          "serial",   "access_code",
 		                                  "access_code_file", "pause_by", "ports" };
 	static const char *const of_url[] = { "url",          "user",     "api_key",
-		                              "api_key_file", "password", "password_file" };
+		                              "api_key_file", "password", "password_file",
+		                              "ca_file" };
 	bool has_url = d->login != PRINTER_LOGIN_CODE;
 	const char *const *wrong = has_url ? of_address : of_url;
 
-	for (size_t i = 0; i < ARRAY_LEN(of_url); i++) {
+	size_t n_wrong = has_url ? ARRAY_LEN(of_address) : ARRAY_LEN(of_url);
+
+	for (size_t i = 0; i < n_wrong; i++) {
 		const struct conf_node *e = conf_get(n, wrong[i]);
 
 		if (e)

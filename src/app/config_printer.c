@@ -95,6 +95,9 @@ static const struct opt printer_opts[] = {
 	          "(bambu) or the system's and the host name (https), by its fingerprint, or not "
 	          "at "
 	          "all." },
+	{ "ca_file", OPT_NESTED, 0, 0,
+	  .help = "All but bambu: a PEM file of the authorities to trust for https instead of the "
+	          "system's." },
 	{ "offline_after", OPT_SPAN, OPT_AT(struct printer_config, offline_after_ms), "60s", 5000,
 	  3600e3, .help = "Silence after which the printer counts as offline." },
 	{ "pause_by", OPT_NESTED, 0, 0,
@@ -183,8 +186,14 @@ void config_read_printer(struct config_loading *l, const struct conf_node *n, co
 	opt_read(printer_opts, ARRAY_LEN(printer_opts), n, path, p, l->errors);
 	if (n->kind != CONF_MAP)
 		return;
+
+	const struct conf_node *ca = conf_get(n, "ca_file");
+
 	text_slug(p->id, sizeof(p->id), p->name);
-	TEXT_SET(p->trust.ca_file, c->ca_file);
+	if (!conf_get(n, "url"))
+		TEXT_SET(p->trust.ca_file, c->ca_file);
+	else if (ca && ca->kind == CONF_SCALAR)
+		config_resolve_path(l, ca->text, p->trust.ca_file, sizeof(p->trust.ca_file));
 	snprintf(where, sizeof(where), "%s.ports", path);
 	opt_read(port_opts, ARRAY_LEN(port_opts), conf_get(n, "ports"), where, &p->ports,
 	         l->errors);

@@ -117,7 +117,8 @@ static int add_printer(void *arg, struct printer_config *c, struct err *err)
 		return rc;
 	if (is_known_url(h->env.printers, c->url))
 		return err_set(err, -EEXIST, "The printer at %s is here already.", c->url);
-	TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
+	if (!c->url[0])
+		TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
 	rc = config_add_printer(h->env.config->data_dir, c, err);
 
 	return rc < 0 ? rc : plumbing_add_printer(h->env.plumbing, c, err);

@@ -15,9 +15,9 @@
 #include "printers/printer.h"
 
 struct rest;
+struct rest_config;
 struct rest_player;
 struct stream;
-struct url;
 
 /* How a printer is logged in to, and so which keys its configuration has. */
 enum printer_login {
@@ -91,12 +91,6 @@ void printer_driver_notice(struct printer *p, const char *text);
 /* A stream to the printer, TLS with its trust; `port` as configured. */
 struct stream *printer_driver_connect(struct printer *p, uint16_t port);
 
-/* Of printers with a URL: a stream to its host, TLS if it says https. */
-struct stream *printer_driver_connect_url(struct printer *p);
-/* And what asks it (wire/rest): trust, the login of `user`, if any, and these headers (no trust
- * in them: copied) with each question. The driver's to rest_free(). */
-struct rest *printer_driver_rest(struct printer *p, const char *const *headers, size_t n_headers);
-
 /* Tests give streams of their own: memory pairs, and answer HTTP themselves. Before the first
  * printer is added. */
 struct printers_connector {
@@ -105,6 +99,16 @@ struct printers_connector {
 	const struct rest_player *player; /* NULL: none */
 };
 void printers_set_connector(struct printers *ps, const struct printers_connector *c);
+const struct printers_connector *printer_driver_connector(const struct printer *p);
+
+/* Of printers with a URL: a stream to its host, TLS if it says https. */
+struct stream *printer_driver_connect_url(struct printer *p);
+/* And what asks it (wire/rest): trust, the login of `user`, if any, and these headers with each
+ * question. The driver's to rest_free(). */
+struct rest *printer_driver_rest(struct printer *p, const char *const *headers, size_t n_headers);
+/* The same for tools that have no running printer; texts are borrowed from `c`. */
+void printer_rest_config(const struct printer_config *c, struct rest_config *ret);
+struct stream *printer_connect_url(struct loop *l, const struct printer_config *c);
 
 extern const struct printer_driver printer_driver_bambu;
 

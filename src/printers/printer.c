@@ -609,6 +609,11 @@ void printers_set_connector(struct printers *ps, const struct printers_connector
 	ps->connector = *c;
 }
 
+const struct printers_connector *printer_driver_connector(const struct printer *p)
+{
+	return &p->owner->connector;
+}
+
 struct stream *printer_driver_connect(struct printer *p, uint16_t port)
 {
 	const struct printer_config *c = &p->config;

@@ -25,3 +25,22 @@ void printer_tls_client(const struct printer_config *c, const char *ca_file, str
 		break;
 	}
 }
+
+void printer_tls_web(const struct printer_config *c, const char *host, struct tls_client *ret)
+{
+	*ret = (struct tls_client){ .sni = host };
+	switch (c->trust.mode) {
+	case TRUST_CA:
+		ret->trust = TLS_TRUST_WEB;
+		ret->expected_host = host;
+		ret->ca_file = c->trust.ca_file[0] ? c->trust.ca_file : NULL;
+		break;
+	case TRUST_PIN:
+		ret->trust = TLS_TRUST_PIN;
+		memcpy(ret->pin, c->trust.pin, sizeof(ret->pin));
+		break;
+	case TRUST_INSECURE:
+		ret->trust = TLS_TRUST_INSECURE;
+		break;
+	}
+}

@@ -14,3 +14,5 @@
 /* `ca_file`: PEM to use instead of the built-in CAs, NULL; the printer's own goes first. */
 void printer_tls_client(const struct printer_config *c, const char *ca_file,
                         struct tls_client *ret);
+/* Of a printer with an https URL: the system's CAs, or the printer's own file, and the host. */
+void printer_tls_web(const struct printer_config *c, const char *host, struct tls_client *ret);

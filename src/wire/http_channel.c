@@ -2,14 +2,12 @@
 
 #include "wire/http_conn.h"
 
-#include "base/cleanup.h"
 #include "base/text.h"
-#include "core/crypto.h"
+#include "wire/ws_read.h"
 
 #include <assert.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,28 +57,12 @@ struct http_channel *http_reply_stream(struct http_request *r, const struct http
 	return open_channel(c);
 }
 
-/* RFC 6455 §4.2.2 */
-static void accept_key(char dst[32], const char *key)
-{
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	char text[24 + sizeof(guid)];
-	uint8_t digest[EVP_MAX_MD_SIZE];
-	unsigned n = 0;
-
-	snprintf(text, sizeof(text), "%s%s", key, guid);
-	EVP_Digest(text, strlen(text), digest, &n, EVP_sha1(), NULL);
-
-	auto_free char *b64 = crypto_base64(digest, n);
-
-	text_copy(dst, 32, b64);
-}
-
 struct http_channel *http_reply_websocket(struct http_request *r,
                                           const struct http_channel_events *ev)
 {
 	struct http_conn *c = r->conn;
 	auto_buf struct buf b;
-	char accept[32];
+	char accept[WS_ACCEPT_SIZE];
 
 	buf_init(&b, 0);
 
@@ -94,7 +76,7 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 		http_request_free(r);
 		return NULL;
 	}
-	accept_key(accept, http_header(&r->head, "Sec-WebSocket-Key"));
+	ws_accept_key(accept, http_header(&r->head, "Sec-WebSocket-Key"));
 	buf_printf(&b,
 	           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 	           "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",

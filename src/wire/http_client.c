@@ -31,8 +31,8 @@ struct http_client {
 	struct http_client_config config; /* callbacks; its texts are dead */
 	char *url, *user, *ca_file;
 	struct secret password;
-	char peer[300];
-	bool is_https;
+	char peer[300], host[256];
+	bool is_https, has_leaf;
 
 	CURLM *multi;
 	CURL *easy;
@@ -209,6 +209,7 @@ static int on_verify(X509_STORE_CTX *x, void *arg)
 {
 	struct http_client *c = arg;
 
+	c->has_leaf = true;
 	return tls_judge_verify(&c->judge, x, c->peer, loop_wall_ms(c->loop), &c->leaf);
 }
 
@@ -220,19 +221,27 @@ static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 	return CURLE_OK;
 }
 
+static void judge_here(struct http_client *c)
+{
+	curl_easy_setopt(c->easy, CURLOPT_SSL_VERIFYHOST, 0L);
+	curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	curl_easy_setopt(c->easy, CURLOPT_SSL_CTX_DATA, c);
+}
+
 static void set_trust(struct http_client *c)
 {
 	CURL *e = c->easy;
 
 	switch (c->config.trust) {
 	case HTTP_TRUST_WEB:
+		/* Where redirections are followed the host's name may change: curl looks at it. */
+		if (c->config.is_one_origin)
+			judge_here(c);
 		if (c->ca_file)
 			curl_easy_setopt(e, CURLOPT_CAINFO, c->ca_file);
 		break;
 	case HTTP_TRUST_PIN:
-		curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 0L);
-		curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-		curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, c);
+		judge_here(c);
 		break;
 	case HTTP_TRUST_INSECURE:
 		curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -274,16 +283,21 @@ static void say(const struct http_client *c, CURLcode rc, struct err *err)
 		(void)err_set(err, code, "%s does not answer, or too slowly", c->peer);
 		break;
 	case CURLE_PEER_FAILED_VERIFICATION:
-		(void)err_set(
-			err, code,
-			"the certificate of %s is not trusted (%s). If it is the camera's own, "
-			"give its fingerprint: tls: \"sha256:…\"",
-			c->peer, c->leaf.reason[0] ? c->leaf.reason : why);
+		(void)err_set(err, code,
+		              "the certificate of %s is not trusted (%s). If it is its own, "
+		              "give its fingerprint: tls: \"sha256:…\"",
+		              c->peer, c->leaf.reason[0] ? c->leaf.reason : why);
 		break;
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_PARTIAL_FILE:
 		(void)err_set(err, code, "%s closed the connection in the middle", c->peer);
+		break;
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		(void)err_set(err, code,
+		              "something answers at %s, but not in HTTP: is the port right?",
+		              c->peer);
 		break;
 	case CURLE_TOO_MANY_REDIRECTS:
 		(void)err_set(err, code, "%s leads from one address to the next, without end",
@@ -355,8 +369,12 @@ static void finish(struct http_client *c, CURLcode rc)
 {
 	struct http_client_result r = { .is_ended = c->is_ended, .is_verified = true };
 	long status = 0;
+	char *leads = NULL;
 
 	curl_easy_getinfo(c->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (c->config.is_one_origin)
+		curl_easy_getinfo(c->easy, CURLINFO_REDIRECT_URL, &leads);
+	r.redirect = leads ? leads : "";
 	r.status = (int)status;
 	r.is_verified = rc != CURLE_PEER_FAILED_VERIFICATION;
 	if (rc != CURLE_OK && !c->is_ended)
@@ -411,7 +429,7 @@ static void set_options(struct http_client *c)
 	curl_easy_setopt(e, CURLOPT_PROXY, "");
 	curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, protocols);
 	curl_easy_setopt(e, CURLOPT_REDIR_PROTOCOLS_STR, protocols);
-	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, c->config.is_one_origin ? 0L : 1L);
 	curl_easy_setopt(e, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
 	curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(e, CURLOPT_USERAGENT, "Bedside");
@@ -443,6 +461,7 @@ static void set_peer(struct http_client *c)
 	url_hide_login(c->url, c->peer, sizeof(c->peer));
 	if (url_parse(c->url, &u, NULL) == 0) {
 		c->is_https = strcmp(u.scheme, "https") == 0;
+		TEXT_SET(c->host, u.host);
 		TEXT_SET(c->peer, u.host);
 		if (u.port)
 			(void)snprintf(c->peer, sizeof(c->peer), "%s:%u", u.host, u.port);
@@ -462,9 +481,13 @@ struct http_client *http_client_new(struct loop *l, const struct http_client_con
 	c->user = copy_text(config->user);
 	c->ca_file = copy_text(config->ca_file);
 	secret_set(&c->password, config->password);
-	memcpy(tls.pin, config->pin, sizeof(tls.pin));
-	tls_judge_init(&c->judge, &tls);
 	set_peer(c);
+	memcpy(tls.pin, config->pin, sizeof(tls.pin));
+	if (config->trust == HTTP_TRUST_WEB)
+		tls = (struct tls_client){ .trust = TLS_TRUST_WEB,
+			                   .ca_file = c->ca_file,
+			                   .expected_host = c->host };
+	tls_judge_init(&c->judge, &tls);
 	timer_init(&c->timer, l, on_timer, c);
 	c->multi = curl_multi_init();
 	c->easy = curl_easy_init();
@@ -487,19 +510,46 @@ void http_client_free(struct http_client *c)
 		release(c);
 }
 
-void http_client_get(struct http_client *c, const char *const *headers, size_t n, int64_t limit_ms)
+static void set_question(struct http_client *c, const struct http_client_question *q)
 {
-	assert(!c->is_active && n <= HTTP_CLIENT_MAX_HEADERS);
+	CURL *e = c->easy;
+
+	curl_easy_setopt(e, CURLOPT_URL, q->url ? q->url : c->url);
+	curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+	curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, NULL);
+	if (q->body || (q->method && strcmp(q->method, "POST") == 0)) {
+		curl_easy_setopt(e, CURLOPT_POST, 1L);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE,
+		                 (curl_off_t)(q->body ? q->size : 0));
+		curl_easy_setopt(e, CURLOPT_COPYPOSTFIELDS, q->body ? q->body : "");
+	}
+	if (q->method && strcmp(q->method, q->body ? "POST" : "GET") != 0)
+		curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, q->method);
+	for (size_t i = 0; i < q->n_headers; i++)
+		c->headers = curl_slist_append(c->headers, q->headers[i]);
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, c->headers);
+	curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)q->limit_ms);
+}
+
+void http_client_ask(struct http_client *c, const struct http_client_question *q)
+{
+	assert(!c->is_active && q->n_headers <= HTTP_CLIENT_MAX_HEADERS);
 	if (c->is_stopped || c->is_dead)
 		return;
-	for (size_t i = 0; i < n; i++)
-		c->headers = curl_slist_append(c->headers, headers[i]);
-	curl_easy_setopt(c->easy, CURLOPT_HTTPHEADER, c->headers);
-	curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)limit_ms);
+	set_question(c, q);
 	c->why[0] = c->leaf.reason[0] = '\0';
 	c->is_ended = c->was_challenged = false;
 	c->is_active = true;
 	curl_multi_add_handle(c->multi, c->easy);
+}
+
+void http_client_get(struct http_client *c, const char *const *headers, size_t n, int64_t limit_ms)
+{
+	const struct http_client_question q = { .headers = headers,
+		                                .n_headers = n,
+		                                .limit_ms = limit_ms };
+
+	http_client_ask(c, &q);
 }
 
 void http_client_stop(struct http_client *c)
@@ -513,6 +563,13 @@ void http_client_stop(struct http_client *c)
 bool http_client_is_busy(const struct http_client *c)
 {
 	return c->is_active && !c->is_stopped;
+}
+
+bool http_client_leaf(const struct http_client *c, struct tls_leaf *ret)
+{
+	if (c->has_leaf)
+		*ret = c->leaf;
+	return c->has_leaf;
 }
 
 const char *http_client_peer(const struct http_client *c)

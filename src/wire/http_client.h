@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * http_client: asks one HTTP(S) server again and again over one kept connection, or listens to an
- * answer that never ends. For cameras; files are wire/fetch's.
+ * answer that never ends. For cameras, and below wire/rest; files are wire/fetch's.
  *
  * libcurl's multi interface on the loop: no thread, names are resolved beside the loop. Basic and
  * digest logins (the first question is without), redirects (5 at most, never from https to http,
@@ -34,6 +34,9 @@ struct http_client_config {
 	enum http_client_trust trust; /* of https */
 	const char *ca_file;          /* NULL or "": the system's */
 	uint8_t pin[32];
+	/* A key goes with the questions: redirections are not followed (`redirect` says where they
+	 * lead), and http_client_leaf() knows the certificate whatever the trust. */
+	bool is_one_origin;
 	/* An answer of the server that asked; also for one that is a redirection or refuses: the
 	 * last one counts. Optional. */
 	void (*began)(void *arg, int status);
@@ -47,23 +50,39 @@ struct http_client_config {
 };
 
 struct http_client_result {
-	int status;       /* 200; 0 if no answer came */
-	bool is_ended;    /* by `received` */
-	bool is_verified; /* false: the certificate was not trusted */
-	struct err err;   /* code 0: the answer is whole, whatever its status */
+	int status;           /* 200; 0 if no answer came */
+	bool is_ended;        /* by `received` */
+	bool is_verified;     /* false: the certificate was not trusted */
+	const char *redirect; /* is_one_origin: whole URL it leads to, "" none; borrowed */
+	struct err err;       /* code 0: the answer is whole, whatever its status */
 };
 
 struct http_client *http_client_new(struct loop *l, const struct http_client_config *c);
 /* No callback after it. Allowed inside callbacks. */
 void http_client_free(struct http_client *c);
 
-/* Asks; `headers` ("If-None-Match: …", n of them) are copied. `limit_ms` for the whole answer; 0:
- * none but 10 s for connecting. Not while an answer is on its way. */
+struct tls_leaf;
+
+struct http_client_question {
+	const char *method;         /* NULL: GET */
+	const char *url;            /* NULL: the client's; of the same origin */
+	const char *const *headers; /* "If-None-Match: …" */
+	size_t n_headers;           /* up to HTTP_CLIENT_MAX_HEADERS */
+	const void *body;           /* NULL: none */
+	size_t size;
+	int64_t limit_ms; /* for the whole answer; 0: none but 10 s for connecting */
+};
+
+/* Asks; everything is copied. Not while an answer is on its way. */
+void http_client_ask(struct http_client *c, const struct http_client_question *q);
+/* GETs the client's URL. */
 void http_client_get(struct http_client *c, const char *const *headers, size_t n, int64_t limit_ms);
 /* Ends what is on its way, without `done`. */
 void http_client_stop(struct http_client *c);
 bool http_client_is_busy(const struct http_client *c);
 
+/* The certificate that was shown last, if it was judged here; false: none. */
+bool http_client_leaf(const struct http_client *c, struct tls_leaf *ret);
 /* For messages: "cam.local:8080". */
 const char *http_client_peer(const struct http_client *c);
 /* What an answer of `status` (not 2xx) means, with what to do, for a person. */

@@ -479,7 +479,7 @@ bool http_accepts_gzip(const char *value)
 	return false;
 }
 
-int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
+static int parse_frame(const uint8_t *bytes, size_t size, bool is_masked, struct ws_frame *ret)
 {
 	if (size < 2)
 		return 0;
@@ -490,13 +490,15 @@ int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
 	size_t n_more = length == 126 ? 2 : length == 127 ? 8 : 0;
 	bool is_control = f.opcode >= WS_CLOSE;
 
-	if ((bytes[0] & 0x70) || !(bytes[1] & 0x80))
+	size_t n_mask = is_masked ? sizeof(f.mask) : 0;
+
+	if ((bytes[0] & 0x70) || is_masked != (bool)(bytes[1] & 0x80))
 		return -1;
 	if ((f.opcode > WS_BINARY && f.opcode < WS_CLOSE) || f.opcode > WS_PONG)
 		return -1;
 	if (is_control && (!f.is_final || length > 125))
 		return -1;
-	if (size < at + n_more + 4)
+	if (size < at + n_more + n_mask)
 		return 0;
 	if (n_more > 0)
 		length = 0;
@@ -505,10 +507,20 @@ int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
 	/* RFC 6455 §5.2: the shortest form, and no sign bit. */
 	if ((n_more == 2 && length < 126) || (n_more == 8 && (length < 65536 || length >> 63)))
 		return -1;
-	memcpy(f.mask, bytes + at, 4);
+	memcpy(f.mask, bytes + at, n_mask);
 	f.size = length;
 	*ret = f;
-	return (int)at + 4;
+	return (int)(at + n_mask);
+}
+
+int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
+{
+	return parse_frame(bytes, size, true, ret);
+}
+
+int ws_parse_server_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
+{
+	return parse_frame(bytes, size, false, ret);
 }
 
 void ws_unmask(uint8_t *payload, size_t size, const uint8_t mask[4])
@@ -527,4 +539,14 @@ size_t ws_write_head(uint8_t dst[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t s
 	while (n_more > 0)
 		dst[n++] = (uint8_t)(size >> (8 * --n_more));
 	return n;
+}
+
+size_t ws_write_client_head(uint8_t dst[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t size,
+                            const uint8_t mask[4])
+{
+	size_t n = ws_write_head(dst, opcode, size);
+
+	dst[1] |= 0x80;
+	memcpy(dst + n, mask, 4);
+	return n + 4;
 }

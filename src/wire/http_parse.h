@@ -103,8 +103,14 @@ struct ws_frame {
  * client must not send (unmasked, reserved bits, unknown opcode, long or cut control frame). */
 int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret);
 
+/* The same of a frame from a server: -1 if masked. */
+int ws_parse_server_head(const uint8_t *bytes, size_t size, struct ws_frame *ret);
+
 /* Takes the mask off `size` bytes of payload. */
 void ws_unmask(uint8_t *payload, size_t size, const uint8_t mask[4]);
 
 /* The head of a whole frame to a client. Returns its size. */
 size_t ws_write_head(uint8_t dst[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t size);
+/* The same to a server, with the mask. */
+size_t ws_write_client_head(uint8_t dst[WS_HEAD_MAX], enum ws_opcode opcode, uint64_t size,
+                            const uint8_t mask[4]);
