@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MAX_PADDING 64
 #define GOODBYE_US 500000 /* for TEARDOWN */
 #define MAX_LOGIN 127     /* libavformat's room for user and password */
 
@@ -170,13 +171,19 @@ static int send_unit(struct run *r)
 	return 0;
 }
 
-/* Motion JPEG comes as whole pictures. */
+/* Motion JPEG comes as whole pictures, behind which a few bytes may stand. */
 static void send_jpeg(const AVPacket *p, int64_t arrived_us)
 {
 	struct av_message m = { .type = AV_PICTURE,
 		                .arrived_us = arrived_us,
 		                .size = (size_t)p->size };
 
+	/* The end of a picture cannot stand inside it; libavformat may have added another one. */
+	const uint8_t *tail = p->data + (m.size > MAX_PADDING ? m.size - MAX_PADDING : 0);
+	const uint8_t *end = memmem(tail, (size_t)(p->data + m.size - tail), "\xff\xd9", 2);
+
+	if (end)
+		m.size = (size_t)(end - p->data) + 2;
 	if (m.size <= AV_MAX_PICTURE)
 		talk_send(&m, p->data);
 }

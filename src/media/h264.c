@@ -74,10 +74,8 @@ bool nal_next(const uint8_t **bytes, size_t *size, bool is_h265, struct nal *ret
 bool nal_is_sample(const struct nal *n, bool is_h265)
 {
 	if (is_h265)
-		return n->type < HEVC_VPS || n->type > HEVC_FILLER ||
-		       (n->type > HEVC_DELIMITER && n->type < HEVC_FILLER);
-	return n->type != AVC_SPS && n->type != AVC_PPS && n->type != AVC_DELIMITER &&
-	       n->type != AVC_FILLER;
+		return n->type != HEVC_DELIMITER && n->type != HEVC_FILLER;
+	return n->type != AVC_DELIMITER && n->type != AVC_FILLER;
 }
 
 bool video_is_key(const uint8_t *bytes, size_t size, bool is_h265)

@@ -30,7 +30,8 @@ struct nal {
  * over. false: no more. */
 bool nal_next(const uint8_t **bytes, size_t *size, bool is_h265, struct nal *ret);
 
-/* Parameter sets and what MP4 has in its own boxes (delimiters, filler) are left out of samples. */
+/* Delimiters and filler are left out of samples. Parameter sets stay, though MP4 has them in a box of
+ * its own: players that pass over a second box still follow a change of size. */
 bool nal_is_sample(const struct nal *n, bool is_h265);
 
 struct param_set {

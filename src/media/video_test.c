@@ -61,6 +61,7 @@ TEST(nal_units_are_found_behind_three_and_four_byte_start_codes)
 	CHECK(nal_next(&at, &left, false, &n));
 	CHECK_INT(n.type, 7);
 	CHECK_INT(n.size, 3);
+	CHECK(nal_is_sample(&n, false));
 	/* The empty one is passed over. */
 	CHECK(nal_next(&at, &left, false, &n));
 	CHECK_INT(n.type, 5);
@@ -171,14 +172,16 @@ TEST(fragment_has_lengths_instead_of_start_codes)
 	const uint8_t *all = (const uint8_t *)out.data, *mdat = find_box(&out, "mdat");
 	const uint8_t *trun = find_box(&out, "trun"), *tfdt = find_box(&out, "tfdt");
 
-	CHECK_INT(be32(mdat - 4), 8 + 4 + 4 + 4 + 2);
+	CHECK_INT(be32(mdat - 4), 8 + 4 + 4 + 4 + 4 + 4 + 2);
 	CHECK_INT(be32(mdat + 4), 4);
-	CHECK_INT(mdat[8], 0x65);
-	CHECK_INT(be32(mdat + 12), 2);
+	CHECK_INT(mdat[8], 0x67);
+	CHECK_INT(be32(mdat + 12), 4);
+	CHECK_INT(mdat[16], 0x65);
+	CHECK_INT(be32(mdat + 20), 2);
 	CHECK_INT(be32(tfdt + 12), 90000);
 	CHECK_INT(be32(trun + 12), (uint32_t)(mdat + 4 - all));
 	CHECK_INT(be32(trun + 16), 3600);
-	CHECK_INT(be32(trun + 20), 8);
+	CHECK_INT(be32(trun + 20), 16);
 	CHECK_INT(be32(trun + 28), 3600);
 	CHECK_INT(be32(trun + 36), 6);
 }

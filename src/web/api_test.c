@@ -919,10 +919,10 @@ static void talk_video(struct rig *r)
 		CHECK(hear(r, fd, "mdat"));
 		CHECK(hear(r, fd, "vvvv"));
 
-		/* A key frame first: a length, then the slice. */
+		/* A key frame first: a length, then the parameter sets in front of it. */
 		const char *mdat = memmem(buf_peek(&r->heard), r->heard.size, "mdat", 4);
 
-		CHECK((mdat[8] & 0x1f) == 5);
+		CHECK((mdat[8] & 0x1f) == 7);
 		buf_clear(&r->heard);
 		for (int k = 0; k < 20; k++) {
 			CHECK(hear(r, fd, "moof"));
