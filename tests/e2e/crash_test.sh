@@ -12,7 +12,7 @@ mkfifo "$tmp/orders"
 sleep 600 >"$tmp/orders" &
 pids+=($!)
 "$BEDSIDE" simulate bambu --model A1 --serial 03900A4E2E00001 --code 11223344 --storage "$tmp/storage" \
-  --cert-dir "$tmp/certs" --no-ssdp --speed 16 --camera-fps 8 >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
+  --cert-dir "$tmp/certs" --no-ssdp --speed 10 --camera-fps 8 >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
 pids+=($!)
 until_true 20 test -s "$tmp/sim.out" || die "the simulator does not start"
 port() { jq -r ".ports.$1" "$tmp/sim.out"; }
@@ -54,7 +54,7 @@ start
 printf 'print %s\n' "$tmp/storage/job.gcode.3mf" >"$tmp/orders"
 
 flushed=0
-for wanted in 4 9 15 22; do
+for wanted in 4 8 12 16; do
   until_true 90 session_has "$wanted" || die "no $wanted pictures"
   flushed=$(n_frames)
   kill -9 "$daemon"
