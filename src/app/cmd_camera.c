@@ -42,12 +42,14 @@ struct trial {
 static int usage(void)
 {
 	fputs("usage: bedside camera test CAMERA [--config FILE] [--count N] [--out FILE.jpg]\n"
+	      "       bedside camera test URL|DEVICE|FOLDER [--user NAME] [--code-file FILE]\n"
+	      "               [--trust ca|insecure|sha256:…] [--ca-file FILE]\n"
 	      "       bedside camera test --bambu ADDRESS --serial SERIAL --code-file FILE\n"
 	      "               [--trust ca|insecure|sha256:…] [--ca-file FILE] [--port PORT]\n"
 	      "       bedside camera list\n"
 	      "       bedside camera controls CAMERA [NAME=VALUE ...] [--config FILE]\n"
-	      "CAMERA is the name of a camera or of a printer. The access code is the first line "
-	      "of\n"
+	      "CAMERA is the name of a camera or of a printer. The access code or password is the "
+	      "first line of\n"
 	      "FILE, of standard input for -; or stands in the environment as "
 	      "BEDSIDE_ACCESS_CODE.\n--code CODE works too, but other users can see it.\n",
 	      stderr);
@@ -75,6 +77,7 @@ enum camera_option {
 	OPTION_CONFIG,
 	OPTION_COUNT,
 	OPTION_OUT,
+	OPTION_USER,
 };
 
 static const struct option options[] = {
@@ -88,6 +91,7 @@ static const struct option options[] = {
 	{ "config", required_argument, NULL, OPTION_CONFIG },
 	{ "count", required_argument, NULL, OPTION_COUNT },
 	{ "out", required_argument, NULL, OPTION_OUT },
+	{ "user", required_argument, NULL, OPTION_USER },
 	{ 0 },
 };
 
@@ -124,6 +128,8 @@ static bool read_option(struct request *r, int option, const char *value)
 	case OPTION_OUT:
 		r->out = value;
 		return true;
+	case OPTION_USER:
+		return TEXT_SET(c->user, value);
 	}
 	return false;
 }
@@ -135,6 +141,12 @@ static void choose_driver(struct camera_config *c)
 
 	if (strcmp(c->driver, "bambu") == 0 && model && !model->has_jpeg_camera)
 		TEXT_SET(c->driver, "bambu-rtsp");
+}
+
+/* Names have no slash. */
+static bool is_source(const char *camera)
+{
+	return camera && strchr(camera, '/');
 }
 
 static bool read_request(struct request *r, int argc, char **argv)
@@ -157,6 +169,17 @@ static bool read_request(struct request *r, int argc, char **argv)
 		/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 		secret_set(&r->direct.secret, getenv("BEDSIDE_ACCESS_CODE"));
 	choose_driver(&r->direct);
+	if (is_source(r->camera)) {
+		struct err err;
+
+		if (r->direct.driver[0] || optind != argc)
+			return false;
+		if (camera_from_source(r->camera, &r->direct, &err) < 0) {
+			fprintf(stderr, "bedside: %s\n", err.text);
+			return false;
+		}
+		r->camera = NULL;
+	}
 	/* One of both, and nothing more. */
 	return optind == argc && (r->camera != NULL) != (r->direct.driver[0] != '\0');
 }
@@ -221,7 +244,8 @@ static int load_camera(const struct request *r, struct camera_config *ret)
 		return config_print_errors(&errors);
 	}
 	is_found = find_camera(&config, r->camera, ret);
-	if (is_found && ret->trust.ca_file[0] == '\0')
+	/* The file's authorities are the printers'. */
+	if (is_found && text_starts(ret->driver, "bambu") && ret->trust.ca_file[0] == '\0')
 		TEXT_SET(ret->trust.ca_file, config.ca_file);
 	if (!is_found) {
 		fprintf(stderr, "bedside: %s has no camera '%s'; it has:\n", path, r->camera);
@@ -257,7 +281,12 @@ static int save_picture(struct camera *c, const char *path)
 	return 0;
 }
 
-static int try_camera(const struct request *r, const struct camera_config *config)
+static bool is_stream_after_all(const struct camera_config *c, const struct trial *t)
+{
+	return strcmp(c->driver, "http-still") == 0 && strstr(t->result.text, "http-mjpeg");
+}
+
+static int try_camera(const struct request *r, struct camera_config *config)
 {
 	struct trial t = { .loop = loop_new() };
 	struct work_pool *pool = work_pool_new(t.loop, "pictures", 1);
@@ -272,6 +301,7 @@ static int try_camera(const struct request *r, const struct camera_config *confi
 	struct camera *camera;
 	struct err err;
 	int status = 0;
+	bool is_stream = false;
 
 	/* What goes wrong is said once, by the result. */
 	log_set_level(LOG_LEVEL_ERROR);
@@ -284,8 +314,10 @@ static int try_camera(const struct request *r, const struct camera_config *confi
 		camera_test(camera, (unsigned)r->count, TIMEOUT_MS + r->count * 2000, on_tested,
 		            &t);
 		loop_run(t.loop);
-		fprintf(t.result.is_ok ? stdout : stderr, "%s: %s\n",
-		        t.result.is_ok ? "fine" : "failed", t.result.text);
+		is_stream = !r->camera && is_stream_after_all(config, &t);
+		if (!is_stream)
+			fprintf(t.result.is_ok ? stdout : stderr, "%s (%s): %s\n",
+			        t.result.is_ok ? "fine" : "failed", config->driver, t.result.text);
 		if (!t.result.is_ok || (r->out && save_picture(camera, r->out) != 0))
 			status = 1;
 	}
@@ -293,7 +325,10 @@ static int try_camera(const struct request *r, const struct camera_config *confi
 	work_pool_free(pool);
 	bus_free(bus);
 	loop_free(t.loop);
-	return status;
+	if (!is_stream)
+		return status;
+	TEXT_SET(config->driver, "http-mjpeg");
+	return try_camera(r, config);
 }
 
 int cmd_camera(int argc, char **argv)

@@ -143,8 +143,8 @@ static const struct opt camera_opts[] = {
 	  .help = "List of printers, for a camera that sees several." },
 	{ "source", OPT_TEXT, OPT_AT(struct camera_config, source),
 	  .help = "v4l2: the device as `bedside camera list` shows it, such as "
-	          "usb:046d:0825:A1B2C3, or /dev/video0; http-still, http-mjpeg, rtsp: the URL; "
-	          "folder: its path." },
+	          "usb:046d:0825:A1B2C3, or /dev/video0; rpicam: its number where there are "
+	          "several; http-still, http-mjpeg, rtsp: the URL; folder: its path." },
 	{ "user", OPT_TEXT, OPT_AT(struct camera_config, user),
 	  .help = "Login of a network camera; may stand in the URL instead." },
 	{ "password", OPT_SECRET, OPT_AT(struct camera_config, secret),
@@ -212,7 +212,7 @@ const struct config_table config_camera_table = { camera_opts, ARRAY_LEN(camera_
 static const struct {
 	const char *key, *drivers;
 } owners[] = {
-	{ "source", " v4l2 http-still http-mjpeg rtsp folder " },
+	{ "source", " v4l2 rpicam http-still http-mjpeg rtsp folder " },
 	{ "user", " http-still http-mjpeg rtsp " },
 	{ "password", " http-still http-mjpeg rtsp " },
 	{ "password_file", " http-still http-mjpeg rtsp " },
@@ -452,6 +452,11 @@ static void read_args(const struct reading *r)
 			           "--capture-image-and-download]",
 			           r->path);
 	} else if (is_driver(r, " rpicam ")) {
+		if (strspn(r->camera->source, "0123456789") != strlen(r->camera->source))
+			conf_error(r->l->errors, config_line_of(r->n, "source"),
+			           "%s.source: '%.40s' must be the number of the camera, as "
+			           "`rpicam-hello --list-cameras` shows it",
+			           r->path, r->camera->source);
 		add_args(r, "program", true);
 		if (r->camera->n_args > 1)
 			conf_error(r->l->errors, config_line_of(r->n, "program"),

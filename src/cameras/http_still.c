@@ -138,6 +138,11 @@ static void on_header(void *arg, const char *name, const char *value)
 		h->new_modified[0] = '\0';
 }
 
+static bool is_stream(const struct http_still *h)
+{
+	return strncasecmp(h->content_type, "multipart/", strlen("multipart/")) == 0;
+}
+
 static bool on_received(void *arg, const uint8_t *bytes, size_t size)
 {
 	struct http_still *h = arg;
@@ -147,8 +152,7 @@ static bool on_received(void *arg, const uint8_t *bytes, size_t size)
 		return false;
 	}
 	/* A stream never ends: its first bytes tell. */
-	if (strncasecmp(h->content_type, "multipart/", strlen("multipart/")) == 0 &&
-	    h->body.size > 0)
+	if (is_stream(h) && h->body.size > 0)
 		return false;
 	buf_add(&h->body, bytes, size);
 	return true;
@@ -171,7 +175,11 @@ static bool take_picture(struct http_still *h)
 	struct err err;
 
 	if (!http_common_is_picture(h->content_type, bytes, size, &err)) {
-		camera_source_refused(h->source, err.text);
+		/* A page may be a picture the next time; a stream never is. */
+		if (is_stream(h))
+			camera_source_failed(h->source, &err);
+		else
+			camera_source_refused(h->source, err.text);
 		return false;
 	}
 	/* Line ends and padding behind it do not matter. */
