@@ -104,6 +104,8 @@ static int read_host(const char *at, size_t n, struct url *u, struct err *err)
 
 	if (host_end == at || !text_copy_n(u->host, sizeof(u->host), at, (size_t)(host_end - at)))
 		return bad(err, "the address names no host, or one that is too long");
+	if (close && !strchr(u->host, ':'))
+		return bad(err, "brackets are for IPv6 addresses");
 	for (const char *c = u->host; *c; c++) {
 		if (!isalnum((unsigned char)*c) && !strchr("-._", *c) &&
 		    !(close && strchr(":%", *c)))

@@ -59,6 +59,7 @@ TEST(what_is_no_url_is_refused_in_words_without_the_login)
 		"http://user:hidden@host:0/",
 		"http://user:hidden@host:99999/",
 		"http://user:hidden@[::1/",
+		"http://user:hidden@[host]/",
 		"http://user:hidden@host/a b",
 		"ht tp://user:hidden@host/",
 		"http://user:hid%00den@host/",
