@@ -82,6 +82,35 @@ TEST(proc_hands_over_lines_and_the_status)
 	loop_free(c.loop);
 }
 
+TEST(proc_child_inherits_the_descriptors_that_it_is_given)
+{
+	static const char *const argv[] = { "sh", "-c", "read x <&3; echo \"$x\" >&4", NULL };
+	struct child c = { .loop = loop_new() };
+	int in[2], out[2];
+	char heard[8] = "";
+	struct err err;
+
+	CHECK_INT(pipe(in), 0);
+	CHECK_INT(pipe(out), 0);
+
+	const int fds[] = { in[0], out[1] };
+	const struct proc_config config = {
+		.argv = argv, .ended = on_ended, .arg = &c, .fds = fds, .n_fds = 2
+	};
+
+	CHECK_INT(proc_start(c.loop, &config, &c.proc, &err), 0);
+	CHECK_INT(write(in[1], "lent\n", 5), 5);
+	loop_run(c.loop);
+	CHECK_INT(c.status, 0);
+	CHECK_INT(read(out[0], heard, 5), 5);
+	CHECK_STR(heard, "lent\n");
+	for (int i = 0; i < 2; i++) {
+		(void)close(in[i]);
+		(void)close(out[i]);
+	}
+	loop_free(c.loop);
+}
+
 TEST(proc_end_of_input_ends_a_reader)
 {
 	static const char *const argv[] = { "cat", NULL };

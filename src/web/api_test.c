@@ -55,7 +55,7 @@ struct rig {
 	uint16_t port;
 	struct timer camera;
 	unsigned n_frames;
-	size_t frame_size;
+	size_t frame_size, packet_size;
 	struct buf heard;
 	char cookie[100], csrf[64], secret[140];
 };
@@ -744,18 +744,18 @@ static void *client_main(void *arg)
 
 /* ---- video ---- */
 
-/* 64x48, as x264 writes it: parameter sets, then a slice of 1000 bytes. */
-static struct frame *make_packet(bool is_key)
+/* 64x48, as x264 writes it: parameter sets, then a slice of `size` bytes. */
+static struct frame *make_packet(bool is_key, size_t size)
 {
 	static const char sets[] = "000000016764000aacd9447b0110000003001000"
 				   "00030320f12259600000000168ebe3cb22c0";
 	size_t n_sets = is_key ? strlen(sets) / 2 : 0;
 	uint8_t *bytes;
-	struct frame *f = frame_new(FRAME_H264, n_sets + 1000, &bytes);
+	struct frame *f = frame_new(FRAME_H264, n_sets + size, &bytes);
 
 	if (is_key)
 		CHECK(text_unhex(bytes, n_sets, sets));
-	memset(bytes + n_sets, 'v', 1000);
+	memset(bytes + n_sets, 'v', size);
 	memcpy(bytes + n_sets, is_key ? "\0\0\1\x65" : "\0\0\1\x41", 4);
 	f->is_key = is_key;
 	return f;
@@ -764,7 +764,7 @@ static struct frame *make_packet(bool is_key)
 /* Each fifth is a key frame; 1.5 s of media time between two of them. */
 static void next_packet(struct rig *r)
 {
-	struct frame *f = make_packet(r->n_frames % 5 == 0);
+	struct frame *f = make_packet(r->n_frames % 5 == 0, r->packet_size);
 
 	f->dts_us = f->pts_us = 1000000 + (int64_t)r->n_frames * 300000;
 	fakes_camera_packet(f);
@@ -802,6 +802,7 @@ static void run(struct rig *r, struct web_env *env, void (*talk)(struct rig *r))
 	start_with(r, loop_new(), env);
 	r->talk = talk;
 	r->frame_size = 50000;
+	r->packet_size = 1000;
 	r->port = web_port(r->web);
 	timer_init(&r->camera, r->loop, next_frame, r);
 	timer_start_every(&r->camera, 20);
@@ -938,6 +939,76 @@ TEST(video_is_sent_as_fragments_beginning_with_a_key_frame)
 	struct web_env env = { 0 };
 
 	run(&r, &env, talk_video);
+}
+
+static void make_large(void *arg)
+{
+	((struct rig *)arg)->packet_size = 400000;
+}
+
+static uint32_t be32(const char *at)
+{
+	const uint8_t *b = (const uint8_t *)at;
+
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+/* The next fragment's number, and whether it begins with a key frame; the rest stays. */
+static uint32_t next_fragment(struct rig *r, int fd, bool *ret_is_key)
+{
+	const char *moof, *trun;
+	uint32_t number;
+	size_t used;
+
+	CHECK(hear(r, fd, "moof"));
+	CHECK(hear(r, fd, "mdat"));
+	moof = memmem(buf_peek(&r->heard), r->heard.size, "moof", 4);
+	trun = memmem(moof, r->heard.size - (size_t)(moof - buf_peek(&r->heard)), "trun", 4);
+	number = be32(moof + 4 + 4 + 4 + 4);
+	*ret_is_key = be32(trun + 4 + 4 + 4 + 4 + 8) == 0x02000000;
+	used = (size_t)(trun - buf_peek(&r->heard));
+	buf_consume(&r->heard, used);
+	return number;
+}
+
+/* Reads nothing while others see fifty fragments of 400 kB: what is kept for it stays bounded, so
+ * some are missing afterwards, and behind the gap comes a key frame. */
+static void talk_slow(struct rig *r)
+{
+	struct buf own = { 0 };
+	bool is_key;
+	int slow, quick;
+
+	want_video(r);
+	loop_post(r->loop, make_large, r);
+	slow = say(r, "GET /api/v1/cameras/a1/video.mp4 HTTP/1.1\r\n\r\n");
+	CHECK(hear(r, slow, "moof"));
+	own = r->heard;
+	r->heard = (struct buf){ 0 };
+	quick = say(r, "GET /api/v1/cameras/a1/video.mp4 HTTP/1.1\r\n\r\n");
+	for (int i = 0; i < 50; i++)
+		(void)next_fragment(r, quick, &is_key);
+	(void)close(quick);
+	buf_fini(&r->heard);
+	r->heard = own;
+
+	uint32_t last = next_fragment(r, slow, &is_key), number = last;
+
+	for (int i = 0; i < 200 && number <= last + 1; i++) {
+		last = number;
+		number = next_fragment(r, slow, &is_key);
+	}
+	CHECK(number > last + 1);
+	CHECK(is_key);
+	(void)close(slow);
+}
+
+TEST(video_viewer_that_is_too_slow_goes_on_at_a_key_frame)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+
+	run(&r, &env, talk_slow);
 }
 
 static void talk_hls(struct rig *r)

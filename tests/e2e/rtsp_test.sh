@@ -41,6 +41,49 @@ assert b"ok" in s.recv(100)
 PY
 printer 12345678 | grep -q '^fine' || die "times that stand still: $(printer 12345678)"
 
+# ---- a print photographed by that camera: each layer is decoded out of the running video
+serve() { # CONFIGURATION NAME: sets at and signs in
+  "$BEDSIDE" serve --config "$1" --data "$2" --port 0 >"$2.out" 2>"$2.log" &
+  pids+=($!)
+  until_true 60 grep -qs token= "$2.out" || die "serve does not start"
+  at=$(sed -nE 's|.*(http://)[^:/]*(:[0-9]+)/.*|\1127.0.0.1\2|p' "$2.out" | head -n 1)
+  token=$(sed -nE 's/.*token=([A-Za-z0-9]+).*/\1/p' "$2.out" | head -n 1)
+  curl -sf -c jar -H 'Content-Type: application/json' -d '{"token":"'"$token"'","name":"root","password":"correct horse"}' \
+    "$at/api/v1/setup" >/dev/null || die "set-up"
+}
+ask() { curl -sf -b jar "$at/api/v1/$1"; }
+
+"$BEDSIDE" simulate job --model X1C --shape gear --layers 12 job.gcode.3mf >/dev/null
+"$BEDSIDE" simulate bambu --model X1C --serial 00M00A2B0000008 --cert-dir sim --storage sd --no-ssdp --camera-fps 10 --speed 15 \
+  --control print.sock >print.out 2>print.log </dev/null &
+pids+=($!)
+until_true 60 test -s print.out || die "the simulator does not start"
+port_of() { jq ".ports.$1" print.out; }
+cat >print.yaml <<YAML
+ca_file: $ca
+printers:
+  - name: X1
+    driver: bambu
+    address: 127.0.0.1
+    serial: 00M00A2B0000008
+    access_code: "12345678"
+    ports: { mqtt: $(port_of mqtt), ftps: $(port_of ftps), rtsp: $(port_of rtsp), detect: $(port_of detect), detect_tls: $(port_of detect_tls) }
+YAML
+serve print.yaml printed
+is_online() { [ "$(ask printers | jq -r '.printers[0].link.state')" = online ] && [ "$(ask cameras | jq -r '.cameras[0].driver')" = bambu-rtsp ]; }
+until_true 60 is_online || die "the printer does not come online: $(ask printers | jq -c '.printers[0].link')"
+python3 - print.sock "print $tmp/job.gcode.3mf" <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode() + b"\n")
+assert b"ok" in s.recv(300)
+PY
+is_filmed() { [ "$(ask films | jq -r '.films[0].state')" = verified ]; }
+until_true 240 is_filmed || die "the print has no film: $(ask sessions)"
+[ "$(ask sessions | jq '.sessions[0].n_missed')" = 0 ] || die "layers were missed: $(ask sessions)"
+[ "$(ask sessions | jq '.sessions[0].n_frames')" -ge 12 ] || die "pictures are missing: $(ask sessions)"
+
 # ---- a server of others
 python=
 for p in /usr/bin/python3 python3; do
@@ -115,13 +158,7 @@ cat >serve.yaml <<YAML
 cameras:
   - { name: ip, driver: rtsp, source: "rtsp://127.0.0.1:$port/live", stale_after: 3s, rotation: 90 }
 YAML
-"$BEDSIDE" serve --config serve.yaml --data data --port 0 >serve.out 2>serve.log &
-pids+=($!)
-until_true 60 grep -qs token= serve.out || die "serve does not start"
-at=$(sed -nE 's|.*(http://)[^:/]*(:[0-9]+)/.*|\1127.0.0.1\2|p' serve.out | head -n 1)
-token=$(sed -nE 's/.*token=([A-Za-z0-9]+).*/\1/p' serve.out | head -n 1)
-curl -sf -c jar -H 'Content-Type: application/json' -d '{"token":"'"$token"'","name":"root","password":"correct horse"}' \
-  "$at/api/v1/setup" >/dev/null || die "set-up"
+serve serve.yaml data
 cookie="Cookie: $(awk '!/^# / && NF >= 7 { print $6 "=" $7 }' jar | paste -sd ';')"
 state() { curl -sf -b jar "$at/api/v1/cameras" | jq -r ".cameras[0].$1"; }
 curl -sf -m 8 -b jar "$at/api/v1/cameras/ip/video.mp4" -o live.mp4 || [ $? -eq 28 ] || die "video.mp4"
@@ -155,5 +192,5 @@ until_true 60 is_stale || die "a server that stalls is not noticed: $(state stat
 kill -CONT "$gst"
 is_live() { [ "$(state state)" = live ]; }
 until_true 90 is_live || die "it does not come back: $(state text)"
-grep -q 'geheim\|12345678' serve.log && die "a secret stands in the log"
+grep -q 'geheim\|12345678' data.log printed.log && die "a secret stands in the log"
 echo "rtsp: all is well"
