@@ -36,10 +36,18 @@ struct http_channel *http_reply_stream(struct http_request *r, const struct http
 {
 	struct http_conn *c = r->conn;
 
-	if (!c || r->head.method == HTTP_HEAD) {
+	if (!c) {
 		if (r->fake)
 			r->fake->is_channel = true;
 		http_reply_bytes(r, reply, NULL);
+		return NULL;
+	}
+	if (r->head.method == HTTP_HEAD) {
+		c->closes_after |= !r->head.keeps_alive;
+		http_conn_push(c, http_reply_head(c, reply, -1));
+		c->phase = HTTP_PHASE_ANSWERING;
+		http_request_free(r);
+		http_conn_flush(c, false);
 		return NULL;
 	}
 	c->closes_after = true; /* for the head's sake: the body ends with the connection */
@@ -86,6 +94,9 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 	c->phase = HTTP_PHASE_WEBSOCKET;
 	buf_init(&c->message, HTTP_WS_MAX_MESSAGE + 1);
 	http_request_free(r);
+	/* What came behind the request; the caller must know the channel first. */
+	if (c->in.size > 0)
+		http_conn_work_soon(c);
 	return open_channel(c);
 }
 
@@ -93,7 +104,7 @@ void http_channel_send(struct http_channel *ch, struct http_bytes *const *parts,
 {
 	struct http_conn *c = channel_conn(ch);
 
-	if (c->is_closing)
+	if (c->is_closing || c->closes_after)
 		return;
 
 	bool was_idle = c->n_out == 0;
@@ -211,65 +222,106 @@ void http_channel_end(struct http_channel *ch)
 	if (c->is_closing)
 		return;
 	c->closes_after = true;
-	if (c->n_out == 0)
-		http_conn_close(c);
+	if (c->n_out == 0 && c->phase != HTTP_PHASE_LINGER)
+		http_conn_flush(c, false);
 }
 
-static bool ws_message(struct http_conn *c, const struct ws_frame *f, uint8_t *payload)
+/* Says why, and is over as soon as that is sent. `code` 0: none (RFC 6455 §7.4.1). */
+static void ws_finish(struct http_conn *c, unsigned code)
 {
-	size_t size = (size_t)f->size;
+	const uint8_t bytes[] = { (uint8_t)(code >> 8), (uint8_t)code };
+
+	ws_send(c, WS_CLOSE, http_bytes_new(bytes, code ? 2 : 0));
+	if (c->is_closing)
+		return;
+	c->closes_after = true;
+	if (c->n_out == 0)
+		http_conn_flush(c, false);
+}
+
+static void ws_pong(struct http_conn *c)
+{
+	if (!c->owes_pong)
+		return;
+	c->owes_pong = false;
+	/* Answering pings that are never read would fill our memory. */
+	if (c->n_out < 16)
+		ws_send(c, WS_PONG, http_bytes_new(c->pong, c->n_pong));
+}
+
+/* A piece of a message. 0, or the code to close with. */
+static unsigned ws_data(struct http_conn *c, const struct ws_frame *f, const uint8_t *payload)
+{
+	if (f->opcode == WS_BINARY)
+		return 1003;
+	/* A message inside another, or the rest of none. */
+	if ((f->opcode != WS_CONTINUATION) == c->is_fragmented)
+		return 1002;
+	buf_add(&c->message, payload, (size_t)f->size);
+	if (c->message.size > HTTP_WS_MAX_MESSAGE || c->message.overflown)
+		return 1009;
+	c->is_fragmented = !f->is_final;
+	if (!f->is_final)
+		return 0;
+	if (!ws_is_utf8((const uint8_t *)buf_peek(&c->message), c->message.size))
+		return 1007;
+	ws_pong(c);
+	if (!c->is_closing && c->channel.ev.message)
+		c->channel.ev.message(c->channel.ev.arg, buf_peek(&c->message), c->message.size);
+	if (!c->is_closing)
+		buf_clear(&c->message);
+	return 0;
+}
+
+/* True: more frames may follow. */
+static bool ws_take(struct http_conn *c, const struct ws_frame *f, const uint8_t *payload)
+{
+	unsigned code = 0;
 
 	switch (f->opcode) {
 	case WS_CLOSE:
-		/* Echoed (RFC 6455 §5.5.1), then over. */
-		ws_send(c, WS_CLOSE, http_bytes_new(payload, size));
+		ws_finish(c, ws_close_code(payload, (size_t)f->size));
 		return false;
 	case WS_PING:
-		/* Answering pings that are never read would fill our memory. */
-		if (c->n_out < 16)
-			ws_send(c, WS_PONG, http_bytes_new(payload, size));
+		c->owes_pong = true;
+		c->n_pong = (uint8_t)f->size;
+		memcpy(c->pong, payload, (size_t)f->size);
 		return true;
 	case WS_PONG:
 		return true;
-	case WS_BINARY:
-		return false;
 	case WS_TEXT:
+	case WS_BINARY:
 	case WS_CONTINUATION:
+		code = ws_data(c, f, payload);
 		break;
 	}
-	buf_add(&c->message, payload, size);
-	if (c->message.size > HTTP_WS_MAX_MESSAGE || c->message.overflown)
-		return false;
-	if (f->is_final) {
-		if (c->channel.ev.message)
-			c->channel.ev.message(c->channel.ev.arg, buf_peek(&c->message),
-			                      c->message.size);
-		if (!c->is_closing)
-			buf_clear(&c->message);
-	}
-	return true;
+	if (code)
+		ws_finish(c, code);
+	return code == 0 && !c->is_closing && !c->closes_after;
 }
 
 bool http_channel_read_frame(struct http_conn *c)
 {
 	struct ws_frame f;
 	uint8_t *bytes = (uint8_t *)c->in.data;
+
+	if (c->closes_after) { /* what comes behind the end is not looked at */
+		buf_clear(&c->in);
+		return false;
+	}
+
 	int n = ws_parse_head(bytes, c->in.size, &f);
 
-	if (n == 0)
-		return false;
-	if (n < 0 || f.size > HTTP_WS_MAX_MESSAGE) {
-		http_conn_close(c);
+	if (n < 0 || (n > 0 && f.size > HTTP_WS_MAX_MESSAGE)) {
+		ws_finish(c, n < 0 ? 1002 : 1009);
 		return false;
 	}
-	if (c->in.size < (size_t)n + f.size)
+	if (n == 0 || c->in.size < (size_t)n + f.size) {
+		ws_pong(c);
 		return false;
+	}
 	ws_unmask(bytes + n, (size_t)f.size, f.mask);
-	if (!ws_message(c, &f, bytes + n)) {
-		http_conn_close(c);
-		return false;
-	}
-	if (c->is_closing)
+	if (!ws_take(c, &f, bytes + n))
 		return false;
 	buf_consume(&c->in, (size_t)n + (size_t)f.size);
 	return true;

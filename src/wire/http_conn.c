@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #define MAX_IOV 16
 #define TLS_CHUNK 131072u
@@ -21,6 +22,7 @@
 #define CHUNKS_A_TURN 4
 #define LINGER_MS 2000
 #define SWEEP_MS 1000
+#define KEEP_ALIVE_S 60
 #define READ_CHUNK 16384u
 
 /* ---- the way out ---- */
@@ -109,6 +111,8 @@ static void on_closed(uv_handle_t *h)
 {
 	struct http_conn *c = CONTAINER_OF((uv_poll_t *)(void *)h, struct http_conn, poll);
 
+	if (c->closing_of)
+		DL_DELETE(c->closing_of->closing, c);
 	if (c->channel.ev.closed)
 		c->channel.ev.closed(c->channel.ev.arg);
 	buf_fini(&c->in);
@@ -121,12 +125,9 @@ static void unlink_conn(struct http_conn *c)
 {
 	struct http_server *s = c->server;
 
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		s->conns = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
+	DL_DELETE(s->conns, c);
+	DL_PREPEND(s->closing, c);
+	c->closing_of = s;
 	s->n_conns--;
 	if (s->n_conns == 0 && s->is_accepting)
 		timer_stop(&s->sweep);
@@ -138,6 +139,7 @@ void http_conn_close(struct http_conn *c)
 	if (c->is_closing)
 		return;
 	c->is_closing = true;
+	timer_stop(&c->soon);
 	uv_poll_stop(&c->poll);
 	uv_close((uv_handle_t *)&c->poll, on_closed);
 	if (c->ssl) {
@@ -166,6 +168,20 @@ void http_conn_close(struct http_conn *c)
 	unlink_conn(c);
 }
 
+/* All is sent: says so and waits for the client to have read it. Closed at once, with bytes of the
+ * client still unread, the kernel would throw away what is on its way. */
+static void linger(struct http_conn *c)
+{
+	c->phase = HTTP_PHASE_LINGER;
+	buf_clear(&c->in);
+	http_conn_set_deadline(c, LINGER_MS);
+	if (c->ssl) {
+		(void)SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
+	(void)shutdown(c->fd, SHUT_WR);
+}
+
 static void answered(struct http_conn *c)
 {
 	struct http_server *s = c->server;
@@ -173,15 +189,12 @@ static void answered(struct http_conn *c)
 	if (c->file_fd >= 0)
 		(void)close(STEAL_FD(c->file_fd));
 	if (c->closes_after) {
-		c->phase = HTTP_PHASE_LINGER;
-		buf_clear(&c->in);
-		http_conn_set_deadline(c, LINGER_MS);
-		if (!c->ssl)
-			(void)shutdown(c->fd, SHUT_WR);
+		linger(c);
 		return;
 	}
 	c->phase = HTTP_PHASE_HEAD;
 	c->looked = 0;
+	c->has_begun = c->in.size > 0;
 	http_conn_set_deadline(c, c->in.size > 0 ? s->config.head_timeout_ms
 	                                         : s->config.idle_timeout_ms);
 }
@@ -195,11 +208,9 @@ static void after_flush(struct http_conn *c, bool is_from_poll)
 			return;
 		}
 	} else if ((c->phase == HTTP_PHASE_STREAM || c->phase == HTTP_PHASE_WEBSOCKET)) {
-		if (c->closes_after) {
-			http_conn_close(c);
-			return;
-		}
-		if (is_from_poll && c->channel.ev.writable)
+		if (c->closes_after)
+			linger(c);
+		else if (is_from_poll && c->channel.ev.writable)
 			c->channel.ev.writable(c->channel.ev.arg);
 	}
 	if (!c->is_closing)
@@ -307,6 +318,16 @@ void http_conn_work(struct http_conn *c)
 	http_conn_update_poll(c);
 }
 
+static void work_now(void *arg)
+{
+	http_conn_work(arg);
+}
+
+void http_conn_work_soon(struct http_conn *c)
+{
+	timer_start(&c->soon, 0);
+}
+
 /* Bytes of input that the phase may keep waiting. */
 static size_t in_limit(const struct http_conn *c)
 {
@@ -341,8 +362,10 @@ static bool read_once(struct http_conn *c)
 		http_conn_close(c);
 		return false;
 	}
-	if (c->phase == HTTP_PHASE_HEAD && c->in.size == 0)
+	/* Once for each head, whatever it is made of: empty lines do not prolong it. */
+	if (c->phase == HTTP_PHASE_HEAD && !c->has_begun)
 		http_conn_set_deadline(c, c->server->config.head_timeout_ms);
+	c->has_begun = true;
 	if (c->phase == HTTP_PHASE_BODY)
 		http_conn_set_deadline(c, c->server->config.head_timeout_ms);
 	buf_grew(&c->in, (size_t)n);
@@ -412,6 +435,10 @@ void http_conn_add(struct http_server *s, int fd, const char *address)
 	int one = 1;
 
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* A viewer that went out of the house does not say so, and nothing may be due to it. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ KEEP_ALIVE_S }, sizeof(int));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){ KEEP_ALIVE_S / 4 }, sizeof(int));
 	c->server = s;
 	c->fd = fd;
 	c->file_fd = -1;
@@ -419,6 +446,7 @@ void http_conn_add(struct http_server *s, int fd, const char *address)
 	text_copy(c->address, sizeof(c->address), address);
 	buf_init(&c->in, 0);
 	buf_init(&c->message, 0);
+	timer_init(&c->soon, s->loop, work_now, c);
 	uv_poll_init(loop_uv(s->loop), &c->poll, fd);
 	if (s->ctx) {
 		c->ssl = SSL_new(s->ctx);
@@ -426,10 +454,7 @@ void http_conn_add(struct http_server *s, int fd, const char *address)
 		SSL_set_accept_state(c->ssl);
 		c->tls_wants_read = true;
 	}
-	c->next = s->conns;
-	if (c->next)
-		c->next->prev = c;
-	s->conns = c;
+	DL_PREPEND(s->conns, c);
 	if (s->n_conns++ == 0)
 		timer_start_every(&s->sweep, SWEEP_MS);
 	http_conn_set_deadline(c, s->config.head_timeout_ms);

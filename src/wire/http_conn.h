@@ -38,7 +38,7 @@ enum http_phase {
 	HTTP_PHASE_ANSWERING, /* sending */
 	HTTP_PHASE_STREAM,
 	HTTP_PHASE_WEBSOCKET,
-	HTTP_PHASE_LINGER, /* all is sent; waiting for the client to have read it */
+	HTTP_PHASE_LINGER, /* all is sent, and said to be all; waiting for the client to have read it */
 };
 
 struct http_segment {
@@ -51,14 +51,17 @@ struct http_channel {
 };
 
 struct http_conn {
-	struct http_server *server;    /* NULL once closing */
-	struct http_conn *prev, *next; /* server.conns */
+	struct http_server *server;     /* NULL once closing */
+	struct http_server *closing_of; /* until the loop has turned, or that is gone too */
+	struct http_conn *prev, *next;  /* server.conns, then server.closing */
 	uv_poll_t poll;
 	int fd, events;
 	SSL *ssl;
 	enum http_phase phase;
 	char address[INET6_ADDRSTRLEN];
 	bool is_working, is_closing, closes_after, tls_wants_read;
+	bool has_begun;    /* bytes of a head have come, be it empty lines */
+	struct timer soon; /* work that was not begun inside an answer */
 	int64_t deadline_us, body_deadline_us;
 
 	struct buf in;
@@ -74,6 +77,9 @@ struct http_conn {
 
 	struct http_channel channel;
 	struct buf message; /* of WebSocket fragments */
+	bool is_fragmented; /* the message goes on */
+	bool owes_pong;     /* to the newest of the pings that came together */
+	uint8_t n_pong, pong[WS_MAX_CONTROL];
 };
 
 struct http_request {
@@ -82,6 +88,8 @@ struct http_request {
 	char *head_bytes;
 	struct http_head head;
 	struct buf body;
+	size_t body_max;
+	struct http_chunks chunks;
 	char address[INET6_ADDRSTRLEN];
 	bool is_tls;
 };
@@ -94,7 +102,7 @@ struct http_server {
 	uv_poll_t *listener; /* on the heap: it outlives us until it is closed */
 	int fd;
 	uint16_t port;
-	struct http_conn *conns;
+	struct http_conn *conns, *closing;
 	unsigned n_conns;
 	struct timer sweep;
 	bool is_accepting;
@@ -113,6 +121,8 @@ void http_conn_flush(struct http_conn *c, bool is_from_poll);
 /* Goes on with what has been read; may close the connection. */
 void http_conn_work(struct http_conn *c);
 void http_conn_update_poll(struct http_conn *c);
+/* http_conn_work() in the next turn. */
+void http_conn_work_soon(struct http_conn *c);
 void http_conn_set_deadline(struct http_conn *c, int64_t ms);
 
 /* ---- http_request ---- */

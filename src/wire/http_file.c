@@ -113,7 +113,7 @@ static void open_file(void *arg)
 {
 	struct http_file_job *j = arg;
 
-	j->fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	j->fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	j->rc = j->fd < 0 ? -errno : fstat(j->fd, &j->st) < 0 ? -errno : 0;
 	if (j->rc == 0 && !S_ISREG(j->st.st_mode))
 		j->rc = -EINVAL;
@@ -134,7 +134,8 @@ static bool choose_range(const struct http_head *h, struct http_reply *reply, ui
 	*ret_n = size;
 	if (if_range && strcmp(if_range, reply->etag) != 0)
 		range = NULL;
-	if (range && (h->method == HTTP_GET || h->method == HTTP_HEAD))
+	/* For GET alone (RFC 9110 §14.2). */
+	if (range && h->method == HTTP_GET)
 		rc = http_parse_range(range, size, &from, &to);
 	if (rc == 0)
 		return true;
@@ -172,6 +173,7 @@ static void send_file(struct http_file_job *j)
 	uint64_t size = (uint64_t)j->st.st_size, from = 0, n = size;
 	char etag[80], content_range[80];
 	const char *known = http_header(&r->head, "If-None-Match");
+	const char *wanted = http_header(&r->head, "If-Match");
 
 	snprintf(etag, sizeof(etag), "\"%llx-%llx-%llx\"", (unsigned long long)j->st.st_ino,
 	         (unsigned long long)size,
@@ -179,7 +181,10 @@ static void send_file(struct http_file_job *j)
 	                 (unsigned long long)j->st.st_mtim.tv_nsec);
 	reply->etag = etag;
 	reply->headers[reply->n_headers++] = (struct http_header){ "Accept-Ranges", "bytes" };
-	if (known && http_etag_matches(known, etag)) {
+	if (wanted && !http_etag_matches(wanted, etag)) {
+		reply->status = 412;
+		n = 0;
+	} else if (known && http_etag_matches(known, etag)) {
 		reply->status = 304;
 		n = 0;
 	} else {

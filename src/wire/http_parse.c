@@ -262,24 +262,26 @@ static bool is_websocket_upgrade(const struct http_head *h)
 
 	return h->method == HTTP_GET && h->minor == 1 && key && strlen(key) == 24 &&
 	       http_list_has(http_header(h, "Connection"), "upgrade") &&
-	       text_equal_nocase(http_header(h, "Upgrade"), "websocket") &&
+	       count_header(h, "Sec-WebSocket-Key") == 1 &&
+	       http_list_has(http_header(h, "Upgrade"), "websocket") &&
 	       text_equal(http_header(h, "Sec-WebSocket-Version"), "13");
 }
 
-static int judge_headers(struct http_head *h)
+/* RFC 9112 §6.1, 6.3: whoever could read another length than we did is not to be trusted. */
+static int judge_length(struct http_head *h)
 {
-	unsigned n_hosts = count_header(h, "Host");
-
-	if (n_hosts > 1 || (n_hosts == 0 && h->minor == 1))
-		return 400;
-	/* No client of ours sends chunks; two ways to tell a length are one too many. */
-	if (http_header(h, "Transfer-Encoding"))
-		return 501;
-
 	unsigned n_lengths = count_header(h, "Content-Length");
+	unsigned n_codings = count_header(h, "Transfer-Encoding");
 
-	if (n_lengths > 1)
+	if (n_lengths > 1 || n_codings > 1 || (n_lengths > 0 && n_codings > 0))
 		return 400;
+	if (n_codings == 1) {
+		if (h->minor == 0)
+			return 400;
+		if (!text_equal_nocase(http_header(h, "Transfer-Encoding"), "chunked"))
+			return 501;
+		h->is_chunked = true;
+	}
 	if (n_lengths == 1) {
 		const char *value = http_header(h, "Content-Length");
 
@@ -288,6 +290,20 @@ static int judge_headers(struct http_head *h)
 			return 400;
 		h->has_length = true;
 	}
+	return 0;
+}
+
+static int judge_headers(struct http_head *h)
+{
+	unsigned n_hosts = count_header(h, "Host");
+
+	if (n_hosts > 1 || (n_hosts == 0 && h->minor == 1))
+		return 400;
+
+	int status = judge_length(h);
+
+	if (status)
+		return status;
 
 	const char *connection = http_header(h, "Connection");
 
@@ -334,6 +350,121 @@ int http_parse_head(char *bytes, size_t size, struct http_head *ret)
 	if (!status)
 		*ret = h;
 	return status;
+}
+
+/* A digit of a chunk's size, or what ends it. */
+static int chunk_size_char(struct http_chunks *c, char ch)
+{
+	int digit = hex_digit(ch);
+
+	if (digit >= 0) {
+		if (++c->n_digits > HTTP_MAX_CHUNK_DIGITS)
+			return 400;
+		c->left = c->left << 4 | (unsigned)digit;
+		return 0;
+	}
+	if (c->n_digits == 0)
+		return 400;
+	if (ch == '\r')
+		c->state = HTTP_CHUNK_SIZE_LF;
+	else if (ch == ';')
+		c->state = HTTP_CHUNK_EXTENSION;
+	else
+		return 400;
+	return 0;
+}
+
+/* Of an extension or a trailer, which nobody reads; its CR is told apart by the caller. */
+static int chunk_passed_over(struct http_chunks *c, char ch)
+{
+	unsigned char u = (unsigned char)ch;
+
+	if ((u < 0x20 && u != '\t') || u == 0x7f)
+		return 400;
+	return ++c->n_overhead > HTTP_MAX_CHUNK_OVERHEAD ? 431 : 0;
+}
+
+static int chunk_trailer_char(struct http_chunks *c, char ch)
+{
+	if (ch == '\r') {
+		c->state = HTTP_CHUNK_TRAILER_LF;
+		return 0;
+	}
+	/* A line that begins with a blank would be a folded one. */
+	if (c->n_line++ == 0 && !is_token_char((unsigned char)ch))
+		return 400;
+	return chunk_passed_over(c, ch);
+}
+
+/* The line feed that `c->state` waits for has come. */
+static void chunk_line_ends(struct http_chunks *c)
+{
+	if (c->state == HTTP_CHUNK_SIZE_LF) {
+		c->state = c->left > 0 ? HTTP_CHUNK_DATA : HTTP_CHUNK_TRAILER;
+		c->n_line = 0;
+	} else if (c->state == HTTP_CHUNK_DATA_LF) {
+		c->state = HTTP_CHUNK_SIZE;
+		c->n_digits = 0;
+	} else {
+		c->state = c->n_line == 0 ? HTTP_CHUNK_END : HTTP_CHUNK_TRAILER;
+		c->n_line = 0;
+	}
+}
+
+static int chunk_char(struct http_chunks *c, char ch)
+{
+	switch (c->state) {
+	case HTTP_CHUNK_SIZE:
+		return chunk_size_char(c, ch);
+	case HTTP_CHUNK_EXTENSION:
+		if (ch != '\r')
+			return chunk_passed_over(c, ch);
+		c->state = HTTP_CHUNK_SIZE_LF;
+		return 0;
+	case HTTP_CHUNK_DATA_CR:
+		if (ch != '\r')
+			return 400;
+		c->state = HTTP_CHUNK_DATA_LF;
+		return 0;
+	case HTTP_CHUNK_SIZE_LF:
+	case HTTP_CHUNK_DATA_LF:
+	case HTTP_CHUNK_TRAILER_LF:
+		if (ch != '\n')
+			return 400;
+		chunk_line_ends(c);
+		return 0;
+	case HTTP_CHUNK_TRAILER:
+		return chunk_trailer_char(c, ch);
+	case HTTP_CHUNK_DATA:
+	case HTTP_CHUNK_END:
+		break;
+	}
+	return 400;
+}
+
+int http_chunks_read(struct http_chunks *c, const char *bytes, size_t size, size_t *ret_used,
+                     const char **ret_data, size_t *ret_n)
+{
+	size_t at = 0;
+
+	*ret_data = bytes;
+	*ret_n = 0;
+	while (at < size && c->state != HTTP_CHUNK_DATA && c->state != HTTP_CHUNK_END) {
+		int status = chunk_char(c, bytes[at++]);
+
+		if (status)
+			return status;
+	}
+	if (at < size && c->state == HTTP_CHUNK_DATA) {
+		*ret_data = bytes + at;
+		*ret_n = (size_t)MIN(c->left, (uint64_t)(size - at));
+		at += *ret_n;
+		c->left -= *ret_n;
+		if (c->left == 0)
+			c->state = HTTP_CHUNK_DATA_CR;
+	}
+	*ret_used = at;
+	return c->state == HTTP_CHUNK_END;
 }
 
 int http_query_get(const char *query, const char *name, char *dst, size_t max)
@@ -387,9 +518,8 @@ static bool read_digits(const char **p, uint64_t *ret)
 	const char *s = *p;
 
 	for (; *s >= '0' && *s <= '9'; s++) {
-		if (v > (UINT64_MAX - 9) / 10)
-			return false;
-		v = v * 10 + (uint64_t)(*s - '0');
+		/* As many digits as one likes: behind every file's end all are the same. */
+		v = v > (UINT64_MAX - 9) / 10 ? UINT64_MAX : v * 10 + (uint64_t)(*s - '0');
 	}
 	if (s == *p)
 		return false;
@@ -496,7 +626,7 @@ static int parse_frame(const uint8_t *bytes, size_t size, bool is_masked, struct
 		return -1;
 	if ((f.opcode > WS_BINARY && f.opcode < WS_CLOSE) || f.opcode > WS_PONG)
 		return -1;
-	if (is_control && (!f.is_final || length > 125))
+	if (is_control && (!f.is_final || length > WS_MAX_CONTROL))
 		return -1;
 	if (size < at + n_more + n_mask)
 		return 0;
@@ -521,6 +651,63 @@ int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
 int ws_parse_server_head(const uint8_t *bytes, size_t size, struct ws_frame *ret)
 {
 	return parse_frame(bytes, size, false, ret);
+}
+
+/* RFC 6455 §7.4 and the registry of IANA: codes that may stand in a frame. */
+static bool is_close_code(unsigned code)
+{
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+	       (code >= 3000 && code <= 4999);
+}
+
+unsigned ws_close_code(const uint8_t *payload, size_t size)
+{
+	if (size == 0)
+		return 0;
+
+	unsigned code = size >= 2 ? (unsigned)payload[0] << 8 | payload[1] : 0;
+
+	return is_close_code(code) && ws_is_utf8(payload + 2, size - 2) ? code : 1002;
+}
+
+/* The length of the character at `b`, 0 if it is none. */
+static size_t utf8_size(const uint8_t *b, size_t size)
+{
+	uint8_t low = 0x80, high = 0xbf;
+	size_t n = b[0] < 0x80                    ? 1
+	           : b[0] >= 0xc2 && b[0] <= 0xdf ? 2
+	           : b[0] >= 0xe0 && b[0] <= 0xef ? 3
+	           : b[0] >= 0xf0 && b[0] <= 0xf4 ? 4
+	                                          : 0;
+
+	if (n == 0 || n > size)
+		return 0;
+	/* No longer form than needed, no surrogates, nothing above U+10FFFF. */
+	if (b[0] == 0xe0)
+		low = 0xa0;
+	else if (b[0] == 0xed)
+		high = 0x9f;
+	else if (b[0] == 0xf0)
+		low = 0x90;
+	else if (b[0] == 0xf4)
+		high = 0x8f;
+	for (size_t i = 1; i < n; i++) {
+		if (b[i] < (i == 1 ? low : 0x80) || b[i] > (i == 1 ? high : 0xbf))
+			return 0;
+	}
+	return n;
+}
+
+bool ws_is_utf8(const uint8_t *bytes, size_t size)
+{
+	for (size_t at = 0; at < size;) {
+		size_t n = utf8_size(bytes + at, size - at);
+
+		if (n == 0)
+			return false;
+		at += n;
+	}
+	return true;
 }
 
 void ws_unmask(uint8_t *payload, size_t size, const uint8_t mask[4])

@@ -4,7 +4,7 @@
  *
  * Pure: pointer and size in, struct out; no allocation, no state. Strict where leniency would let
  * two readers see two different requests: lines end in CR LF, no folded headers, one
- * Content-Length, no Transfer-Encoding. Limits: HTTP_MAX_HEAD bytes, HTTP_MAX_HEADERS headers,
+ * Content-Length or Transfer-Encoding "chunked", never both. Limits: HTTP_MAX_HEAD bytes, HTTP_MAX_HEADERS headers,
  * HTTP_MAX_TARGET bytes of request target.
  *
  * Thread: any.
@@ -43,6 +43,7 @@ struct http_head {
 	struct http_header headers[HTTP_MAX_HEADERS];
 	bool has_length;
 	uint64_t content_length;
+	bool is_chunked; /* the body comes as http_chunks_read() reads it */
 	bool keeps_alive;
 	bool wants_continue;
 	bool wants_websocket; /* a whole and right upgrade request of version 13 */
@@ -54,6 +55,35 @@ size_t http_head_end(const char *bytes, size_t size, size_t from);
 /* Reads a whole head of `size` bytes, as http_head_end() says, in place: `ret` points into
  * `bytes`, which are changed. Returns 0, or the status to refuse it with (400, 413, 414, 431, 501, 505). */
 int http_parse_head(char *bytes, size_t size, struct http_head *ret);
+
+/* A body in chunks (RFC 9112 §7.1) as it comes, in pieces of any size. Begins zeroed. */
+struct http_chunks {
+	enum {
+		HTTP_CHUNK_SIZE,
+		HTTP_CHUNK_EXTENSION,
+		HTTP_CHUNK_SIZE_LF,
+		HTTP_CHUNK_DATA,
+		HTTP_CHUNK_DATA_CR,
+		HTTP_CHUNK_DATA_LF,
+		HTTP_CHUNK_TRAILER,
+		HTTP_CHUNK_TRAILER_LF,
+		HTTP_CHUNK_END
+	} state;
+	uint64_t left;     /* of the chunk */
+	unsigned n_digits; /* of its size */
+	size_t n_line;     /* bytes of this line of the trailer */
+	size_t n_overhead; /* bytes of extensions and trailers, of the whole body */
+};
+
+#define HTTP_MAX_CHUNK_DIGITS 8
+#define HTTP_MAX_CHUNK_OVERHEAD 4096
+
+/* Reads up to the end of one piece of the body: `ret_data` and `ret_n` say where it lies in
+ * `bytes` (`ret_n` 0: none yet). `ret_used`: bytes that are done with, the piece included. Returns 1
+ * when the body has ended (what follows is not looked at), 0 when there is more, or the status to
+ * refuse it with (400, 431). Extensions and trailers are passed over. */
+int http_chunks_read(struct http_chunks *c, const char *bytes, size_t size, size_t *ret_used,
+                     const char **ret_data, size_t *ret_n);
 
 /* The value of a header, NULL if absent; `name` in any case. */
 const char *http_header(const struct http_head *h, const char *name);
@@ -69,7 +99,7 @@ int http_query_get(const char *query, const char *name, char *dst, size_t max);
 bool http_cookie_get(const char *header, const char *name, char *dst, size_t max);
 
 /* A Range header for a body of `size` bytes. 1: bytes *ret_from to *ret_to, both included; 0: to be
- * ignored (several ranges, another unit, malformed); -1: cannot be satisfied. */
+ * ignored (several ranges, another unit, malformed); -1: cannot be satisfied (416). */
 int http_parse_range(const char *value, uint64_t size, uint64_t *ret_from, uint64_t *ret_to);
 
 /* A list of entity tags (If-None-Match) contains `etag`, weakly compared. */
@@ -98,6 +128,7 @@ struct ws_frame {
 };
 
 #define WS_HEAD_MAX 14
+#define WS_MAX_CONTROL 125 /* bytes of payload */
 
 /* The head of a frame from a client. Returns its size, 0 if more bytes are needed, -1 for what a
  * client must not send (unmasked, reserved bits, unknown opcode, long or cut control frame). */
@@ -105,6 +136,13 @@ int ws_parse_head(const uint8_t *bytes, size_t size, struct ws_frame *ret);
 
 /* The same of a frame from a server: -1 if masked. */
 int ws_parse_server_head(const uint8_t *bytes, size_t size, struct ws_frame *ret);
+
+/* A close frame's payload: the code to answer with, 0 for none, or 1002 if it may not be sent (one
+ * byte alone, a code that is not for the wire, a reason that is no UTF-8). */
+unsigned ws_close_code(const uint8_t *payload, size_t size);
+
+/* `size` bytes are whole, shortest-form UTF-8 (RFC 3629). */
+bool ws_is_utf8(const uint8_t *bytes, size_t size);
 
 /* Takes the mask off `size` bytes of payload. */
 void ws_unmask(uint8_t *payload, size_t size, const uint8_t mask[4]);

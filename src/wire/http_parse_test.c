@@ -50,7 +50,22 @@ TEST(http_refuses_what_two_readers_could_read_in_two_ways)
 	          400);
 	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n"), 400);
 	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1x\r\n\r\n"), 400);
-	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), 501);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+	                "Transfer-Encoding: chunked\r\n\r\n"),
+	          400);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	                "Transfer-Encoding: chunked\r\n\r\n"),
+	          400);
+	CHECK_INT(parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n"), 400);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"),
+	          501);
+	CHECK_INT(
+		parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n"),
+		501);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n"), 501);
+	CHECK_INT(parse("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n"), 0);
+	CHECK(head.is_chunked && !head.has_length);
 	CHECK_INT(parse("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n"), 400);
 	CHECK_INT(parse("GET / HTTP/1.1\r\nHost : a\r\n\r\n"), 400);
 	CHECK_INT(parse("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n"), 400);
@@ -58,6 +73,84 @@ TEST(http_refuses_what_two_readers_could_read_in_two_ways)
 	CHECK_INT(parse("GET / HTTP/2.0\r\nHost: a\r\n\r\n"), 505);
 	CHECK_INT(parse("GET  / HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
 	CHECK_INT(parse("GET /"), 400);
+}
+
+/* The body of `text` in chunks, fed in pieces of `step` bytes. A status, or 1 and 0. */
+static int read_chunks(const char *text, size_t step, char *dst, size_t *ret_used)
+{
+	struct http_chunks c = { 0 };
+	size_t size = strlen(text), at = 0, n_got = 0;
+	int rc = 0;
+
+	while (rc == 0 && at < size) {
+		const char *piece;
+		size_t n, used = 0;
+
+		rc = http_chunks_read(&c, text + at, MIN(step, size - at), &used, &piece, &n);
+		if (rc > 1)
+			break;
+		CHECK(used > 0 && n <= used);
+		memcpy(dst + n_got, piece, n);
+		n_got += n;
+		at += used;
+	}
+	dst[n_got] = '\0';
+	*ret_used = at;
+	return rc;
+}
+
+TEST(http_reads_a_body_in_chunks_however_it_is_cut)
+{
+	static const char text[] = "5\r\nhello\r\n00A;name=\"v\"\r\n, my world\r\n0\r\n"
+				   "X-Trailer: y\r\n\r\nNEXT";
+
+	for (size_t step = 1; step < sizeof(text); step++) {
+		char got[100];
+		size_t used;
+
+		CHECK_INT(read_chunks(text, step, got, &used), 1);
+		CHECK_STR(got, "hello, my world");
+		CHECK_STR(text + used, "NEXT");
+	}
+}
+
+TEST(http_refuses_chunks_that_two_readers_could_read_in_two_ways)
+{
+	static const char *const bad[] = {
+		"\r\nhello",
+		"5\nhello\r\n0\r\n\r\n",
+		"5\r\nhello\n0\r\n\r\n",
+		"5\r\nhello0\r\n\r\n",
+		"5\r\nhelloX\r\n0\r\n\r\n",
+		"0x5\r\nhello\r\n",
+		"+5\r\nhello\r\n",
+		"-1\r\n",
+		" 5\r\nhello\r\n",
+		"5 \r\nhello\r\n",
+		"5;a\nb\r\nhello\r\n",
+		"5\rhello",
+		"000000005\r\nhello\r\n",
+		"fffffffff\r\n",
+		"0\r\n folded\r\n\r\n",
+		"0\r\nX: y\n\r\n",
+		"0\r\n\rX",
+	};
+	char got[100];
+	size_t used;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		CHECK_INT(read_chunks(bad[i], 1000, got, &used), 400);
+		CHECK_INT(read_chunks(bad[i], 1, got, &used), 400);
+	}
+
+	static char text[HTTP_MAX_CHUNK_OVERHEAD + 100] = "5;";
+
+	memset(text + 2, 'x', HTTP_MAX_CHUNK_OVERHEAD + 1);
+	CHECK_INT(read_chunks(text, 500, got, &used), 431);
+	memcpy(text, "0\r\n", 3);
+	memset(text + 3, 'x', HTTP_MAX_CHUNK_OVERHEAD + 1);
+	text[2] = '\n';
+	CHECK_INT(read_chunks(text, 500, got, &used), 431);
 }
 
 TEST(http_keeps_paths_below_the_root)
@@ -128,7 +221,16 @@ TEST(http_reads_single_ranges_and_ignores_the_rest)
 	CHECK_INT(http_parse_range("bytes=5-1", 1000, &from, &to), 0);
 	CHECK_INT(http_parse_range("lines=0-1", 1000, &from, &to), 0);
 	CHECK_INT(http_parse_range("bytes=-", 1000, &from, &to), 0);
-	CHECK_INT(http_parse_range("bytes=99999999999999999999-", 1000, &from, &to), 0);
+	CHECK_INT(http_parse_range("bytes=99999999999999999999-", 1000, &from, &to), -1);
+	CHECK_INT(http_parse_range("bytes=0-99999999999999999999", 1000, &from, &to), 1);
+	CHECK(from == 0 && to == 999);
+	CHECK_INT(http_parse_range("bytes=-99999999999999999999", 1000, &from, &to), 1);
+	CHECK(from == 0 && to == 999);
+	CHECK_INT(http_parse_range("bytes=0-1", 1000, &from, &to), 1); /* Safari's first question */
+	CHECK(from == 0 && to == 1);
+	CHECK_INT(http_parse_range("bytes=0-1 ", 1000, &from, &to), 0);
+	CHECK_INT(http_parse_range("bytes=", 1000, &from, &to), 0);
+	CHECK_INT(http_parse_range("bytes=1", 1000, &from, &to), 0);
 	CHECK_INT(http_parse_range(NULL, 1000, &from, &to), 0);
 }
 
@@ -196,6 +298,42 @@ TEST(ws_refuses_what_a_client_may_not_send)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		CHECK_INT(ws_parse_head(bad[i], sizeof(bad[i]), &f), -1);
+}
+
+TEST(ws_knows_which_closes_may_be_sent)
+{
+	CHECK_INT(ws_close_code((const uint8_t *)"", 0), 0);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x03", 1), 1002);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x03\xe8", 2), 1000);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x03\xe8"
+	                                         "bye",
+	                        5),
+	          1000);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x03\xe8\xff", 3), 1002);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x03\xed", 2), 1002); /* 1005: not for the wire */
+	CHECK_INT(ws_close_code((const uint8_t *)"\x0f\xa0", 2), 4000);
+	CHECK_INT(ws_close_code((const uint8_t *)"\x00\x01", 2), 1002);
+}
+
+TEST(ws_knows_utf8)
+{
+	static const char *const good[] = {
+		"", "plain", "Düse", "€", "\xf0\x9f\x96\xa8", "\xf4\x8f\xbf\xbf"
+	};
+	static const char *const bad[] = { "\x80",
+		                           "\xc0\xaf",
+		                           "\xe0\x80\x80",
+		                           "\xed\xa0\x80",
+		                           "\xf4\x90\x80\x80",
+		                           "\xf0\x80\x80\x80",
+		                           "\xe2\x82",
+		                           "\xff",
+		                           "a\xc3" };
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		CHECK(ws_is_utf8((const uint8_t *)good[i], strlen(good[i])));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		CHECK(!ws_is_utf8((const uint8_t *)bad[i], strlen(bad[i])));
 }
 
 TEST(ws_writes_heads_of_all_three_lengths)

@@ -31,6 +31,7 @@ static const char *reason(int status)
 		{ 408, "Request Timeout" },
 		{ 409, "Conflict" },
 		{ 410, "Gone" },
+		{ 412, "Precondition Failed" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
 		{ 416, "Range Not Satisfiable" },

@@ -89,11 +89,13 @@ bool http_request_read_head(struct http_conn *c)
 		http_request_refuse(c, status);
 		return true;
 	}
-	if (r->head.content_length > s->config.body_limit(s->config.arg, r)) {
+	r->body_max = s->config.body_limit(s->config.arg, r);
+	if (r->head.content_length > r->body_max) {
 		http_request_refuse(c, 413);
 		return true;
 	}
-	if (r->head.wants_continue && r->head.content_length > 0 && c->in.size == 0) {
+	if (r->head.wants_continue && (r->head.content_length > 0 || r->head.is_chunked) &&
+	    c->in.size == 0) {
 		static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 		http_conn_push(c, http_bytes_wrap(go_on, sizeof(go_on) - 1, NULL, NULL));
@@ -106,9 +108,48 @@ bool http_request_read_head(struct http_conn *c)
 	return true;
 }
 
+/* What has come of a body in chunks. 1: it is whole; 0: more is needed; or a status. */
+static int read_chunks(struct http_conn *c)
+{
+	struct http_request *r = c->request;
+	int rc = 0;
+
+	while (rc == 0 && c->in.size > 0) {
+		const char *piece;
+		size_t n, used = 0;
+
+		rc = http_chunks_read(&r->chunks, c->in.data, c->in.size, &used, &piece, &n);
+		if (rc > 1)
+			return rc;
+		if (n > r->body_max - r->body.size)
+			return 413;
+		if (n > 0)
+			buf_add(&r->body, piece, n);
+		buf_consume(&c->in, used);
+	}
+	return rc;
+}
+
+static bool read_chunked_body(struct http_conn *c)
+{
+	int rc = read_chunks(c);
+
+	if (rc == 0)
+		return false;
+	if (rc == 1)
+		ask(c);
+	else
+		http_request_refuse(c, rc);
+	return true;
+}
+
 bool http_request_read_body(struct http_conn *c)
 {
 	struct http_request *r = c->request;
+
+	if (r->head.is_chunked)
+		return read_chunked_body(c);
+
 	size_t left = (size_t)r->head.content_length - r->body.size;
 	size_t n = MIN(left, c->in.size);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #define SWEEP_MS 1000
 
@@ -131,7 +132,11 @@ static void sweep(void *arg)
 
 	for (struct http_conn *c = s->conns, *next; c; c = next) {
 		next = c->next;
-		if (is_overdue(c, now_us))
+		if (!is_overdue(c, now_us))
+			continue;
+		if (c->phase == HTTP_PHASE_BODY || (c->phase == HTTP_PHASE_HEAD && c->in.size > 0))
+			http_request_refuse(c, 408);
+		else
 			http_conn_close(c);
 	}
 	if (!s->is_accepting)
@@ -286,6 +291,17 @@ void http_server_free(struct http_server *s)
 
 		c->channel.ev.closed = NULL;
 		http_conn_close(c);
+		if (closed)
+			closed(c->channel.ev.arg);
+	}
+	/* Closed in this turn of the loop: whom they would tell is about to go, too. */
+	while (s->closing) {
+		struct http_conn *c = s->closing;
+		void (*closed)(void *arg) = c->channel.ev.closed;
+
+		DL_DELETE(s->closing, c);
+		c->closing_of = NULL;
+		c->channel.ev.closed = NULL;
 		if (closed)
 			closed(c->channel.ev.arg);
 	}

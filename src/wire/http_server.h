@@ -2,8 +2,8 @@
 /*
  * http_server: HTTP/1.1 and WebSocket for the page, with limits on everything a stranger can send.
  *
- * Plain or TLS. A request is read whole (head, then body up to body_limit()), then handed to
- * asked(), which answers it exactly once, at once or later, by one of the http_reply_… functions;
+ * Plain or TLS. A request is read whole (head, then body, in chunks or not, up to body_limit()),
+ * then handed to asked(), which answers it exactly once, at once or later, by one of the http_reply_… functions;
  * the request is gone then. If the client went away meanwhile the answer is thrown away. Bodies
  * are shared bytes (never copied for plain connections), files (sent with Range, ETag, HEAD; read
  * when the socket takes more, on a worker when the page cache has not got them), or channels:
@@ -58,7 +58,7 @@ struct http_server_config {
 	struct work_pool *pool;   /* for files */
 	unsigned max_connections; /* 0: 512 */
 	unsigned max_per_address; /* 0: 64; loopback and exempt ones are not counted */
-	int64_t head_timeout_ms;  /* 0: 10 s for head, body's pieces and TLS handshake */
+	int64_t head_timeout_ms;  /* 0: 10 s for a head, between a body's pieces, for a handshake */
 	int64_t idle_timeout_ms;  /* 0: 60 s between requests */
 	int64_t stall_timeout_ms; /* 0: 60 s without a byte taken by the client */
 
@@ -111,7 +111,8 @@ struct http_reply {
 /* Takes the reference to `body`, which may be NULL. */
 void http_reply_bytes(struct http_request *r, const struct http_reply *reply,
                       struct http_bytes *body);
-/* A file, of which Range and If-Range may choose a part; its ETag is made of its size, time and
+/* A file, of which a GET's Range and If-Range may choose one part (of several asked for: all of it);
+ * If-Match and If-None-Match are looked at; its ETag is made of its size, time and
  * inode. If it cannot be opened: `missing_json` with status 404. */
 void http_reply_file(struct http_request *r, const struct http_reply *reply, const char *path,
                      const char *missing_json);

@@ -13,7 +13,9 @@
 #include "core/loop.h"
 #include "core/work.h"
 
+#include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +38,7 @@ struct rig {
 	size_t queued_max;
 	int hangs_up; /* a client's socket, closed with a reset before the answer; 0 none */
 	unsigned n_refused;
+	bool is_late; /* WebSockets are answered in a later turn */
 	char file[300];
 	void (*talk)(struct rig *r);
 	pthread_t client;
@@ -46,11 +49,17 @@ static struct http_bytes *text_bytes(const char *s)
 	return http_bytes_new(s, strlen(s));
 }
 
+static void open_websocket(struct rig *r, struct http_request *req);
+
 static void answer_later(void *arg)
 {
 	struct rig *r = arg;
 	struct http_reply ok = { .status = 200, .type = "text/plain" };
 
+	if (http_request_head(r->waiting)->wants_websocket) {
+		open_websocket(r, STEAL_PTR(r->waiting));
+		return;
+	}
 	http_reply_bytes(STEAL_PTR(r->waiting), &ok, text_bytes("late"));
 }
 
@@ -99,6 +108,16 @@ static void hang_up(struct rig *r)
 	r->hangs_up = 0;
 }
 
+static void open_websocket(struct rig *r, struct http_request *req)
+{
+	struct http_channel_events ev = { .message = channel_message,
+		                          .closed = channel_closed,
+		                          .arg = r };
+
+	r->channel = http_reply_websocket(req, &ev);
+	r->n_refused += !r->channel;
+}
+
 static void asked(void *arg, struct http_request *req)
 {
 	struct rig *r = arg;
@@ -113,7 +132,7 @@ static void asked(void *arg, struct http_request *req)
 	r->n_asked++;
 	if (strcmp(h->path, "/late") != 0)
 		hang_up(r);
-	if (strcmp(h->path, "/late") == 0) {
+	if (strcmp(h->path, "/late") == 0 || (r->is_late && h->wants_websocket)) {
 		r->waiting = req;
 		timer_start(&r->later, 20);
 	} else if (strcmp(h->path, "/file") == 0) {
@@ -126,8 +145,7 @@ static void asked(void *arg, struct http_request *req)
 		if (r->channel)
 			flood(r);
 	} else if (strcmp(h->path, "/ws") == 0 && h->wants_websocket) {
-		r->channel = http_reply_websocket(req, &ev);
-		r->n_refused += !r->channel;
+		open_websocket(r, req);
 	} else {
 		http_reply_bytes(req, &ok, http_bytes_new(body, size));
 	}
@@ -268,6 +286,74 @@ TEST(http_server_answers_requests_sent_in_a_row_in_order)
 	run(talk_in_a_row, &r);
 }
 
+static void talk_in_chunks(struct rig *r)
+{
+	char text[200];
+	const char *got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	                         "3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX: y\r\n\r\n"
+	                         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+
+	CHECK(strstr(got, "\r\n\r\nhelloHTTP/1.1 200 "));
+	CHECK_INT(r->n_asked, 2);
+	got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	             "5\r\nhelloGET /late HTTP/1.1\r\nHost: a\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 400 "));
+	CHECK(!strstr(got, "late"));
+	/* One byte above the limit, in the second chunk. */
+	snprintf(text, sizeof(text),
+	         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	         "1\r\nx\r\n%x\r\n",
+	         1000);
+	{
+		static char big[1300];
+
+		memset(big, 'y', sizeof(big));
+		memcpy(big, text, strlen(text));
+		CHECK(text_starts(talk_raw(r, big, sizeof(big)), "HTTP/1.1 413 "));
+	}
+	got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	             "Content-Length: 3\r\n\r\n0\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 400 "));
+	/* A body that stops is not waited for. */
+	got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe");
+	CHECK(text_starts(got, "HTTP/1.1 408 "));
+	got = say(r, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+	             "Expect: 100-continue\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 100 Continue\r\n\r\n"));
+	CHECK_INT(r->n_asked, 2);
+}
+
+TEST(http_server_takes_bodies_in_chunks_with_the_same_limits)
+{
+	struct rig r;
+
+	run(talk_in_chunks, &r);
+}
+
+/* Empty lines, one after the other, for as long as they are taken. */
+static void talk_of_nothing(struct rig *r)
+{
+	int fd = dial(r);
+	unsigned n = 0;
+	char byte;
+
+	while (n < 3000 && recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+		(void)!send(fd, "\r\n", 2, MSG_NOSIGNAL);
+		(void)poll(NULL, 0, 20);
+		n++;
+	}
+	CHECK(n < 3000);
+	(void)close(fd);
+}
+
+TEST(http_server_does_not_wait_longer_for_a_head_of_empty_lines)
+{
+	struct rig r;
+
+	run(talk_of_nothing, &r);
+	CHECK_INT(r.n_asked, 0);
+}
+
 static void talk_nonsense(struct rig *r)
 {
 	static char big[HTTP_MAX_HEAD + 100];
@@ -278,8 +364,9 @@ static void talk_nonsense(struct rig *r)
 	                  "HTTP/1.1 413 "));
 	memset(big, 'a', sizeof(big));
 	CHECK(text_starts(talk_raw(r, big, sizeof(big)), "HTTP/1.1 431 "));
-	/* Half a head, then silence: closed without an answer. */
-	CHECK_STR(say(r, "GET / HTTP/1.1\r\nHo"), "");
+	/* Half a head, then silence. */
+	CHECK(text_starts(say(r, "GET / HTTP/1.1\r\nHo"), "HTTP/1.1 408 "));
+	CHECK_STR(say(r, ""), "");
 	CHECK_INT(r->n_asked, 0);
 }
 
@@ -325,6 +412,20 @@ static void talk_files(struct rig *r)
 	CHECK(text_starts(get_range(r, "bytes=0-9", "If-Range: \"old\"\r\n"), "HTTP/1.1 200 "));
 	snprintf(with, sizeof(with), "If-None-Match: %s\r\n", tag);
 	CHECK(text_starts(get_range(r, "bytes=0-9", with), "HTTP/1.1 304 "));
+	CHECK(text_starts(get_range(r, "bytes=0-9", "If-Match: \"old\"\r\n"), "HTTP/1.1 412 "));
+	snprintf(with, sizeof(with), "If-Match: %s\r\n", tag);
+	got = get_range(r, "bytes=0-1", with);
+	CHECK(text_starts(got, "HTTP/1.1 206 "));
+	CHECK(strstr(got, "Content-Range: bytes 0-1/3000000\r\n"));
+	CHECK_INT(r->heard.size - (size_t)(strstr(got, "\r\n\r\n") + 4 - got), 2);
+	CHECK(text_starts(get_range(r, "bytes=0-1,4-5", ""), "HTTP/1.1 200 "));
+	got = say(r, "HEAD /file HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n"
+	             "Connection: close\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 200 "));
+	CHECK(strstr(got, "Content-Length: 3000000\r\n"));
+	got = say(r, "HEAD /stream HTTP/1.0\r\n\r\n");
+	CHECK(text_starts(got, "HTTP/1.1 200 "));
+	CHECK(!strstr(got, "Content-Length"));
 	got = say(r, "HEAD /file HTTP/1.0\r\n\r\n");
 	CHECK(strstr(got, "Content-Length: 3000000\r\n"));
 	CHECK(text_ends(got, "\r\n\r\n"));
@@ -378,6 +479,84 @@ TEST(http_server_speaks_websocket)
 	struct rig r;
 
 	run(talk_websocket, &r);
+	CHECK_INT(r.n_closed, 1);
+}
+
+static const char ws_ask[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+			     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+			     "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+			     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/* Frames that come with the request, and what the server says before it hangs up. */
+static void ws_says(struct rig *r, const char *frames, size_t size, const char *answer,
+                    size_t answer_size)
+{
+	char text[6000];
+	size_t n = sizeof(ws_ask) - 1;
+
+	memcpy(text, ws_ask, n);
+	memcpy(text + n, frames, size);
+	(void)talk_raw(r, text, n + size);
+
+	const char *end = memmem(r->heard.data, r->heard.size, "\r\n\r\n", 4);
+
+	CHECK(end);
+	CHECK(!memmem(r->heard.data, r->heard.size, "Sec-WebSocket-Extensions", 24));
+
+	size_t got = r->heard.size - (size_t)(end + 4 - r->heard.data);
+
+	CHECK_INT(got, answer_size);
+	CHECK(memcmp(end + 4, answer, answer_size) == 0);
+}
+
+#define WS_SAYS(r, frames, answer) \
+	ws_says(r, frames, sizeof(frames) - 1, answer, sizeof(answer) - 1)
+#define ZERO_MASK "\0\0\0\0"
+
+static void talk_bad_websocket(struct rig *r)
+{
+	/* A good one first: text that came with the request is answered, the close with its code. */
+	WS_SAYS(r, "\x81\x82" ZERO_MASK "hi\x88\x82" ZERO_MASK "\x03\xe8",
+	        "\x81\x07"
+	        "echo hi\x88\x02\x03\xe8");
+	/* Pings that come together have one answer: to the last of them. */
+	WS_SAYS(r,
+	        "\x89\x81" ZERO_MASK "1\x89\x81" ZERO_MASK "2\x81\x81" ZERO_MASK
+	        "x\x88\x80" ZERO_MASK,
+	        "\x8a\x01"
+	        "2\x81\x06"
+	        "echo x\x88\x00");
+	WS_SAYS(r, "\x81\x02hi", "\x88\x02\x03\xea");             /* unmasked */
+	WS_SAYS(r, "\xc1\x81" ZERO_MASK "x", "\x88\x02\x03\xea"); /* deflated */
+	WS_SAYS(r, "\x80\x81" ZERO_MASK "x", "\x88\x02\x03\xea"); /* the rest of none */
+	WS_SAYS(r, "\x01\x81" ZERO_MASK "x\x81\x81" ZERO_MASK "y", "\x88\x02\x03\xea");
+	WS_SAYS(r, "\x82\x81" ZERO_MASK "x", "\x88\x02\x03\xeb");     /* binary */
+	WS_SAYS(r, "\x81\x81" ZERO_MASK "\xff", "\x88\x02\x03\xef");  /* no UTF-8 */
+	WS_SAYS(r, "\x81\xfe\x10\x01" ZERO_MASK, "\x88\x02\x03\xf1"); /* 4097 bytes */
+	WS_SAYS(r, "\x88\x81" ZERO_MASK "\x03", "\x88\x02\x03\xea");  /* half a code */
+}
+
+TEST(http_server_says_why_it_ends_a_websocket)
+{
+	struct rig r;
+
+	run(talk_bad_websocket, &r);
+	CHECK_INT(r.n_closed, 10);
+}
+
+static void talk_to_a_late_websocket(struct rig *r)
+{
+	r->is_late = true;
+	WS_SAYS(r, "\x81\x82" ZERO_MASK "hi\x88\x80" ZERO_MASK,
+	        "\x81\x07"
+	        "echo hi\x88\x00");
+}
+
+TEST(http_server_reads_frames_that_came_before_its_late_answer)
+{
+	struct rig r;
+
+	run(talk_to_a_late_websocket, &r);
 	CHECK_INT(r.n_closed, 1);
 }
 
