@@ -10,9 +10,11 @@
 #include "wire/tls_make.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define YEAR_MS ((int64_t)365 * 86400000)
@@ -65,9 +67,28 @@ static int pair_have(struct pair *p, const char *dir, const char *name, const st
 	return rc < 0 ? rc : fs_write_atomic(p->key_path, p->key, strlen(p->key), 0600, err);
 }
 
+/* Simulators that are started together would each make a CA, and mix them up on disk. */
+static int lock_folder(const char *dir, int *ret_fd, struct err *err)
+{
+	auto_free char *path = mem_printf("%s/.lock", dir);
+	auto_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(err, "opening %s", path);
+	do {
+		rc = flock(fd, LOCK_EX);
+	} while (rc < 0 && errno == EINTR);
+	if (rc < 0)
+		return err_sys(err, "locking %s", path);
+	*ret_fd = STEAL_FD(fd);
+	return 0;
+}
+
 int sim_certs_make(const char *dir, const char *serial, int64_t wall_ms, struct sim_certs *ret,
                    struct err *err)
 {
+	auto_fd int lock = -1;
 	struct pair ca = { 0 }, device = { 0 }, leaf = { 0 };
 	struct tls_make m = { .cn = "Bedside Simulator CA",
 		              .organization = "Bedside",
@@ -77,6 +98,8 @@ int sim_certs_make(const char *dir, const char *serial, int64_t wall_ms, struct 
 		              .not_after_ms = wall_ms + 20 * YEAR_MS };
 	int rc = fs_make_dirs(dir, err);
 
+	if (rc == 0)
+		rc = lock_folder(dir, &lock, err);
 	if (rc == 0)
 		rc = pair_have(&ca, dir, "ca", &m, NULL, err);
 	m.cn = "Bedside Simulator Device CA";

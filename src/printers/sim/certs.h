@@ -3,7 +3,8 @@
  * sim/certs: the certificates of simulated printers, on disk.
  *
  * `dir`/ca.pem is for clients; ca.key and device.{pem,key} make leaves; SERIAL.pem and SERIAL.key
- * are a printer's. What is there is used again.
+ * are a printer's. What is there is used again. Processes that begin together make one CA: they wait
+ * for each other at `dir`/.lock.
  *
  * Thread: any; waits for the disk and for keys to be found.
  */

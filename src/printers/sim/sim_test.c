@@ -13,14 +13,17 @@
 #include "printers/sim/announce.h"
 #include "printers/sim/broker.h"
 #include "printers/sim/cam.h"
+#include "printers/sim/certs.h"
 #include "printers/sim/engine.h"
 #include "printers/sim/replay.h"
 #include "wire/bambu_camera_codec.h"
 #include "wire/mqtt_codec.h"
 #include "wire/stream.h"
+#include "wire/tls_stream.h"
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -874,4 +877,50 @@ TEST(a_shared_recording_replays_to_its_last_layer)
 	sim_replay_stop(r);
 	bench_fini(&b);
 	loop_free(l);
+}
+
+struct cert_maker {
+	pthread_t thread;
+	char dir[300], serial[32];
+	struct sim_certs made;
+	int rc;
+};
+
+static void *make_certs(void *arg)
+{
+	struct cert_maker *m = arg;
+
+	m->rc = sim_certs_make(m->dir, m->serial, INT64_C(1767225600000), &m->made, NULL);
+	return NULL;
+}
+
+TEST(simulators_that_begin_together_have_one_ca)
+{
+	struct cert_maker makers[4] = { 0 };
+	char device[400], key[400];
+	const char *dir = test_tmp_dir();
+	auto_buf struct buf issuer;
+
+	for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
+		struct cert_maker *m = &makers[i];
+
+		snprintf(m->dir, sizeof(m->dir), "%s/fresh", dir);
+		snprintf(m->serial, sizeof(m->serial), "01S00A00000000%zu", i);
+		CHECK_INT(pthread_create(&m->thread, NULL, make_certs, m), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(makers); i++)
+		pthread_join(makers[i].thread, NULL);
+	snprintf(device, sizeof(device), "%s/device.pem", makers[0].dir);
+	snprintf(key, sizeof(key), "%s/device.key", makers[0].dir);
+	CHECK_INT(tls_certificate_check(device, key, NULL), 0);
+	CHECK_INT(fs_read(device, 65536, &issuer, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(makers); i++) {
+		auto_buf struct buf leaf;
+
+		CHECK_INT(makers[i].rc, 0);
+		CHECK_INT(tls_certificate_check(makers[i].made.leaf, makers[i].made.key, NULL), 0);
+		/* The leaf and, behind it, the very certificate that signed it. */
+		CHECK_INT(fs_read(makers[i].made.leaf, 65536, &leaf, NULL), 0);
+		CHECK(text_ends(buf_peek(&leaf), buf_peek(&issuer)));
+	}
 }
