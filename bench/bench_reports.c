@@ -8,18 +8,27 @@
  * size as recorded ones.
  */
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "core/bus.h"
+#include "core/fs.h"
 #include "core/loop.h"
 #include "model/event.h"
 #include "printers/bambu/report.h"
 #include "printers/diff.h"
+#include "wire/tcp_stream.h"
+#include "wire/tls_make.h"
+#include "wire/tls_stream.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MAX_LINES 4096
 #define RUN_S 2.0
@@ -241,6 +250,130 @@ static void report(const char *what, const char *serial, const struct feed *f)
 	target_fini(&t);
 }
 
+/* ---- the TLS connection of one more printer ---- */
+
+#define N_CONNECTIONS 100
+
+struct tls_side {
+	struct loop *loop;
+	struct tls_server *server;
+	struct stream *streams[N_CONNECTIONS];
+	unsigned n;
+	uint16_t port;
+};
+
+static void side_opened(void *arg)
+{
+	struct tls_side *s = arg;
+
+	if (++s->n == N_CONNECTIONS)
+		loop_stop(s->loop);
+}
+
+static void side_closed(void *arg, const struct err *err)
+{
+	struct tls_side *s = arg;
+
+	if (err->code)
+		(void)fprintf(stderr, "bench_reports: %s\n", err->text);
+	loop_stop(s->loop);
+}
+
+/* The printers' side, in a process of its own; ends with its only parent. */
+static void side_accepted(void *arg, struct stream *lower)
+{
+	struct tls_side *s = arg;
+
+	(void)tls_server_accept(s->server, s->loop, lower);
+}
+
+static void serve(const char *cert, const char *key, int tell)
+{
+	struct tls_side s = { .loop = loop_new() };
+	struct tcp_listener *listener;
+	struct err err = { 0 };
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (tls_server_new(&(struct tls_server_config){ .certificate_file = cert, .key_file = key },
+	                   &s.server, &err) < 0 ||
+	    tcp_listener_open(s.loop, "127.0.0.1", 0, &(struct tcp_accept){ side_accepted, &s },
+	                      &listener, &err) < 0) {
+		(void)fprintf(stderr, "bench_reports: %s\n", err.text);
+		_exit(EXIT_FAILURE);
+	}
+	s.port = tcp_listener_port(listener);
+	(void)!write(tell, &s.port, sizeof(s.port));
+	loop_run(s.loop);
+	_exit(EXIT_SUCCESS);
+}
+
+static bool write_certificate(const char *dir, char *cert, char *key, size_t size)
+{
+	struct tls_make m = { .cn = "03900A000000001",
+		              .is_version_1 = true,
+		              .not_before_ms = INT64_C(1700000000000),
+		              .not_after_ms = INT64_C(2500000000000) };
+	char *pem, *key_pem;
+	bool ok;
+
+	(void)snprintf(cert, size, "%s/a.pem", dir);
+	(void)snprintf(key, size, "%s/a.key", dir);
+	if (tls_make_certificate(&m, &pem, &key_pem, NULL) < 0)
+		return false;
+	ok = fs_write_atomic(cert, pem, strlen(pem), 0600, NULL) == 0 &&
+	     fs_write_atomic(key, key_pem, strlen(key_pem), 0600, NULL) == 0;
+	free(pem);
+	free(key_pem);
+	return ok;
+}
+
+static bool connect_all(struct tls_side *s)
+{
+	struct tls_client c = { .trust = TLS_TRUST_INSECURE, .timeout_ms = 60000 };
+	struct stream_events e = { .opened = side_opened, .closed = side_closed, .arg = s };
+
+	for (unsigned i = 0; i < N_CONNECTIONS; i++) {
+		s->streams[i] = tls_stream_connect(s->loop, "127.0.0.1", s->port, &c);
+		stream_listen(s->streams[i], &e);
+	}
+	loop_run(s->loop);
+	return s->n == N_CONNECTIONS;
+}
+
+static void connections(void)
+{
+	char dir[] = "/tmp/bedside-bench-XXXXXX", cert[64], key[64];
+	struct tls_side s = { 0 };
+	int tell[2];
+	pid_t server;
+
+	if (!mkdtemp(dir) || !write_certificate(dir, cert, key, sizeof(cert)) || pipe(tell) < 0)
+		return;
+	server = fork();
+	if (server == 0)
+		serve(cert, key, tell[1]);
+	if (read(tell[0], &s.port, sizeof(s.port)) == sizeof(s.port)) {
+		s.loop = loop_new();
+
+		size_t begun = mallinfo2().uordblks;
+
+		bool is_good = connect_all(&s);
+		size_t all = mallinfo2().uordblks - begun;
+
+		if (is_good)
+			printf("TLS connection to a printer  %5.1f kB each of %d, what they share "
+			       "included\n",
+			       (double)all / 1000 / N_CONNECTIONS, N_CONNECTIONS);
+		for (unsigned i = 0; i < N_CONNECTIONS; i++)
+			stream_free(s.streams[i]);
+		loop_free(s.loop);
+	}
+	(void)kill(server, SIGKILL);
+	(void)waitpid(server, NULL, 0);
+	if (fs_remove(dir, NULL) < 0)
+		(void)fprintf(stderr, "bench_reports: %s stays\n", dir);
+}
+
 int main(int argc, char **argv)
 {
 	static struct feed deltas, full;
@@ -256,6 +389,7 @@ int main(int argc, char **argv)
 		fputs("usage: bench_reports [RECORDING.jsonl REPORT.json]\n", stderr);
 		return EXIT_FAILURE;
 	}
+	connections();
 	report("A1 deltas", "03900A000000001", &deltas);
 	report("H2D full, pretty-printed", "09400A000000001", &full);
 	for (size_t i = 0; i < deltas.n; i++)

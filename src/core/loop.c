@@ -20,6 +20,13 @@ struct post {
 	void *arg;
 };
 
+struct kept {
+	struct kept *next;
+	const void *key;
+	void *thing;
+	void (*drop)(void *thing);
+};
+
 struct loop {
 	uv_loop_t uv;
 	uv_timer_t wake;   /* told of the earliest timer only */
@@ -32,6 +39,7 @@ struct loop {
 	struct timer **heap;
 	size_t n_timers, cap_timers;
 	uint64_t next_order;
+	struct kept *kept;
 
 	pthread_mutex_t lock; /* a leaf */
 	struct post *posts;   /* protected by lock */
@@ -240,6 +248,13 @@ void loop_free(struct loop *l)
 
 		assert(rc == 0);
 	}
+	while (l->kept) {
+		struct kept *k = l->kept;
+
+		l->kept = k->next;
+		k->drop(k->thing);
+		free(k);
+	}
 	pthread_mutex_destroy(&l->lock);
 	free(l->heap);
 	free(l->posts);
@@ -314,6 +329,20 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&l->lock);
 	if (!l->is_simulated)
 		uv_async_send(&l->posted);
+}
+
+void *loop_keep(struct loop *l, const void *key, void *(*make)(void), void (*drop)(void *thing))
+{
+	struct kept *k = l->kept;
+
+	while (k && k->key != key)
+		k = k->next;
+	if (!k) {
+		k = MEM_NEW(struct kept);
+		*k = (struct kept){ l->kept, key, make(), drop };
+		l->kept = k;
+	}
+	return k->thing;
 }
 
 void *loop_uv(struct loop *l)

@@ -54,6 +54,10 @@ int64_t loop_wall_ms(const struct loop *l);
 /* Runs fn(arg) on the loop, after the current callback, in the order of posting. Any thread. */
 void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
 
+/* What a room keeps once for each loop, told apart by `key`, an address of its own: made when it is
+ * first asked for, dropped by loop_free() after everything else. */
+void *loop_keep(struct loop *l, const void *key, void *(*make)(void), void (*drop)(void *thing));
+
 void timer_init(struct timer *t, struct loop *l, void (*fn)(void *arg), void *arg);
 /* Once after `delay_ms`; a running timer is set anew. */
 void timer_start(struct timer *t, int64_t delay_ms);

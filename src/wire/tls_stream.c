@@ -37,8 +37,16 @@ struct tls {
 	struct err why;
 	struct tls_leaf leaf;
 	bool has_leaf;
+};
+
+/* What the connections of one loop share: a context of their own would be most of what each of
+ * them takes. Whom to trust is each connection's own affair (tls.judge). */
+struct tls_shared {
+	SSL_CTX *client[2]; /* up to TLS 1.2, up to 1.3 */
 	BIO_METHOD *method;
 };
+
+static struct tls_shared *tls_shared(struct loop *l);
 
 static const struct stream_ops tls_ops;
 
@@ -98,13 +106,7 @@ static int bio_create(BIO *b)
 
 static BIO *bio_new(struct tls *t)
 {
-	t->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_TYPE_START, "stream");
-	BIO_meth_set_write(t->method, bio_write);
-	BIO_meth_set_read(t->method, bio_read);
-	BIO_meth_set_ctrl(t->method, bio_ctrl);
-	BIO_meth_set_create(t->method, bio_create);
-
-	BIO *b = BIO_new(t->method);
+	BIO *b = BIO_new(tls_shared(t->loop)->method);
 
 	BIO_set_data(b, t);
 	return b;
@@ -137,7 +139,6 @@ static int on_verify(X509_STORE_CTX *x, void *arg)
 static void tls_release(struct tls *t)
 {
 	SSL_free(t->ssl);
-	BIO_meth_free(t->method);
 	tls_judge_fini(&t->judge);
 	buf_fini(&t->held);
 	free(t);
@@ -288,7 +289,9 @@ static void tls_on_soon(void *arg)
 		if (t->s.events.drained && !t->is_over)
 			t->s.events.drained(t->s.events.arg);
 	}
-	if (!t->is_freed && !t->is_paused && !t->is_over && t->is_handshaken) {
+	/* Before the handshake is done there is only what a pause has held back. */
+	if (!t->is_freed && !t->is_paused && !t->is_over &&
+	    (t->is_handshaken || t->held.size > 0)) {
 		struct buf held = t->held;
 
 		t->held = (struct buf){ 0 };
@@ -481,19 +484,56 @@ static void ctx_set_up(SSL_CTX *ctx, int max_version)
 	                                 SSL_OP_NO_COMPRESSION);
 }
 
-struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struct tls_client *c)
+static SSL_CTX *client_ctx(int max_version)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	auto_free char *sni = mem_str(c->sni); /* OpenSSL's macro wants it writable, and copies */
 
-	ctx_set_up(ctx, c->max_version);
+	ctx_set_up(ctx, max_version);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
+	return ctx;
+}
 
-	struct tls *t = tls_new(l, lower, ctx);
+static void *shared_make(void)
+{
+	struct tls_shared *s = MEM_NEW(struct tls_shared);
 
-	SSL_CTX_free(ctx);
+	s->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_TYPE_START, "stream");
+	BIO_meth_set_write(s->method, bio_write);
+	BIO_meth_set_read(s->method, bio_read);
+	BIO_meth_set_ctrl(s->method, bio_ctrl);
+	BIO_meth_set_create(s->method, bio_create);
+	return s;
+}
+
+static void shared_drop(void *thing)
+{
+	struct tls_shared *s = thing;
+
+	SSL_CTX_free(s->client[0]);
+	SSL_CTX_free(s->client[1]);
+	BIO_meth_free(s->method);
+	free(s);
+}
+
+static struct tls_shared *tls_shared(struct loop *l)
+{
+	static const char key;
+
+	return loop_keep(l, &key, shared_make, shared_drop);
+}
+
+struct stream *tls_stream_over(struct loop *l, struct stream *lower, const struct tls_client *c)
+{
+	SSL_CTX **ctx = &tls_shared(l)->client[c->max_version != 12];
+	auto_free char *sni = mem_str(c->sni); /* OpenSSL's macro wants it writable, and copies */
+
+	if (!*ctx)
+		*ctx = client_ctx(c->max_version);
+
+	struct tls *t = tls_new(l, lower, *ctx);
+
 	t->is_client = true;
 	tls_judge_init(&t->judge, c);
 	t->timeout_ms = c->timeout_ms > 0 ? c->timeout_ms : HANDSHAKE_TIMEOUT_MS;

@@ -8,6 +8,9 @@
  * A peer that never answers close_notify, or closes without one, is taken as closed in order:
  * printers do both.
  *
+ * Connections of one loop share OpenSSL's context; whom they trust is decided for each. All must be
+ * freed before their loop.
+ *
  * Thread: loop.
  */
 
