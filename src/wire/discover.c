@@ -123,12 +123,13 @@ static int listener_open(struct loop *l, struct discover *d, struct listener *li
 		return fd;
 	li->port = port;
 	li->owner = d;
-	if (uv_udp_init(loop_uv(l), &li->udp) < 0 || uv_udp_open(&li->udp, fd) < 0) {
+	uv_udp_init(loop_uv(l), &li->udp);
+	li->udp.data = li;
+	li->is_open = true;
+	if (uv_udp_open(&li->udp, fd) < 0) {
 		(void)close(fd);
 		return err_set(err, -EIO, "listening on UDP port %u failed", port);
 	}
-	li->udp.data = li;
-	li->is_open = true;
 	(void)uv_udp_recv_start(&li->udp, on_alloc, on_datagram);
 	return 0;
 }
@@ -139,6 +140,7 @@ int discover_start(struct loop *l, const uint16_t *ports, const struct discover_
 	static const uint16_t usual[] = { 2021, 1990, 0 };
 	struct discover *d = MEM_NEW(struct discover);
 	unsigned n = 0;
+	bool is_any_open = false;
 	int rc = 0;
 
 	assert(!loop_is_simulated(l));
@@ -146,7 +148,7 @@ int discover_start(struct loop *l, const uint16_t *ports, const struct discover_
 	if (!ports)
 		ports = usual;
 	for (size_t i = 0; i < MAX_PORTS && ports[i]; i++) {
-		int one = listener_open(l, d, &d->listeners[n], ports[i], err);
+		int one = listener_open(l, d, &d->listeners[i], ports[i], err);
 
 		if (one == 0)
 			n++;
@@ -154,7 +156,13 @@ int discover_start(struct loop *l, const uint16_t *ports, const struct discover_
 			rc = one;
 	}
 	if (n == 0) {
-		free(d);
+		/* A handle that was made and could not be used is still to be closed. */
+		for (size_t i = 0; i < MAX_PORTS; i++)
+			is_any_open |= d->listeners[i].is_open;
+		if (is_any_open)
+			discover_stop(d);
+		else
+			free(d);
 		return rc < 0 ? rc : err_set(err, -EINVAL, "no port to listen on");
 	}
 	*ret = d;

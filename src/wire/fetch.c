@@ -28,6 +28,7 @@
 #define CONNECT_TIMEOUT_MS 10000L
 #define RESPONSE_TIMEOUT_S 60L /* an H2D needs half a minute and more */
 #define DEFAULT_STALL_MS 60000
+#define TOTAL_TIMEOUT_S 7200L /* 2 GB at 300 kB/s */
 #define DEFAULT_MAX_SIZE ((uint64_t)2 << 30)
 #define STACK_SIZE (512u << 10)
 
@@ -200,6 +201,10 @@ static void set_options(struct fetch *t, CURL *e)
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)((t->stall_ms + 999) / 1000));
 	curl_easy_setopt(e, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->max_size);
+	/* A byte a second is no stall; nothing takes a place of the four for ever, though. */
+	curl_easy_setopt(e, CURLOPT_TIMEOUT, TOTAL_TIMEOUT_S);
+	/* Who cancels does not wait for a name that is still looked up. */
+	curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(e, CURLOPT_FTP_USE_EPSV, 1L);
 	curl_easy_setopt(e, CURLOPT_FTP_SKIP_PASV_IP, 1L);
 	curl_easy_setopt(e, CURLOPT_FTP_FILEMETHOD, (long)CURLFTPMETHOD_NOCWD);
@@ -316,13 +321,17 @@ static int try_url(struct fetch *t, CURL *e, size_t i)
 
 	CURLcode rc = curl_easy_perform(e);
 
+	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &response);
+	/* Nobody is followed elsewhere: what came is not the file. */
+	if (rc == CURLE_OK && text_starts(t->urls[i], "http") && response >= 300)
+		return err_set(&t->result.err, -EIO, "%s sends us elsewhere (HTTP %ld)", t->peer,
+		               response);
 	if (rc == CURLE_OK)
 		return 0;
 	if (t->result.err.code) /* the disk's fault */
 		return t->result.err.code;
 	if (is_whole(t, e))
 		return 0;
-	curl_easy_getinfo(e, CURLINFO_RESPONSE_CODE, &response);
 
 	int code = t->result.code ? t->result.code : code_of(t, rc, response);
 

@@ -15,8 +15,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <utlist.h>
 #include <uv.h>
 
 struct local_server {
@@ -24,7 +26,8 @@ struct local_server {
 	struct loop *loop;
 	char path[108];
 	unsigned n_calls;
-	bool is_freed;
+	struct local_call *calls;
+	bool is_stopped, is_freed;
 	void (*asked)(void *arg, struct local_call *c, const char *line);
 	void *arg;
 };
@@ -33,6 +36,7 @@ struct local_call {
 	uv_pipe_t pipe;
 	uv_write_t write;
 	struct local_server *server;
+	struct local_call *prev, *next; /* server.calls */
 	struct timer limit;
 	struct buf line;
 	char *answer;
@@ -50,6 +54,7 @@ static void free_call(struct local_call *c)
 {
 	struct local_server *s = c->server;
 
+	DL_DELETE(s->calls, c);
 	buf_fini(&c->line);
 	free(c->answer);
 	free(c);
@@ -94,6 +99,11 @@ void local_answer(struct local_call *c, const char *text)
 
 	uv_buf_t b = uv_buf_init(c->answer, (unsigned)strlen(c->answer));
 
+	if (c->server->is_stopped) { /* nobody waits for it any more */
+		(void)uv_try_write((uv_stream_t *)&c->pipe, &b, 1);
+		close_call(c);
+		return;
+	}
 	c->write.data = c;
 	timer_start(&c->limit, LOCAL_LIMIT_MS);
 	if (uv_write(&c->write, (uv_stream_t *)&c->pipe, &b, 1, call_written) < 0)
@@ -158,6 +168,7 @@ static void on_connection(uv_stream_t *listener, int status)
 
 	c->server = s;
 	s->n_calls++;
+	DL_APPEND(s->calls, c);
 	buf_init(&c->line, LOCAL_MAX_LINE);
 	timer_init(&c->limit, s->loop, call_limit, c);
 	uv_pipe_init(loop_uv(s->loop), &c->pipe, 0);
@@ -216,6 +227,16 @@ void local_server_free(struct local_server *s)
 {
 	if (!s)
 		return;
+
+	struct local_call *c;
+
+	s->is_stopped = true;
+	/* Who asked is still answered; who only holds the line is not waited for. */
+	DL_FOREACH(s->calls, c)
+	{
+		if (!c->is_asked || c->is_answered)
+			close_call(c);
+	}
 	(void)unlink(s->path);
 	uv_close((uv_handle_t *)&s->pipe, server_closed);
 }
@@ -229,7 +250,12 @@ static int read_line(int fd, int timeout_ms, struct buf *ret, struct err *err)
 
 		if (!at)
 			return err_set(err, -EMSGSIZE, "the daemon's answer is too long");
-		if (poll(&p, 1, timeout_ms) <= 0)
+
+		int n_ready = poll(&p, 1, timeout_ms);
+
+		if (n_ready < 0 && errno == EINTR)
+			continue;
+		if (n_ready <= 0)
 			return err_set(err, -ETIMEDOUT, "the daemon does not answer");
 
 		ssize_t n = read(fd, at, 4096);
@@ -260,6 +286,11 @@ int local_ask(const char *path, const char *line, int timeout_ms, struct buf *re
 
 	if (fd < 0)
 		return err_sys(err, "making a socket");
+
+	/* A daemon that is stopped takes neither the call nor the question. */
+	struct timeval limit = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
 		return err_sys(err, "no daemon answers at %s", path);
 	if (send(fd, text, strlen(text), MSG_NOSIGNAL) != (ssize_t)strlen(text))

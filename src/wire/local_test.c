@@ -13,6 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 struct asking {
 	struct loop *loop;
@@ -21,6 +24,7 @@ struct asking {
 	struct buf answer;
 	struct err err;
 	int rc;
+	struct local_call *call; /* not answered yet */
 };
 
 static void echo(void *arg, struct local_call *c, const char *line)
@@ -43,6 +47,46 @@ static void ask(void *arg)
 static void asked(void *arg)
 {
 	loop_stop(((struct asking *)arg)->loop);
+}
+
+static int dial(const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CHECK(TEXT_SET(to.sun_path, path));
+	CHECK_INT(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static void ask_later(void *arg, struct local_call *c, const char *line)
+{
+	struct asking *a = arg;
+
+	CHECK_STR(line, "status");
+	a->call = c;
+	loop_stop(a->loop);
+}
+
+TEST(a_daemon_that_stops_waits_for_no_silent_caller)
+{
+	struct loop *l = loop_new();
+	struct local_server *s = NULL;
+	struct asking a = { .loop = l };
+
+	snprintf(a.path, sizeof(a.path), "%s/control", test_tmp_dir());
+	CHECK_INT(local_server_new(l, a.path, ask_later, &a, &s, &a.err), 0);
+
+	int silent = dial(a.path), asking = dial(a.path);
+
+	CHECK_INT(send(asking, "status\n", 7, 0), 7);
+	loop_run(l);
+	local_server_free(s);
+	/* The one that was asked is answered into nowhere or not; nothing of it is left. */
+	local_answer(a.call, "gone");
+	loop_free(l);
+	(void)close(silent);
+	(void)close(asking);
 }
 
 TEST(the_command_line_asks_the_daemon)
