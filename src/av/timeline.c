@@ -21,7 +21,8 @@ static bool by_camera(const struct timeline *t, int64_t camera_us, int64_t arriv
 	if (!t->is_anchored || camera_us == TIMELINE_NONE || camera_us == t->camera_us)
 		return false;
 	/* Absurd distances are kept out of the sum. */
-	if (camera_us > t->camera_us + 100 * MAX_DRIFT_US || camera_us < t->camera_us - MAX_BACK_US)
+	if (camera_us > t->camera_us + 100LL * MAX_DRIFT_US ||
+	    camera_us < t->camera_us - MAX_BACK_US)
 		return false;
 	*ret = camera_us + t->offset_us;
 	drift = *ret - arrived_us;

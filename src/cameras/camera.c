@@ -384,8 +384,10 @@ void camera_take(struct camera *c, struct frame *f)
 	c->status.newest_us = f->captured_us;
 	c->status.newest_wall_ms = f->captured_wall_ms;
 	/* Of video the packets count, not the few that are decoded. */
-	if (!camera_video_params(c))
+	if (!camera_video_params(c)) {
+		c->status.has_video = false;
 		camera_is_live(c, now_us);
+	}
 	fanout_frame(c, f);
 }
 

@@ -126,7 +126,7 @@ unsigned camera_video_generation(const struct camera *c)
 
 bool camera_gives_video(const struct camera *c)
 {
-	return c->driver->gives_video || camera_video_params(c);
+	return c->status.has_video;
 }
 
 /* ---- what the driver brings ---- */

@@ -45,5 +45,5 @@ size_t camera_video_get(struct camera *c, struct frame **ret, size_t max);
 const struct video_params *camera_video_params(const struct camera *c);
 unsigned camera_video_generation(const struct camera *c);
 
-/* The camera's driver gives video, if not always. */
+/* It gives video, or may: that an RTSP camera sends Motion JPEG shows with the first picture. */
 bool camera_gives_video(const struct camera *c);

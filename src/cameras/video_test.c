@@ -262,3 +262,21 @@ TEST(packets_that_are_no_video_are_refused)
 	CHECK_INT(camera_status(r.camera)->n_refused, 2);
 	teardown(&r);
 }
+
+TEST(camera_that_turns_out_to_send_pictures_gives_no_video)
+{
+	static const uint8_t grey[16 * 16 * 4];
+	struct rig r;
+	struct frame *f = NULL;
+
+	setup(&r);
+	camera_video_watch(r.camera, &r.watcher);
+	CHECK(camera_gives_video(r.camera));
+	CHECK_INT(jpeg_encode_rgbx(grey, 16, 16, 80, &f, NULL), 0);
+	camera_source_frame(r.script->source, f);
+	CHECK(!camera_gives_video(r.camera));
+	CHECK_INT(camera_status(r.camera)->state, CAMERA_LIVE);
+	bring(&r, true, 10);
+	CHECK(camera_gives_video(r.camera));
+	teardown(&r);
+}

@@ -101,7 +101,8 @@ void feed_check(struct feed *f)
 
 	DL_FOREACH_SAFE(f->viewers, v, next)
 	{
-		if (f->watcher.camera && auth_is_still(f->web->auth, &v->who))
+		if (f->watcher.camera && camera_gives_video(f->watcher.camera) &&
+		    auth_is_still(f->web->auth, &v->who))
 			continue;
 		http_channel_end(v->channel);
 		feed_remove_viewer(v);
@@ -202,7 +203,7 @@ static void on_broken(void *arg)
 
 static void take_kept(struct feed *f, struct camera *c)
 {
-	struct frame **kept = mem_new_array(CAMERA_VIDEO_MAX_PACKETS, sizeof(*kept));
+	struct frame **kept = mem_new_array(CAMERA_VIDEO_MAX_PACKETS, sizeof(struct frame *));
 	size_t n = camera_video_get(c, kept, CAMERA_VIDEO_MAX_PACKETS);
 
 	for (size_t i = 0; i < n; i++) {
