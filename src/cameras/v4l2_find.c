@@ -119,13 +119,12 @@ static int can_capture(const struct v4l2_sys *sys, const char *node)
 	return caps & V4L2_CAP_VIDEO_CAPTURE && caps & V4L2_CAP_STREAMING;
 }
 
-/* False: not a device of pictures, or gone while we looked. */
+/* What sysfs knows, without touching the device. */
 static bool look_at(const struct v4l2_sys *sys, const char *name, struct v4l2_found *f)
 {
 	char class_dir[PATH_SIZE], link[PATH_SIZE], index[16];
 	auto_free char *device = NULL;
 	int64_t number = 0;
-	int rc;
 
 	*f = (struct v4l2_found){ 0 };
 	snprintf(f->node, sizeof(f->node), "%.40s/%.20s", sys->dev, name);
@@ -140,7 +139,13 @@ static bool look_at(const struct v4l2_sys *sys, const char *name, struct v4l2_fo
 	device = realpath(link, NULL);
 	if (device)
 		look_at_bus(device, f);
-	rc = can_capture(sys, f->node);
+	return true;
+}
+
+static bool gives_pictures(const struct v4l2_sys *sys, const struct v4l2_found *f)
+{
+	int rc = can_capture(sys, f->node);
+
 	return rc > 0 || ((rc == -EACCES || rc == -EBUSY) && f->index == 0);
 }
 
@@ -174,29 +179,6 @@ static void name_stable(struct v4l2_found *list, size_t n, struct v4l2_found *f)
 		         f->serial[0] ? ":" : "", f->serial);
 }
 
-size_t v4l2_find_all(const struct v4l2_sys *sys, struct v4l2_found *ret, size_t max)
-{
-	char dir[PATH_SIZE];
-	size_t n = 0;
-	DIR *d;
-
-	snprintf(dir, sizeof(dir), "%s/class/video4linux", sys->sys);
-	d = opendir(dir);
-	if (!d)
-		return 0;
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours */
-	for (const struct dirent *e; n < max && (e = readdir(d));)
-		if (text_starts(e->d_name, "video") && look_at(sys, e->d_name, &ret[n]))
-			n++;
-	(void)closedir(d);
-	qsort(ret, n, sizeof(*ret), by_number);
-	for (size_t i = 0; i < n; i++)
-		name_stable(ret, n, &ret[i]);
-	return n;
-}
-
-/* ---- sources ---- */
-
 static bool is_hex4(const char *s)
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -228,6 +210,39 @@ static bool is_meant(const char *source, const struct v4l2_found *f)
 	       (source[13] == '\0' || strcmp(source + 14, f->serial) == 0);
 }
 
+/* Those that `source` means, NULL: all; others are not even asked for what they can. */
+static size_t find_meant(const struct v4l2_sys *sys, const char *source, struct v4l2_found *ret,
+                         size_t max)
+{
+	char dir[PATH_SIZE];
+	size_t n = 0;
+	DIR *d;
+
+	snprintf(dir, sizeof(dir), "%s/class/video4linux", sys->sys);
+	d = opendir(dir);
+	if (!d)
+		return 0;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours */
+	for (const struct dirent *e; n < max && (e = readdir(d));)
+		if (text_starts(e->d_name, "video") && look_at(sys, e->d_name, &ret[n]) &&
+		    (!source || is_meant(source, &ret[n])) && gives_pictures(sys, &ret[n]))
+			n++;
+	(void)closedir(d);
+	qsort(ret, n, sizeof(*ret), by_number);
+	return n;
+}
+
+size_t v4l2_find_all(const struct v4l2_sys *sys, struct v4l2_found *ret, size_t max)
+{
+	size_t n = find_meant(sys, NULL, ret, max);
+
+	for (size_t i = 0; i < n; i++)
+		name_stable(ret, n, &ret[i]);
+	return n;
+}
+
+/* ---- sources ---- */
+
 static int find_path(const char *source, char *ret, size_t size, struct err *err)
 {
 	auto_free char *real = realpath(source, NULL);
@@ -257,36 +272,34 @@ int v4l2_find(const struct v4l2_sys *sys, const char *source, char *ret_node, si
 
 	auto_free struct v4l2_found *all = mem_new_array(V4L2_FIND_MAX, sizeof(*all));
 
-	n = v4l2_find_all(sys, all, V4L2_FIND_MAX);
-	for (size_t i = 0; i < n; i++)
-		if (is_meant(source, &all[i])) {
-			text_copy(ret_node, size, all[i].node);
-			return 0;
-		}
-	return err_set(err, -ENOENT, "the camera %.150s is not plugged in", source);
+	n = find_meant(sys, source, all, V4L2_FIND_MAX);
+	if (n == 0)
+		return err_set(err, -ENOENT, "the camera %.150s is not plugged in", source);
+	text_copy(ret_node, size, all[0].node);
+	return 0;
 }
 
 /* ---- who has it ---- */
 
-static bool has_open(const char *fd_dir, const char *node)
+static unsigned count_open(const char *fd_dir, const char *node)
 {
 	DIR *d = opendir(fd_dir);
-	bool is_found = false;
+	unsigned n_found = 0;
 
 	if (!d)
-		return false;
+		return 0;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours */
-	for (const struct dirent *e; !is_found && (e = readdir(d));) {
+	for (const struct dirent *e; (e = readdir(d));) {
 		char to[PATH_SIZE];
 		ssize_t n = readlinkat(dirfd(d), e->d_name, to, sizeof(to) - 1);
 
 		if (n > 0) {
 			to[n] = '\0';
-			is_found = strcmp(to, node) == 0;
+			n_found += strcmp(to, node) == 0;
 		}
 	}
 	(void)closedir(d);
-	return is_found;
+	return n_found;
 }
 
 bool v4l2_find_holder(const struct v4l2_sys *sys, const char *node, char *dst, size_t size)
@@ -301,14 +314,19 @@ bool v4l2_find_holder(const struct v4l2_sys *sys, const char *node, char *dst, s
 	for (const struct dirent *e; !is_found && (e = readdir(d));) {
 		char dir[PATH_SIZE], fds[PATH_SIZE + 8], name[64];
 
-		if (!text_to_i64(e->d_name, &pid) || pid == getpid())
+		if (!text_to_i64(e->d_name, &pid))
 			continue;
 		snprintf(dir, sizeof(dir), "%s/%s", sys->proc, e->d_name);
 		snprintf(fds, sizeof(fds), "%s/fd", dir);
-		if (!has_open(fds, node))
+		/* We have it open ourselves, to find out. */
+		if (count_open(fds, node) <= (pid == getpid()))
 			continue;
 		read_attribute(dir, "comm", name, sizeof(name));
-		snprintf(dst, size, "%s (process %d)", name[0] ? name : "a program", (int)pid);
+		if (pid == getpid())
+			text_copy(dst, size, "another camera of this configuration");
+		else
+			snprintf(dst, size, "%s (process %d)", name[0] ? name : "a program",
+			         (int)pid);
 		is_found = true;
 	}
 	(void)closedir(d);

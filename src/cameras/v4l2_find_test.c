@@ -172,6 +172,26 @@ TEST(v4l2_judges_sources_by_their_form)
 		CHECK(!v4l2_source_is_valid(bad[i]));
 }
 
+TEST(v4l2_knows_when_two_cameras_of_a_configuration_are_one)
+{
+	struct tree t;
+	struct err err = { 0 };
+	char dir[600], link[700];
+
+	setup(&t);
+	snprintf(dir, sizeof(dir), "%s/%d/fd", t.proc, (int)getpid());
+	CHECK_INT(fs_make_dirs(dir, NULL), 0);
+	snprintf(link, sizeof(link), "%s/3", dir);
+	CHECK_INT(symlink("/dev/video5", link), 0);
+	CHECK_INT(v4l2_explain(&t.sys, -EBUSY, "/dev/video5", &err), -EBUSY);
+	CHECK(text_starts(err.text, "busy: another program holds"));
+	snprintf(link, sizeof(link), "%s/4", dir);
+	CHECK_INT(symlink("/dev/video5", link), 0);
+	CHECK_INT(v4l2_explain(&t.sys, -EBUSY, "/dev/video5", &err), -EBUSY);
+	CHECK(text_starts(err.text, "busy: another camera of this configuration holds"));
+	teardown(&t);
+}
+
 TEST(v4l2_says_who_holds_a_camera_and_which_group_may)
 {
 	struct tree t;
