@@ -42,7 +42,7 @@ one_cut() {
     -device virtio-blk-pci,drive=disk,write-cache=on >"$tmp/console.txt" 2>&1 &
   machine=$!
   pids+=($machine)
-  until_true 90 has_told 1 || { tail -n 40 "$tmp/console.txt"; die "cut $1: no pictures"; }
+  until_true 300 has_told 1 || { tail -n 40 "$tmp/console.txt"; die "cut $1: no pictures"; }
   ! grep -q 'FAILED' "$tmp/console.txt" || { tail -n 40 "$tmp/console.txt"; die "cut $1: the guest"; }
   sleep "$((RANDOM % 3)).$((RANDOM % 10))"
   kill -9 "$machine"

@@ -176,5 +176,5 @@ else
   say "ustreamer is not there: not tried"
 fi
 kill "$daemon"
-wait "$daemon"
+wait "$daemon" || bad "the daemon ended with $?"
 finish

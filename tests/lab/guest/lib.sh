@@ -3,7 +3,12 @@ failed=0
 say() { read -r up _ </proc/uptime; echo "### [$up] $*"; }
 bad() { echo "FAILED: $*"; failed=1; }
 die() { echo "FAILED: $*"; cat /tmp/*.log 2>/dev/null | tail -n 60; exit 1; }
-finish() { [ $failed = 0 ] || tail -n 60 /tmp/*.log; exit $failed; }
+# A build with sanitizers may be put in: BEDSIDE=build-asan/src/app/bedside.
+finish() {
+  ! grep -E 'Sanitizer|runtime error' /tmp/*.log || failed=1
+  [ $failed = 0 ] || tail -n 60 /tmp/*.log
+  exit $failed
+}
 
 # load MODULE [ARGS]: with what it needs.
 load() {
