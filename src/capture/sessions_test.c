@@ -648,12 +648,13 @@ TEST(a_camera_made_anew_in_mid_shot_goes_on_with_the_next_layer)
 	s->done(s->arg, NULL, &err);
 	CHECK_INT(c->n_shots, 0);
 	b.cameras.n = 1;
-	c->n_held = 0;
+	c->n_held = c->n_locked = 0;
 	c->period_ms = 100;
 	print_layer(&b, 3, 5000);
 	CHECK_INT(now(&b)->n_missed, 1);
 	CHECK_INT(now(&b)->n_frames, 3);
 	CHECK_INT(c->n_held, 1);
+	CHECK_INT(c->n_locked, 1);
 	close_bench(&b);
 }
 

@@ -162,8 +162,10 @@ static bool has_camera(struct shooter *sh)
 {
 	struct camera *c = cameras_find(sh->recording->owner->env.cameras, sh->camera);
 
-	if (c && c != sh->held)
+	if (c && c != sh->held) {
 		camera_hold(c);
+		camera_lock(c);
+	}
 	sh->held = c;
 	return c != NULL;
 }
