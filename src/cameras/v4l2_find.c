@@ -65,18 +65,23 @@ static bool has_file(const char *dir, const char *name)
 }
 
 /* "1-1.2:1.0" below …/0000:00:14.0/usb1/… is "0000:00:14.0/1.2:1.0": numbers of buses are handed
- * out in the order of start, ports and controllers stay. */
+ * out in the order of start, ports and controllers stay. A controller counts its ports twice, once
+ * for each kind of plug. */
 static void name_port(const char *device, const char *usb_device, char *dst, size_t size)
 {
-	char bus[PATH_SIZE];
+	char bus[PATH_SIZE], speed[16];
 	const char *ports = strchr(last_of(device), '-');
+	int64_t mbit = 0;
 
 	TEXT_SET(bus, usb_device);
 	while (strchr(last_of(bus), '-'))
 		cut_last(bus);
+	read_attribute(bus, "speed", speed, sizeof(speed));
+	(void)text_to_i64(speed, &mbit);
 	cut_last(bus); /* usb1 itself */
 	if (ports)
-		snprintf(dst, size, "port:%.80s/%.80s", last_of(bus), ports + 1);
+		snprintf(dst, size, "port:%.80s%s/%.80s", last_of(bus), mbit >= 5000 ? "/usb3" : "",
+		         ports + 1);
 	else
 		snprintf(dst, size, "port:%.160s", last_of(device));
 }

@@ -145,6 +145,20 @@ TEST(v4l2_tells_twins_apart_by_where_they_hang)
 	teardown(&t);
 }
 
+TEST(v4l2_does_not_take_a_blue_port_for_a_black_one_of_the_same_number)
+{
+	struct tree t;
+	struct v4l2_found *f = mem_new_array(V4L2_FIND_MAX, sizeof(*f));
+
+	setup(&t);
+	plug(&t, "1-1", "A1\n", 0);
+	put(&t, "devices/pci0000:00/0000:00:14.0/usb1", "speed", "5000\n");
+	CHECK_INT(v4l2_find_all(&t.sys, f, V4L2_FIND_MAX), 1);
+	CHECK_STR(f[0].by_port, "port:0000:00:14.0/usb3/1:1.0");
+	free(f);
+	teardown(&t);
+}
+
 TEST(v4l2_lists_cameras_it_may_not_open)
 {
 	struct tree t;
