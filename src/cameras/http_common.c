@@ -73,7 +73,8 @@ bool http_common_is_picture(const char *content_type, const uint8_t *bytes, size
 
 	if (begins_with(bytes, size, "\xff\xd8"))
 		return true;
-	if (strncasecmp(content_type, "multipart/", strlen("multipart/")) == 0) {
+	if (strncasecmp(content_type, "multipart/", strlen("multipart/")) == 0 ||
+	    begins_with(bytes, size, "--")) {
 		(void)err_set(err, -EBADMSG,
 		              "the address answers with a stream, not with one picture: use the "
 		              "driver http-mjpeg");

@@ -55,9 +55,23 @@ static void on_header(void *arg, const char *name, const char *value)
 		TEXT_SET(h->content_type, value);
 }
 
+/* ffmpeg calls its streams application/octet-stream unless it is told otherwise. */
+static bool looks_like_stream(const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && (*bytes == '\r' || *bytes == '\n')) {
+		bytes++;
+		size--;
+	}
+	return size >= 3 && bytes[0] == '-' && bytes[1] == '-' && bytes[2] > ' ';
+}
+
 static bool begin_stream(struct http_mjpeg *h, const uint8_t *bytes, size_t size)
 {
-	h->is_parsing = mjpeg_parser_init(&h->parser, h->content_type);
+	bool is_bare = looks_like_stream(bytes, size) &&
+	               strncasecmp(h->content_type, "multipart/", strlen("multipart/")) != 0;
+
+	h->is_parsing = mjpeg_parser_init(&h->parser,
+	                                  is_bare ? "multipart/x-mixed-replace" : h->content_type);
 	if (h->is_parsing) {
 		camera_source_says(h->source, "connected, waiting for the first picture");
 		return true;

@@ -140,7 +140,9 @@ static void on_header(void *arg, const char *name, const char *value)
 
 static bool is_stream(const struct http_still *h)
 {
-	return strncasecmp(h->content_type, "multipart/", strlen("multipart/")) == 0;
+	/* By name, or by how it begins. */
+	return strncasecmp(h->content_type, "multipart/", strlen("multipart/")) == 0 ||
+	       text_starts(buf_peek(&h->body), "--");
 }
 
 static bool on_received(void *arg, const uint8_t *bytes, size_t size)

@@ -469,6 +469,27 @@ static bool is_connected_twice(const struct rig *r)
 	return r->play.n_connections >= 2;
 }
 
+static void stream_unnamed(void *arg, struct http_play_conn *c, const char *head)
+{
+	struct rig *r = arg;
+
+	note(r, head);
+	say_text(c, "HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n");
+	for (int i = 0; i < 3; i++)
+		say_part(r, c, NULL, 64);
+}
+
+TEST(a_stream_that_is_called_something_else_is_known_by_its_first_bytes)
+{
+	static struct rig r;
+
+	r = (struct rig){ 0 };
+	setup(&r, stream_unnamed, &mjpeg_config);
+	run_until(&r, has_pictures);
+	CHECK_INT((int)r.play.n_connections, 1);
+	teardown(&r);
+}
+
 TEST(a_stream_that_stalls_is_opened_again)
 {
 	static struct rig r;
