@@ -30,10 +30,11 @@ has() { # WHAT TEXT PART
 }
 
 start() { # ARGUMENTS…: sets daemon, link, at
+  rm -f "$dir/out" "$dir/log" # the last daemon's link is not this one's
   "$bedside" serve --data "$dir/data" --port 0 "$@" >"$dir/out" 2>"$dir/log" &
   daemon=$!
   for _ in $(seq 200); do
-    link=$(grep -oE 'https?://[^ ]+' "$dir/out" "$dir/log" -h | head -1)
+    link=$(grep -soE 'https?://[^ ]+' "$dir/out" "$dir/log" -h | head -1)
     [ -n "$link" ] && break
     kill -0 $daemon 2>/dev/null || break
     sleep 0.05
