@@ -280,7 +280,7 @@ static void print_layer_late(struct bench *b, int number, int64_t takes_ms, bool
 	struct event_layer *e = event_new_layer();
 
 	TEXT_SET(e->layer.job, b->job.id);
-	TEXT_SET(e->layer.printer, "a1");
+	TEXT_SET(e->layer.printer, b->job.printer);
 	e->layer.number = number;
 	e->layer.layers = b->job.layers;
 	e->layer.z_mm = number * 0.2;
@@ -604,6 +604,43 @@ TEST(several_cameras_each_take_every_layer)
 	loop_advance(b.loop, 5000);
 	CHECK_INT(b.last.n_frames, 14);
 	CHECK_INT(b.last.n_cameras, 2);
+	close_bench(&b);
+}
+
+TEST(one_camera_records_the_prints_of_two_printers_at_once)
+{
+	struct bench b;
+	struct job first;
+	const struct session *second;
+
+	open_bench(&b, false);
+	sessions_set_plan(b.sessions, "p1", &b.plan);
+	start_job(&b, 30);
+	print_layer(&b, 1, 5000);
+	first = b.job;
+	b.job.started_wall_ms = loop_wall_ms(b.loop);
+	id_new(b.job.id, b.job.started_wall_ms);
+	TEXT_SET(b.job.printer, "p1");
+	TEXT_SET(b.job.name, "box");
+	tell_job(&b, JOB_STARTED);
+	CHECK_INT(b.cameras.cameras[0].n_held, 2);
+	for (int i = 2; i <= 5; i++) {
+		struct job other = b.job;
+
+		/* Both at the same moment: each takes a picture of its own. */
+		print_layer(&b, i, 0);
+		b.job = first;
+		print_layer(&b, i, 5000);
+		b.job = other;
+	}
+	second = sessions_of(b.sessions, "p1");
+	CHECK(second && now(&b) && strcmp(second->id, now(&b)->id) != 0);
+	CHECK_INT(now(&b)->n_missed, 0);
+	CHECK(now(&b)->layer == 5 && second->layer == 5 && second->n_frames >= 4);
+	end_job(&b, JOB_FINISHED); /* of p1; a1 goes on */
+	loop_advance(b.loop, 5000);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	CHECK_INT(b.cameras.cameras[0].n_held, 1);
 	close_bench(&b);
 }
 
