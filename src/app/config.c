@@ -49,6 +49,8 @@ static const struct opt web_opts[] = {
 	{ "programs", OPT_BOOL, OPT_AT(struct web_config, has_programs), "no", .flags = OPT_RESTART,
 	  .help = "Administrators may add cameras on the page that run a program of this "
 	          "machine." },
+	{ "camera_clients", OPT_NESTED, 0, 0,
+	  .help = "List of addresses (192.168.1.0/24) that may see cameras without a token." },
 };
 
 static const struct opt storage_opts[] = {
@@ -158,6 +160,19 @@ static void check_whole(struct config_loading *l, const struct conf_node *root)
 		config_check_camera(l, &c->cameras[i], entry, i);
 }
 
+static void read_web_lists(struct config_loading *l, const struct conf_node *web,
+                           struct web_config *ret)
+{
+	if (!web || web->kind != CONF_MAP)
+		return;
+	ret->n_proxies =
+		config_read_texts(l, conf_get(web, "trusted_proxies"), "web.trusted_proxies",
+	                          ret->proxies[0], sizeof(ret->proxies[0]), CONFIG_MAX_PROXIES);
+	ret->n_camera_clients = config_read_texts(
+		l, conf_get(web, "camera_clients"), "web.camera_clients", ret->camera_clients[0],
+		sizeof(ret->camera_clients[0]), CONFIG_MAX_PROXIES);
+}
+
 static void read_root(struct config_loading *l, const struct conf_node *root, const char *data_dir)
 {
 	struct config *c = l->config;
@@ -174,10 +189,7 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 		config_resolve_path(l, written, c->data_dir, sizeof(c->data_dir));
 	}
 	opt_read(web_opts, ARRAY_LEN(web_opts), web, "web", &c->web, l->errors);
-	if (web && web->kind == CONF_MAP)
-		c->web.n_proxies = config_read_texts(l, conf_get(web, "trusted_proxies"),
-		                                     "web.trusted_proxies", c->web.proxies[0],
-		                                     sizeof(c->web.proxies[0]), CONFIG_MAX_PROXIES);
+	read_web_lists(l, web, &c->web);
 	opt_read(storage_opts, ARRAY_LEN(storage_opts), conf_get(root, "storage"), "storage",
 	         &c->storage, l->errors);
 	config_read_plan(l, root, "", &l->plan);

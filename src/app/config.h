@@ -44,6 +44,8 @@ struct web_config {
 	char certificate[256], key[256]; /* PEM files for WEB_TLS_FILES */
 	char base_path[128];             /* "/" or "/bedside/" */
 	unsigned n_proxies;
+	unsigned n_camera_clients;
+	char camera_clients[CONFIG_MAX_PROXIES][64]; /* may see cameras without a token */
 	char proxies[CONFIG_MAX_PROXIES][64]; /* trusted to say where a request came from */
 	bool has_programs; /* cameras of the page may run programs of this machine */
 };

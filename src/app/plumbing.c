@@ -366,6 +366,9 @@ static int start_web(struct plumbing *p, struct err *err)
 
 	for (size_t i = 0; i < c->web.n_proxies; i++)
 		env.proxies[i] = c->web.proxies[i];
+	env.n_camera_clients = c->web.n_camera_clients;
+	for (size_t i = 0; i < c->web.n_camera_clients; i++)
+		env.camera_clients[i] = c->web.camera_clients[i];
 	hooks_fill(p->hooks, &env.hooks);
 	return web_new(&env, &p->web, err);
 }

@@ -61,6 +61,18 @@ struct api_key {
 	int64_t last_used_wall_ms; /* 0: never */
 };
 
+/* A key for another program that shows one camera's pictures, and nothing else. */
+struct camera_token {
+	char id[ID_SIZE];
+	char camera[48]; /* its id */
+	char name[USER_NAME_SIZE];
+	char secret_hash[USER_HASH_SIZE];
+	char made_by[USER_NAME_SIZE];
+	int64_t created_wall_ms;
+	int64_t expires_wall_ms;   /* 0: never */
+	int64_t last_used_wall_ms; /* 0: never */
+};
+
 struct audit_entry {
 	int64_t id;
 	int64_t at_wall_ms;

@@ -97,9 +97,18 @@ static const char first_sql[] =
 	"CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);";
 /* clang-format on */
 
+/* clang-format off */
+static const char tokens_sql[] =
+	"CREATE TABLE camera_tokens ("
+	" id TEXT PRIMARY KEY, camera TEXT NOT NULL, name TEXT NOT NULL,"
+	" secret_hash TEXT NOT NULL, made_by TEXT NOT NULL, created_ms BIGINT NOT NULL,"
+	" expires_ms BIGINT NOT NULL, last_used_ms BIGINT NOT NULL);";
+/* clang-format on */
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
+	{ "camera tokens", false, tokens_sql },
 };
 
 int migrate_newest(void)

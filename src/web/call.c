@@ -80,6 +80,10 @@ void call_bytes(struct call *c, const struct http_reply *reply, struct http_byte
 	if (c->set_cookie[0])
 		r.headers[r.n_headers++] = (struct http_header){ "Set-Cookie", c->set_cookie };
 	assert(r.n_headers <= HTTP_REPLY_MAX_HEADERS);
+	if (c->asks_for_password)
+		r.headers[r.n_headers++] =
+			(struct http_header){ "WWW-Authenticate",
+			                      "Basic realm=\"Bedside camera\", charset=\"UTF-8\"" };
 	r.other_headers = c->other_headers;
 	http_reply_bytes(c->request, &r, body);
 	call_free(c);

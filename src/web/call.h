@@ -27,6 +27,10 @@ struct who {
 	bool is_key, is_demo;
 	char csrf[USER_CSRF_SIZE];
 	char token_hash[USER_HASH_SIZE]; /* of the login; "" for keys and demo */
+	/* With ROLE_OPEN: may see pictures all the same, see web/compat.h. */
+	char camera[48];            /* of this camera only; "" any */
+	char camera_token[ID_SIZE]; /* by this token; "" none */
+	bool is_listed;             /* from an address that the administrator listed */
 };
 
 struct call {
@@ -44,6 +48,10 @@ struct call {
 	json_t *body; /* validated; NULL for routes without one */
 	void *data;   /* the handler's between its steps; free()d with the call */
 	char set_cookie[400];
+	/* web/compat.h */
+	char shown_token[64], wanted_camera[64];
+	bool is_camera_path;    /* came by /c/… or /cam/…: only routes of a camera are there */
+	bool asks_for_password; /* a refusal asks for one */
 	const char *other_headers; /* see http_reply.other_headers */
 };
 

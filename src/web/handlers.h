@@ -50,6 +50,25 @@ void api_camera_controls(struct call *c);
 void api_camera_control(struct call *c);
 void api_devices(struct call *c);
 
+/* api_token.c */
+void api_tokens(struct call *c);
+void api_token_add(struct call *c);
+void api_token_remove(struct call *c);
+
+/* compat.c */
+void compat_snapshot(struct call *c);
+void compat_stream(struct call *c);
+void compat_action(struct call *c);
+void compat_hls(struct call *c);
+void compat_state(struct call *c);
+void compat_status(struct call *c);
+void compat_input(struct call *c);
+void compat_program(struct call *c);
+void compat_streams(struct call *c);
+
+/* wall.c */
+void api_wall(struct call *c);
+
 /* live.c, still.c */
 void api_cameras(struct call *c);
 void api_camera_snapshot(struct call *c);

@@ -247,7 +247,7 @@ static void tick_viewer(struct viewer *v, int64_t now_us)
 	v->per_second = v->n_sent;
 	v->n_sent = 0;
 	/* The camera was taken away, the viewer may not look any more, or does not. */
-	if (!cam || !auth_is_still(l->web->auth, &v->who) || is_stuck(v)) {
+	if (!cam || !web_is_still(l->web, &v->who) || is_stuck(v)) {
 		http_channel_end(v->channel);
 		free_viewer(v);
 		return;

@@ -204,6 +204,9 @@ static json_t *operation(const struct route *r)
 	json_object_set_new(o, "security",
 	                    r->role == ROLE_OPEN ? json_array()
 	                                         : json_pack("[{s:[]}, {s:[]}]", "session", "key"));
+	if (r->flags & ROUTE_CAMERA)
+		json_array_append_new(json_object_get(o, "security"),
+		                      json_pack("{s:[]}", "camera_token"));
 	return o;
 }
 
@@ -215,9 +218,10 @@ static json_t *components(void)
 	for (size_t i = 0; (s = shape_at(i)); i++)
 		json_object_set_new(schemas, s->name,
 		                    s->members[0] ? shape_schema(s) : json_object());
-	return json_pack("{s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s}}}", "schemas", schemas,
-	                 "securitySchemes", "session", "type", "apiKey", "in", "cookie", "name",
-	                 "bedside_session", "key", "type", "http", "scheme", "bearer");
+	return json_pack("{s:o, s:{s:{s:s, s:s, s:s}, s:{s:s, s:s}, s:{s:s, s:s, s:s}}}", "schemas",
+	                 schemas, "securitySchemes", "session", "type", "apiKey", "in", "cookie",
+	                 "name", "bedside_session", "key", "type", "http", "scheme", "bearer",
+	                 "camera_token", "type", "apiKey", "in", "query", "name", "token");
 }
 
 static void lower(char *s)

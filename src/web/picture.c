@@ -172,7 +172,7 @@ static void copy_is_made(void *arg)
 	struct pictures *fs = f->all;
 
 	fs->n_jobs--;
-	f->is_busy = false;
+	/* Busy until all are told: the last reader may leave inside. */
 	if (c->to && f->readers) {
 		put(f, c->to);
 		wake_all(f);
@@ -181,6 +181,7 @@ static void copy_is_made(void *arg)
 	}
 	frame_unref(c->from);
 	free(c);
+	f->is_busy = false;
 	if (f->readers && f->is_source_new)
 		begin_copy(f);
 	free_if_unused(f);

@@ -223,6 +223,21 @@ static const struct field video_live_query[] = {
 	END
 };
 
+static const struct field token_body[] = {
+	{ "camera", FIELD_TEXT, REQUIRED, 1, 47, NULL, "the one it opens" },
+	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "what it is for" },
+	{ "expires_in_min", FIELD_INT, NULLABLE, 1, 5256000, NULL, "minutes from now" },
+	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when it ends; absent: never" },
+	END
+};
+
+/* Lenient: what other programs add (cacheBust, _) is nothing to us. */
+static const struct field compat_query[] = {
+	{ "token", FIELD_TEXT, SECRET, 0, 63, NULL, "camera token" },
+	{ "src", FIELD_TEXT, 0, 0, 95, NULL, "which camera; the first, or the token's, if absent" },
+	END
+};
+
 static const struct field stream_query[] = {
 	{ "fps", FIELD_INT, 0, 1, 60, NULL, "pictures a second at most" },
 	{ "width", FIELD_INT, 0, 64, 3840, NULL, "pixels at most: smaller copies of the pictures" },
@@ -297,11 +312,33 @@ static const struct route routes[] = {
 	{ GET, ROLE_OPERATOR, V1 "/cameras/{id}/controls", api_camera_controls, "The settings of the device: exposure, focus and the like", NULL, NULL, 200, 0, "controls" },
 	{ POST, ROLE_OPERATOR, V1 "/cameras/{id}/controls", api_camera_control, "Set one of them", NULL, control_body, 204, 0, NULL },
 	{ GET, ROLE_ADMIN, V1 "/devices", api_devices, "USB cameras of this machine", NULL, NULL, 200, 0, "devices" },
-	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/snapshot", api_camera_snapshot, "The newest picture", snapshot_query, NULL, 200, 0, "image/jpeg" },
-	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/stream", api_camera_stream, "Live pictures, one JPEG after the other", stream_query, NULL, 200, 0, "multipart/x-mixed-replace" },
-	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/video.mp4", api_camera_video, "Live video of a camera that gives H.264 or H.265, without an end", video_live_query, NULL, 200, 0, "video/mp4" },
-	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/hls/{file}", api_camera_hls, "The same as HLS: index.m3u8 and what it names", NULL, NULL, 200, 0, "application/vnd.apple.mpegurl" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/snapshot", api_camera_snapshot, "The newest picture", snapshot_query, NULL, 200, ROUTE_CAMERA, "image/jpeg" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/stream", api_camera_stream, "Live pictures, one JPEG after the other", stream_query, NULL, 200, ROUTE_CAMERA, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/video.mp4", api_camera_video, "Live video of a camera that gives H.264 or H.265, without an end", video_live_query, NULL, 200, ROUTE_CAMERA, "video/mp4" },
+	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/hls/{file}", api_camera_hls, "The same as HLS: index.m3u8 and what it names", NULL, NULL, 200, ROUTE_CAMERA, "application/vnd.apple.mpegurl" },
 	{ POST, ROLE_OPERATOR, V1 "/cameras/{id}/test", api_camera_test, "Take a few pictures and tell how it went", NULL, no_body, 200, 0, "camera_test" },
+
+	{ GET, ROLE_VIEWER, V1 "/wall", api_wall, "WebSocket: many cameras over one connection", NULL, NULL, 101, 0, NULL },
+	{ GET, ROLE_ADMIN, V1 "/camera-tokens", api_tokens, "Camera tokens: for other programs, one camera each", NULL, NULL, 200, 0, "camera_tokens" },
+	{ POST, ROLE_ADMIN, V1 "/camera-tokens", api_token_add, "Make a camera token; its secret is shown this once", NULL, token_body, 201, 0, "new_camera_token" },
+	{ DELETE, ROLE_ADMIN, V1 "/camera-tokens/{id}", api_token_remove, "Revoke a camera token", NULL, NULL, 204, 0, NULL },
+
+	{ GET, ROLE_VIEWER, "/webcam/", compat_action, "As mjpg-streamer: ?action=snapshot, ?action=stream; also at /", compat_query, NULL, 200, ROUTE_CAMERA, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, "/snapshot", compat_snapshot, "A picture, not older than a second", compat_query, NULL, 200, ROUTE_CAMERA, "image/jpeg" },
+	{ GET, ROLE_VIEWER, "/snapshot.jpg", compat_snapshot, "The same", compat_query, NULL, 200, ROUTE_CAMERA, "image/jpeg" },
+	{ GET, ROLE_VIEWER, "/stream", compat_stream, "Live pictures; understands ustreamer's parameters", compat_query, NULL, 200, ROUTE_CAMERA, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, "/stream.mjpg", compat_stream, "The same", compat_query, NULL, 200, ROUTE_CAMERA, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, "/video.mp4", api_camera_video, "Live video of a camera that gives H.264 or H.265", compat_query, NULL, 200, ROUTE_CAMERA, "video/mp4" },
+	{ GET, ROLE_VIEWER, "/video.m3u8", compat_hls, "The same as HLS", compat_query, NULL, 302, ROUTE_CAMERA, NULL },
+	{ GET, ROLE_VIEWER, "/state", compat_state, "As ustreamer", compat_query, NULL, 200, ROUTE_CAMERA, "any" },
+	{ GET, ROLE_VIEWER, "/status", compat_status, "As camera-streamer", compat_query, NULL, 200, ROUTE_CAMERA, "any" },
+	{ GET, ROLE_VIEWER, "/input.json", compat_input, "As mjpg-streamer", compat_query, NULL, 200, ROUTE_CAMERA, "any" },
+	{ GET, ROLE_VIEWER, "/program.json", compat_program, "As mjpg-streamer", compat_query, NULL, 200, ROUTE_CAMERA, "any" },
+	{ GET, ROLE_VIEWER, "/api/frame.jpeg", compat_snapshot, "As go2rtc", compat_query, NULL, 200, ROUTE_CAMERA, "image/jpeg" },
+	{ GET, ROLE_VIEWER, "/api/stream.mjpeg", compat_stream, "As go2rtc", compat_query, NULL, 200, ROUTE_CAMERA, "multipart/x-mixed-replace" },
+	{ GET, ROLE_VIEWER, "/api/stream.mp4", api_camera_video, "As go2rtc", compat_query, NULL, 200, ROUTE_CAMERA, "video/mp4" },
+	{ GET, ROLE_VIEWER, "/api/stream.m3u8", compat_hls, "As go2rtc", compat_query, NULL, 302, ROUTE_CAMERA, NULL },
+	{ GET, ROLE_VIEWER, "/api/streams", compat_streams, "As go2rtc", compat_query, NULL, 200, ROUTE_CAMERA, "any" },
 
 	{ GET, ROLE_VIEWER, V1 "/sessions", api_sessions, "Recorded prints, newest first", page_query, NULL, 200, 0, "sessions" },
 	{ GET, ROLE_VIEWER, V1 "/sessions/{id}", api_session, "One recorded print with its films", NULL, NULL, 200, 0, "session" },
@@ -344,6 +381,9 @@ static const struct shape shapes[] = {
 	{ "key", "id:string name:string scopes:[string] created_at:time? last_used_at:time? expires_at:time?" },
 	{ "keys", "keys:[key]" },
 	{ "new_key", "key:key secret:string" },
+	{ "camera_token", "id:string camera:string name:string made_by:string created_at:time? expires_at:time? last_used_at:time?" },
+	{ "camera_tokens", "tokens:[camera_token]" },
+	{ "new_camera_token", "token:camera_token secret:string path:string" },
 	{ "audit_entry", "id:integer at:time user:string address:string action:string subject:string text:string" },
 	{ "audit", "entries:[audit_entry]" },
 	{ "printer", "id:string name:string driver:string address:string serial:string model:string link:object stale:boolean heard_at:time? "

@@ -11,6 +11,7 @@
 #include "web/assets.h"
 #include "web/auth.h"
 #include "web/card.h"
+#include "web/compat.h"
 #include "web/live.h"
 #include "web/picture.h"
 #include "web/proxy.h"
@@ -18,8 +19,10 @@
 #include "web/route.h"
 #include "web/still.h"
 #include "web/tls_cert.h"
+#include "web/tokens.h"
 #include "web/transfer.h"
 #include "web/video.h"
+#include "web/wall.h"
 #include "web/web.h"
 
 #include <errno.h>
@@ -235,6 +238,8 @@ static bool pass_role(struct call *c)
 		[ROLE_ADMIN] = "administrators",
 	};
 
+	if (c->route->flags & ROUTE_CAMERA)
+		return compat_pass(c);
 	if (c->who.role >= c->route->role)
 		return true;
 	if (c->who.role == ROLE_OPEN)
@@ -311,22 +316,43 @@ static void redirect_to_base(struct call *c)
 	call_bytes(c, &reply, NULL);
 }
 
+/* NULL: there is none for this method, or only a question whether a camera may be looked at. */
+static const struct route *find_route(struct call *c, bool *ret_wrong_method, bool *ret_preflight)
+{
+	const struct route *r = route_find(c->head->method, c->path, c->params, ret_wrong_method);
+
+	if (c->head->method == HTTP_OPTIONS) {
+		bool is_wrong;
+
+		r = route_find(HTTP_GET, c->path, c->params, &is_wrong);
+		*ret_preflight = r && (r->flags & ROUTE_CAMERA);
+		return NULL;
+	}
+	if (!r || !c->is_camera_path || (r->flags & ROUTE_CAMERA))
+		return r;
+	*ret_wrong_method = false;
+	return NULL;
+}
+
 void web_asked(struct web *w, struct http_request *r)
 {
 	struct call *c = MEM_NEW(struct call);
-	bool is_wrong_method = false;
+	bool is_wrong_method = false, is_preflight = false;
 
 	w->n_calls++;
 	c->web = w;
 	c->request = r;
 	c->head = http_request_head(r);
 	find_origin(c);
-	c->route = route_find(c->head->method, c->path, c->params, &is_wrong_method);
+	compat_find_path(c);
+	c->route = find_route(c, &is_wrong_method, &is_preflight);
 	if (!c->route) {
 		static const struct route nothing = { .flags = ROUTE_FREE };
 
 		c->route = &nothing;
-		if (is_wrong_method)
+		if (is_preflight)
+			compat_preflight(c);
+		else if (is_wrong_method)
 			call_refuse(c, 405, "This address does not understand %s.",
 			            http_method_name(c->head->method));
 		else
@@ -346,6 +372,15 @@ void web_asked(struct web *w, struct http_request *r)
 	find_who(c);
 	if (pass_role(c) && pass_csrf(c) && pass_body(c))
 		c->route->handle(c);
+}
+
+bool web_is_still(struct web *w, const struct who *who)
+{
+	if (who->is_listed)
+		return true;
+	if (who->camera_token[0])
+		return tokens_is_still(w->tokens, who->camera_token);
+	return auth_is_still(w->auth, who);
 }
 
 static void asked(void *arg, struct http_request *r)
@@ -419,6 +454,14 @@ static int copy_env(struct web *w, const struct web_env *env, struct err *err)
 			               env->proxies[i]);
 		w->env.proxies[i] = keep(w, env->proxies[i]);
 	}
+	for (size_t i = 0; i < env->n_camera_clients; i++) {
+		if (!proxy_network_is_valid(env->camera_clients[i]))
+			return err_set(err, -EINVAL,
+			               "the camera client '%s' is no address: write it like "
+			               "192.168.1.2 or 192.168.1.0/24",
+			               env->camera_clients[i]);
+		w->env.camera_clients[i] = keep(w, env->camera_clients[i]);
+	}
 	return 0;
 }
 
@@ -484,6 +527,8 @@ int web_new(const struct web_env *env, struct web **ret, struct err *err)
 
 	if (rc == 0)
 		rc = auth_new(env->loop, env->store, &w->auth, err);
+	if (rc == 0)
+		rc = tokens_new(env->loop, env->store, &w->tokens, err);
 	if (rc == 0) {
 		w->pictures = pictures_new(env->loop, env->pool);
 		w->cards = cards_new(env->loop, env->pool);
@@ -491,6 +536,7 @@ int web_new(const struct web_env *env, struct web **ret, struct err *err)
 		w->video = video_new(w);
 		w->stills = stills_new(w);
 		w->push = push_new(w);
+		w->wall = wall_new(w);
 		if (!loop_is_simulated(env->loop))
 			rc = start_server(w, err);
 	}
@@ -519,12 +565,14 @@ void web_free(struct web *w)
 	timer_stop(&w->restart);
 	http_server_free(STEAL_PTR(w->server));
 	push_free(STEAL_PTR(w->push));
+	wall_free(STEAL_PTR(w->wall));
 	live_free(STEAL_PTR(w->live));
 	video_free(STEAL_PTR(w->video));
 	stills_free(STEAL_PTR(w->stills));
 	cards_free(STEAL_PTR(w->cards));
 	pictures_free(STEAL_PTR(w->pictures));
 	auth_free(STEAL_PTR(w->auth));
+	tokens_free(STEAL_PTR(w->tokens));
 	w->is_ending = true;
 	web_let_go(w);
 }

@@ -29,6 +29,7 @@ struct web;
 struct work_pool;
 
 #define WEB_MAX_PROXIES 16
+#define WEB_MAX_CAMERA_CLIENTS 16
 
 enum web_tls_mode {
 	WEB_PLAIN,
@@ -93,8 +94,10 @@ struct web_env {
 	const char *base_path;         /* "/" or "/bedside/"; NULL: "/" */
 	size_t n_proxies;
 	const char *proxies[WEB_MAX_PROXIES]; /* addresses or networks ("10.0.0.0/8") */
-	bool is_demo;                         /* this machine is administrator without a password */
-	uint64_t floor_bytes, budget_bytes;   /* for /storage; 0 unknown */
+	size_t n_camera_clients;
+	const char *camera_clients[WEB_MAX_CAMERA_CLIENTS]; /* may see cameras without a token */
+	bool is_demo;                       /* this machine is administrator without a password */
+	uint64_t floor_bytes, budget_bytes; /* for /storage; 0 unknown */
 	struct web_hooks hooks;
 };
 

@@ -102,7 +102,7 @@ void feed_check(struct feed *f)
 	DL_FOREACH_SAFE(f->viewers, v, next)
 	{
 		if (f->watcher.camera && camera_gives_video(f->watcher.camera) &&
-		    auth_is_still(f->web->auth, &v->who))
+		    web_is_still(f->web, &v->who))
 			continue;
 		http_channel_end(v->channel);
 		feed_remove_viewer(v);

@@ -18,12 +18,14 @@ struct live;
 struct pictures;
 struct push;
 struct stills;
+struct tokens;
 struct upload;
 struct video;
+struct wall;
 
 struct web {
 	struct web_env env; /* strings are our own */
-	char *strings[7 + WEB_MAX_PROXIES];
+	char *strings[7 + WEB_MAX_PROXIES + WEB_MAX_CAMERA_CLIENTS];
 	size_t n_strings;
 	struct log log;
 	struct http_server *server; /* NULL on a simulated loop */
@@ -34,6 +36,8 @@ struct web {
 	struct video *video;
 	struct stills *stills;
 	struct push *push;
+	struct tokens *tokens;
+	struct wall *wall;
 	char cert_file[1100], key_file[1100];
 	char fingerprint[65];
 	char link[300];
@@ -58,6 +62,9 @@ void web_audit(const struct call *c, const char *action, const char *subject, co
 
 /* The asker's browser came by the set-up link, and it is still good. */
 bool web_has_link(const struct call *c);
+
+/* They may still look: for those who have been here for long. */
+bool web_is_still(struct web *w, const struct who *who);
 
 /* The camera that the route's {id} names; NULL: refused already. */
 struct camera *call_camera(struct call *c);
