@@ -83,7 +83,8 @@ check "document" "$(code_of '["openapi"]' <"$dir/openapi.json")" 3.1.0
 for path in $(python3 -c '
 import json, sys
 for path, item in json.load(open(sys.argv[1]))["paths"].items():
-    if "get" in item and "{" not in path and not path.endswith("/live"):
+    # Those of cameras have tests of their own; there is none here.
+    if "get" in item and "{" not in path and path.startswith("/api/v1/") and not path.endswith(("/live", "/wall")):
         print(path)' "$dir/openapi.json"); do
   check "GET $path" "$(status -b "$dir/jar" "$at$path")" 200
 done
