@@ -13,7 +13,7 @@ mkfifo "$tmp/orders"
 sleep 1800 >"$tmp/orders" &
 pids+=($!)
 "$BEDSIDE" simulate bambu --model A1 --serial 03900A4E2E00001 --code 11223344 --storage "$tmp/storage" \
-  --cert-dir "$tmp/certs" --no-ssdp --speed 20 --camera-fps 8 >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
+  --cert-dir "$tmp/certs" --no-ssdp --speed "${SPEED:-10}" >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
 pids+=($!)
 until_true 20 test -s "$tmp/sim.out" || die "the simulator does not start"
 port() { jq -r ".ports.$1" "$tmp/sim.out"; }
@@ -26,7 +26,10 @@ printers:
     address: 127.0.0.1
     serial: 03900A4E2E00001
     access_code: "11223344"
-    ports: {mqtt: $(port mqtt), ftps: $(port ftps), camera: $(port camera), detect: $(port detect)}
+    camera: no
+    ports: {mqtt: $(port mqtt), ftps: $(port ftps), detect: $(port detect)}
+cameras:
+  - {name: Cam, driver: fake, printer: Sim, size: 640x480, fps: 15}
 EOF
 printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null || die "user add"
 "$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
@@ -46,6 +49,6 @@ until_true 900 is_over || die "the print does not end: $(session n_frames) pictu
 touch "$tmp/stop"
 wait "$churn" || die "$(tail -n 3 "$tmp/churn.out")"
 cat "$tmp/churn.out"
-[ "$(session n_missed)" = 0 ] || die "$(session n_missed) layers were missed"
+[ "$(session n_missed)" = 0 ] || die "$(session n_missed) layers were missed: $(curl -sf -b "$tmp/jar" "${base}api/v1/notices" | jq -r ".notices[].text" | grep -i missing | head -n 2)"
 [ "$(session n_frames)" -ge "$layers" ] || die "$(session n_frames) pictures of $layers layers"
 echo "$(session n_frames) pictures of $layers layers, none missed"
