@@ -32,9 +32,9 @@ struct printer_driver {
 	const char *title; /* for people */
 	size_t priv_size;
 	enum printer_login login;
-	/* A sentence each, for people: where the key or code is found; and what may be wrong when
-	 * it refuses us otherwise. */
-	const char *key_advice, *refused_advice;
+	/* For people: "access code"; sentences that say where it is found, and what may be wrong
+	 * when the printer refuses us otherwise. */
+	const char *key_word, *key_advice, *refused_advice;
 
 	/* Required. Once, before the first open(). */
 	void (*init)(void *priv, struct printer *p);
@@ -111,6 +111,7 @@ void printer_rest_config(const struct printer_config *c, struct rest_config *ret
 struct stream *printer_connect_url(struct loop *l, const struct printer_config *c);
 
 extern const struct printer_driver printer_driver_bambu;
+extern const struct printer_driver printer_driver_octoprint;
 
 /* NULL if no such driver was built in. */
 const struct printer_driver *printer_driver_find(const char *name);

@@ -5,6 +5,7 @@
 
 static const struct printer_driver *const drivers[] = {
 	&printer_driver_bambu,
+	&printer_driver_octoprint,
 };
 
 const struct printer_driver *printer_driver_at(size_t i)

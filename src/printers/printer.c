@@ -177,7 +177,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what);
 		return;
 	case PRINTER_FAILURE_CODE:
-		text_copy(dst, size, p->driver->key_advice);
+		(void)snprintf(dst, size, "It refuses the %s. %s", p->driver->key_word,
+		               p->driver->key_advice);
 		return;
 	case PRINTER_FAILURE_CERTIFICATE:
 		text_hex(hex, p->leaf, 32);
@@ -188,7 +189,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what, hex);
 		return;
 	case PRINTER_FAILURE_REFUSED:
-		(void)snprintf(dst, size, "It refuses us: %.220s. %s", what,
+		(void)snprintf(dst, size, "It refuses us: %.220s.%s%s", what,
+		               p->driver->refused_advice[0] ? " " : "",
 		               p->driver->refused_advice);
 		return;
 	}

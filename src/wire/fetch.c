@@ -45,7 +45,7 @@ struct fetch {
 	char **urls;
 	size_t n_urls;
 	char *user, *dest, *part;
-	struct secret password;
+	struct secret password, header;
 	bool has_tls, is_data_clear;
 	struct tls_judge judge;
 	uint64_t max_size;
@@ -177,8 +177,9 @@ static void set_trust(struct fetch *t, CURL *e)
 	curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
 	curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, t);
 	/* bambu.md 5.1: with 1.3 the ticket for the data connection comes too late */
-	curl_easy_setopt(e, CURLOPT_SSLVERSION,
-	                 (long)CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2);
+	if (text_starts(t->urls[0], "ftps:"))
+		curl_easy_setopt(e, CURLOPT_SSLVERSION,
+		                 (long)CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2);
 }
 
 static void set_options(struct fetch *t, CURL *e)
@@ -210,6 +211,7 @@ static void set_options(struct fetch *t, CURL *e)
 	curl_easy_setopt(e, CURLOPT_FTP_FILEMETHOD, (long)CURLFTPMETHOD_NOCWD);
 	curl_easy_setopt(e, CURLOPT_USE_SSL,
 	                 (long)(t->is_data_clear ? CURLUSESSL_CONTROL : CURLUSESSL_ALL));
+	curl_easy_setopt(e, CURLOPT_HTTPAUTH, (long)(CURLAUTH_BASIC | CURLAUTH_DIGEST));
 	if (t->user)
 		curl_easy_setopt(e, CURLOPT_USERNAME, t->user);
 	if (secret_is_set(&t->password))
@@ -230,6 +232,8 @@ static int code_of(const struct fetch *t, CURLcode rc, long response)
 		return -ENOENT;
 	if (t->is_refused || rc == CURLE_PEER_FAILED_VERIFICATION)
 		return -EPERM;
+	if (rc == CURLE_HTTP_RETURNED_ERROR && (response == 401 || response == 403))
+		return -EACCES;
 	switch (rc) {
 	case CURLE_LOGIN_DENIED:
 		return -EACCES;
@@ -261,7 +265,7 @@ static const char *words_of(int code)
 	case -ENOENT:
 		return "the file is not there";
 	case -EACCES:
-		return "the access code is refused";
+		return "the access code, key or login is refused";
 	case -EPERM:
 		return "the certificate is not trusted; nothing was sent";
 	case -EFBIG:
@@ -346,17 +350,22 @@ static int try_url(struct fetch *t, CURL *e, size_t i)
 static int fetch_all(struct fetch *t)
 {
 	CURL *e = curl_easy_init();
+	struct curl_slist *headers = NULL;
 	int code = -EIO;
 
 	if (!e)
 		return err_set(&t->result.err, -ENOMEM, "libcurl does not start");
 	set_options(t, e);
+	if (secret_is_set(&t->header))
+		headers = curl_slist_append(NULL, secret_peek(&t->header));
+	curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
 	for (size_t i = 0; i < t->n_urls && !atomic_load(&t->is_cancelled); i++) {
 		code = try_url(t, e, i);
 		if (code != -ENOENT)
 			break;
 	}
 	curl_easy_cleanup(e);
+	curl_slist_free_all(headers);
 	return code;
 }
 
@@ -407,6 +416,7 @@ static void release(struct fetch *t)
 	free(t->part);
 	tls_judge_fini(&t->judge);
 	secret_fini(&t->password);
+	secret_fini(&t->header);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
@@ -467,6 +477,7 @@ struct fetch *fetch_start(struct fetcher *f, const struct fetch_request *r,
 	for (size_t i = 0; i < r->n_urls; i++)
 		t->urls[i] = mem_str(r->urls[i]);
 	t->user = mem_str(r->user);
+	secret_set(&t->header, r->header);
 	secret_set(&t->password, r->password);
 	t->dest = mem_str(r->dest_path);
 	t->part = mem_printf("%s.part", r->dest_path);

@@ -5,7 +5,8 @@
  * libcurl runs on a thread of its own for each download: its FTP says QUIT and waits for the
  * answer wherever a connection ends, which would stop the loop. Of a printer nothing is trusted
  * but what tls_client says, judged inside the handshake: no USER and no PASS go to another.
- * Host names are checked only where there is no tls_client (the web).
+ * Host names are checked where there is no tls_client, or one of TLS_TRUST_WEB. Redirections of HTTP
+ * are not followed.
  *
  * Thread: loop. Callbacks come on the loop, never from inside a fetch_…() call.
  */
@@ -25,7 +26,8 @@ struct fetch_request {
 	 * TLS (port 990). */
 	const char *const *urls;
 	size_t n_urls;
-	const char *user, *password;  /* NULL: none */
+	const char *user, *password;  /* NULL: none; of HTTP basic or digest */
+	const char *header;           /* HTTP: "X-Api-Key: …"; NULL none */
 	const struct tls_client *tls; /* NULL: as on the web, by the system's CAs */
 	const char *dest_path;        /* written as dest_path.part, renamed when whole */
 	uint64_t max_size;            /* 0: 2 GB */

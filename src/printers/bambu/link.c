@@ -549,8 +549,9 @@ const struct printer_driver printer_driver_bambu = {
 	.title = "Bambu Lab printer in the local network",
 	.priv_size = sizeof(struct bambu),
 	.login = PRINTER_LOGIN_CODE,
-	.key_advice = "It refuses the access code. Enter the code that its screen shows under its "
-		      "network settings: it changes when LAN mode or Developer mode is switched.",
+	.key_word = "access code",
+	.key_advice = "Enter the code that its screen shows under its network settings: it changes "
+		      "when LAN mode or Developer mode is switched.",
 	.refused_advice = "Is the serial number right?",
 	.init = bambu_init,
 	.fini = bambu_fini,

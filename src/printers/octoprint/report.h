@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * report: what OctoPrint says (1.x and 2.0), put into the printer's state.
+ *
+ * Messages of the push socket are objects of one member, its name the kind: connected, history,
+ * current (state, job, progress, currentZ, temps, logs, messages), event, reauthRequired; the rest
+ * is passed over. https://docs.octoprint.org/en/main/api/push.html and datamodel.html.
+ *
+ * OctoPrint has no word for "finished" or "cancelled": while no job runs it is operational. How
+ * the last one ended is taken from its events, or from what was known of it.
+ *
+ * Pure: JSON in, struct out. Thread: any.
+ */
+
+#pragma once
+
+#include "model/camera.h"
+#include "model/printer.h"
+
+#include <jansson.h>
+
+enum octo_kind {
+	OCTO_OTHER,
+	OCTO_CONNECTED,
+	OCTO_CURRENT, /* history too */
+	OCTO_EVENT,
+	OCTO_REAUTH,
+};
+
+/* What must be remembered from one message to the next; zeroed at first. */
+struct octo_memory {
+	bool has_state;            /* one was heard since the connection began */
+	enum printer_activity how; /* the last job ended: PRINTER_UNKNOWN as long as not told */
+	double profile_nozzle_mm;  /* 0 unknown */
+	unsigned n_positions;      /* events and lines that told one */
+	unsigned n_sent_m400, n_sent_m114; /* lines of the log, if it is shown to us */
+	bool is_connected;                 /* OctoPrint has its printer */
+	bool is_of_script;                 /* the last position was not asked by OctoPrint itself */
+	char reauth[24];                   /* reason of the last OCTO_REAUTH */
+	char trouble[200];                 /* what OctoPrint says of its printer's connection */
+};
+
+/* One message; `j` is the whole object. */
+enum octo_kind octo_report_push(struct octo_memory *m, const json_t *j, struct printer_state *s,
+                                int64_t now_us);
+/* GET /api/job and /api/printer: the same members as `current` in other places. `printer` NULL:
+ * 409, the printer is not connected. */
+void octo_report_polled(struct octo_memory *m, const json_t *job, const json_t *printer,
+                        struct printer_state *s);
+/* GET /api/printerprofiles: what the printer that is in use is like. */
+void octo_report_profile(struct octo_memory *m, const json_t *j, struct printer_state *s);
+
+/* The webcam of GET /api/settings. */
+struct octo_webcam {
+	char stream[512], snapshot[512]; /* as OctoPrint has them */
+	bool is_flipped_h, is_flipped_v, is_rotated;
+	bool is_on;
+};
+void octo_read_webcam(const json_t *settings, struct octo_webcam *ret);
+/* That webcam as a camera of ours: driver, source, login, rotation. `url` is OctoPrint's. False
+ * with the reason if nothing of it can be read. */
+bool octo_webcam_camera(const struct octo_webcam *w, const char *url, struct camera_config *ret,
+                        const char **ret_why);
+
+/* A line with the answer to M114: "X:10.00 Y:20.00 Z:0.30 E:0.00 Count X:800 …", also behind
+ * "Recv: " and "ok ". False if it is none. */
+bool octo_parse_position(const char *line, double ret[3]);
