@@ -121,14 +121,13 @@ static bool check_texts(const struct field *f, const json_t *v, struct field_fau
 
 	if (!json_is_array(v) || n < (size_t)f->min || n > (size_t)f->max)
 		return fault(ret, f->name, "%s must be a list of %g to %g%s%s.", f->name, f->min,
-		             f->max, f->choices ? " of: " : " texts",
-		             f->choices ? f->choices : "");
+		             f->max, f->choices ? " of: " : " texts", f->choices ? f->choices : "");
 	for (size_t i = 0; i < n; i++) {
 		const json_t *t = json_array_get(v, i);
 		const char *s = json_string_value(t);
 
-		if (!f->choices && (!s || strlen(s) != json_string_length(t) ||
-		                    strlen(s) > FIELD_TEXTS_MAX))
+		if (!f->choices &&
+		    (!s || strlen(s) != json_string_length(t) || strlen(s) > FIELD_TEXTS_MAX))
 			return fault(ret, f->name, "%s must be a list of texts.", f->name);
 		if (f->choices && (!s || !is_choice(f->choices, s)))
 			return fault(ret, f->name, "%s must be a list of: %s.", f->name,

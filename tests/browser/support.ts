@@ -15,8 +15,10 @@ export interface Printer {
 export interface Mock {
   url: string;
   printers: Printer[];
-  log: { requests: string[]; orders: Record<string, unknown>[] };
-  faults: { refuseSockets: boolean; deadCameras: Set<string>; answer: unknown };
+  log: { requests: string[]; orders: Record<string, unknown>[]; wall: { camera: string; width: number; fps?: number }[]; sent: number };
+  faults: { refuseSockets: boolean; refuseWall: boolean; deadCameras: Set<string>; answer: unknown };
+  cameras: { id: string; name: string; state: string; text: string; newest_at: string | null; [key: string]: unknown }[];
+  walls: Set<unknown>;
   storage: Record<string, unknown>;
   films(): { id: string; state: string }[];
   finish(id: string): void;

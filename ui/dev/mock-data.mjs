@@ -81,7 +81,7 @@ export function makePrinters() {
 
 export function makeCameras(printers) {
   return printers.map((p, i) => ({
-    id: `${p.id}-camera`, name: `${p.name}’s camera`, driver: 'bambu', printer: p.id, state: p.stale || p.link.state === 'refused' ? 'no_signal' : 'live',
+    id: `${p.id}-camera`, name: `${p.name}’s camera`, driver: 'bambu', printer: p.id, printers: [p.id], origin: 'printer', state: p.stale || p.link.state === 'refused' ? 'no_signal' : 'live',
     text: p.stale ? 'The camera does not answer. Bedside tries again every 30 s.' : p.link.state === 'refused' ? p.camera.text : '',
     newest_at: iso(Date.now()), width: 640, height: 360, per_second: i % 2 ? 1 : 0.5, n_frames: 12345 + i * 100, n_refused: i, n_reconnects: i * 2, watchers: 1,
   }));

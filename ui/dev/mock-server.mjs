@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { encodeJpeg } from './jpeg.mjs';
+import { MockCameras, MockWall, moreCameras } from './mock-cameras.mjs';
 import { makeCameras, makeFilm, makeFilms, makeJobs, makeNotices, makePrinters, makeSession } from './mock-data.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
@@ -37,6 +38,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     printers.push({ ...p, id: `${p.id}-${i}`, name: `${p.name} ${i + 2}` });
   }
   const cameras = makeCameras(printers);
+  if (!isEmpty) cameras.push(...moreCameras(cameras));
   const sessions = new Map();
   let films = isEmpty ? [] : makeFilms();
   let notices = isEmpty ? [] : makeNotices();
@@ -55,8 +57,9 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   const keys = [];
   const tokens = new Map();
   const sockets = new Set();
-  const log = { requests: [], orders: [] };
-  const faults = { refuseSockets: false, deadCameras: new Set(), answer: null };
+  const walls = new Set();
+  const log = { requests: [], orders: [], wall: [], sent: 0 };
+  const faults = { refuseSockets: false, refuseWall: false, deadCameras: new Set(), answer: null };
   let nextId = 100;
 
   if (!isEmpty) {
@@ -83,13 +86,13 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
 
   const shots = new Map();
   function shotOf(camera) {
-    const p = printers.find((x) => x.id === camera.printer);
+    const p = printers.find((x) => x.id === camera.printer) ?? printers[1] ?? makePrinters()[3];
     const known = shots.get(camera.id);
     const isMoving = p.activity === 'printing' || p.activity === 'preparing';
     if (known && Date.now() - known.at < (isMoving ? 900 : 2000)) return known;
     const at = Date.now();
     const rgb = drawScene({
-      kind: printers.indexOf(p), done: (p.job.percent ?? 0) / 100, layer: p.job.layer ?? 0, layers: p.job.layers ?? 0, at: isMoving ? at : 1.7e12, isLit: p.lights[0]?.on ?? true,
+      kind: printers.indexOf(p) + (camera.origin && camera.origin !== 'printer' ? 1 : 0), done: (p.job.percent ?? 0) / 100, layer: p.job.layer ?? 0, layers: p.job.layers ?? 0, at: isMoving ? at : 1.7e12, isLit: p.lights[0]?.on ?? true,
     });
     const shot = { at, jpeg: encodeJpeg(rgb, WIDTH, HEIGHT, 70) };
     shots.set(camera.id, shot);
@@ -101,16 +104,15 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
 
   /* --- live --- */
 
-  function frame(text) {
-    const data = Buffer.from(text);
+  function frame(data, opcode = 0x81) {
     const head =
-      data.length < 126 ? Buffer.from([0x81, data.length])
-      : data.length < 65536 ? Buffer.from([0x81, 126, data.length >> 8, data.length & 255])
-      : Buffer.from([0x81, 127, 0, 0, 0, 0, (data.length >>> 24) & 255, (data.length >> 16) & 255, (data.length >> 8) & 255, data.length & 255]);
+      data.length < 126 ? Buffer.from([opcode, data.length])
+      : data.length < 65536 ? Buffer.from([opcode, 126, data.length >> 8, data.length & 255])
+      : Buffer.from([opcode, 127, 0, 0, 0, 0, (data.length >>> 24) & 255, (data.length >> 16) & 255, (data.length >> 8) & 255, data.length & 255]);
     return Buffer.concat([head, data]);
   }
 
-  const say = (s, m) => s.socket.write(frame(JSON.stringify({ seq: ++s.seq, ...m })));
+  const say = (s, m) => s.socket.write(frame(Buffer.from(JSON.stringify({ seq: ++s.seq, ...m }))));
   const tell = (m) => sockets.forEach((s) => say(s, m));
 
   function snapshot(s) {
@@ -123,16 +125,21 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   function upgrade(request, socket) {
     const url = new URL(request.url, 'http://x');
     const user = userOf(request);
-    if (!url.pathname.endsWith('/api/v1/live') || !user || faults.refuseSockets) {
+    const isWall = url.pathname.endsWith('/api/v1/wall');
+    if ((!isWall && !url.pathname.endsWith('/api/v1/live')) || !user || faults.refuseSockets || (isWall && faults.refuseWall)) {
       socket.end(`HTTP/1.1 ${user ? 503 : 401} No\r\nConnection: close\r\n\r\n`);
       return;
     }
     const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
     const s = { socket, seq: 0, user: user.name };
-    sockets.add(s);
-    socket.on('close', () => sockets.delete(s));
-    socket.on('error', () => sockets.delete(s));
+    const wall = isWall
+      ? new MockWall({ socket, faults, log, shotOf, find: (id) => cameras.find((c) => c.id === id), send: (opcode, data) => socket.write(frame(data, opcode)) })
+      : null;
+    (isWall ? walls : sockets).add(s);
+    const gone = () => (isWall ? walls : sockets).delete(s);
+    socket.on('close', gone);
+    socket.on('error', gone);
     let have = Buffer.alloc(0);
     socket.on('data', (d) => {
       have = Buffer.concat([have, d]);
@@ -147,13 +154,14 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
         const opcode = have[0] & 15;
         have = have.subarray(skip + 4 + size);
         if (opcode === 8) return socket.end();
-        if (opcode === 1 && JSON.parse(body.toString()).type === 'resync') {
+        if (opcode === 1 && wall) wall.hear(JSON.parse(body.toString()));
+        else if (opcode === 1 && JSON.parse(body.toString()).type === 'resync') {
           log.orders.push({ resync: true });
           snapshot(s);
         }
       }
     });
-    snapshot(s);
+    if (!wall) snapshot(s);
   }
 
   /* --- life --- */
@@ -428,10 +436,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       }, 200);
       request.on('close', () => clearInterval(timer));
     }],
-    ['POST', 'cameras/:id/test', 'operator', ({ id }) => {
-      const c = find(cameras, id, 'camera');
-      return { is_ok: c.state === 'live', width: 640, height: 360, bytes: 17_544, took_ms: 812, text: c.state === 'live' ? 'Three pictures came.' : c.text };
-    }],
+    ...new MockCameras({ cameras, tell, Refusal, log, base }).routes(),
     ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {
@@ -556,7 +561,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
 
   return {
     url: `http://127.0.0.1:${server.address().port}${base}`,
-    printers, sessions, log, faults, storage, tell,
+    printers, cameras, sessions, log, faults, storage, tell, walls,
     films: () => films,
     finish: (id) => tell({ type: 'printer', printer: { id, ...finish(find(printers, id, 'printer')) } }),
     notice(n) {
@@ -566,11 +571,11 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     skip: () => sockets.forEach((s) => (s.seq += 3)),
     signOutAll: () => tokens.clear(),
     drop() {
-      for (const s of sockets) s.socket.destroy();
+      for (const s of [...sockets, ...walls]) s.socket.destroy();
     },
     async close() {
       clearInterval(timer);
-      for (const s of sockets) s.socket.destroy();
+      for (const s of [...sockets, ...walls]) s.socket.destroy();
       server.closeAllConnections?.();
       await new Promise((r) => server.close(r));
     },

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every word of the page, in one place, ready to be translated.
 import type { Role } from './lib/types';
-import { timeOfDay } from './lib/format';
+import { number, timeOfDay } from './lib/format';
+import type { IconName } from './parts/Icon.svelte';
+
+/** How another program is told where the camera is: `base` ends with a slash. */
+interface Program {
+  name: string;
+  where: string;
+  lines: (base: string, camera: { id: string; has_video?: boolean }) => [string, string][];
+}
 
 const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
 
@@ -221,14 +229,15 @@ export const words = {
     of: (name: string) => `Live picture of ${name}`,
     live: 'live',
     old: (age: string) => `${age} old`,
-    never: 'no picture, trying again',
-    since: (at: string) => `no picture since ${at}, trying again`,
+    never: 'no signal',
+    stale: (age: string, at: string) => `stale for ${age}, since ${at}`,
     waiting: 'Waiting for the first picture',
-    none: 'No camera. A printer’s own camera appears here by itself; others are added in bedside.yaml.',
+    none: 'No camera. A printer’s own camera appears here by itself; an administrator adds others in the settings.',
     nothing: 'No picture comes. Bedside keeps trying.',
     full: 'Full screen',
     leave: 'Leave full screen',
     choose: 'Camera',
+    all: 'All',
   },
 
   session: {
@@ -425,9 +434,16 @@ export const words = {
   wall: {
     title: 'Wall',
     emptyTitle: 'No camera yet',
-    emptyText: 'The pictures of all printers hang here. Add a printer, and its camera comes along.',
+    emptyText: 'The pictures of all cameras hang here. Add a printer, and its camera comes along; others are added in the settings.',
     full: 'Full screen',
     leave: 'Leave full screen',
+    open: (name: string) => `Look at ${name}`,
+    previous: 'Previous camera',
+    next: 'Next camera',
+    toPrinter: (name: string) => `To ${name}`,
+    set: 'Settings of this camera',
+    size: 'Size of the pictures',
+    sizes: { small: 'Small', medium: 'Medium', large: 'Large' } as Record<string, string>,
   },
 
   films: {
@@ -527,18 +543,125 @@ export const words = {
 
   setCameras: {
     title: 'Cameras',
+    text: 'Printers bring their own cameras along. Add USB cameras, network cameras and others; one camera can see several printers, or none.',
+    add: 'Add a camera',
+    addKind: (kind: string) => `Add: ${kind}`,
+    added: 'The camera is added.',
+    saved: 'Kept. The camera is opened anew.',
+    remove: 'Remove this camera',
+    removeText: (name: string) => `Bedside stops using ${name}.`,
+    removeLost: 'Its settings and its tokens are removed. Pictures and films taken with it are kept.',
+    removed: 'The camera is removed.',
+    goneTitle: 'This camera is not there',
+    goneText: 'It may have been removed, or the address is old.',
+    toAll: 'To all cameras',
+    settings: 'Settings',
     test: 'Test',
-    testing: 'Testing',
-    result: 'Test result',
+    testing: 'Taking pictures',
+    testGood: 'The camera works.',
+    testBad: (text: string) => `Not in order: ${text}`,
+    result: {
+      picture: 'Picture', size: 'Size of one picture', first: 'First picture after', perShot: 'Time per picture', age: 'Age on arrival',
+    },
+    perSecond: (n: string) => `${n} a second`,
     state: { closed: 'Closed: nobody is looking', connecting: 'Connecting', live: 'Live', stale: 'No new picture', no_signal: 'No signal' } as Record<string, string>,
+    staleFor: (age: string, text: string) => `Stale for ${age}${text ? `: ${text}` : ''}`,
+    noSignal: (age: string) => (age ? `No signal for ${age}` : 'No signal'),
     facts: (w: number | null, h: number | null, fps: number | null) =>
       [w && h ? `${w} × ${h}` : '', fps ? `${fps.toFixed(fps < 10 ? 1 : 0)} pictures a second` : ''].filter(Boolean).join(', '),
     counts: (frames: number, refused: number, reconnects: number) =>
-      `${plural(frames, 'picture', 'pictures')}, ${refused} refused, ${plural(reconnects, 'reconnect', 'reconnects')}`,
+      `${number(frames)} ${frames === 1 ? 'picture' : 'pictures'}, ${number(refused)} refused, ${plural(reconnects, 'reconnect', 'reconnects')}`,
     watchers: (n: number) => `${plural(n, 'watcher', 'watchers')}`,
-    fields: {
-      is_ok: 'In order', text: 'Result', advice: 'What to do', width: 'Width', height: 'Height', size: 'Size', bytes: 'Size', took_ms: 'Time for one picture', first_ms: 'First picture after', n_frames: 'Pictures taken', state: 'State', per_second: 'Pictures a second', shot_ms: 'Time for one picture',
+    origin: { file: 'from bedside.yaml', printer: 'with its printer', page: 'added here' } as Record<string, string>,
+    sees: (names: string) => `Sees ${names}`,
+    seesNone: 'Belongs to no printer',
+    isFiles: 'This camera stands in bedside.yaml, which is yours: change it there and restart Bedside. Its device can be adjusted here.',
+    isPrinters: 'This is the printer’s own camera. It comes and goes with its printer; “camera: no” at the printer in bedside.yaml leaves it out.',
+    turned: (degrees: number) => `turned by ${degrees}°`,
+    pluggedIn: 'Plugged into this machine',
+    nonePlugged: 'No USB camera is plugged in, or Bedside may not open it: its user must be in the group “video”.',
+    lookAgain: 'Look again',
+    isAdded: (name: string) => `Added as ${name}`,
+    upTo: (w: number, h: number) => `up to ${w} × ${h}`,
+    otherKinds: 'Other kinds',
+    kinds: {
+      v4l2: { short: 'USB camera', long: 'A USB camera or capture card of this machine.' },
+      'http-mjpeg': { short: 'MJPEG stream', long: 'A stream of pictures over HTTP: mjpg-streamer, ustreamer, go2rtc, ESP32-CAM.' },
+      'http-still': { short: 'Snapshot address', long: 'An address that answers with one picture; asked again and again.' },
+      rtsp: { short: 'RTSP', long: 'An IP camera’s H.264 or H.265 stream, passed on as it is.' },
+      rpicam: { short: 'Raspberry Pi camera', long: 'The camera at the ribbon cable of this Raspberry Pi.' },
+      folder: { short: 'Folder', long: 'A folder into which another program puts JPEG files.' },
+      exec: { short: 'Program', long: 'A program that writes JPEGs to its output: gphoto2 and any DSLR.' },
+      fake: { short: 'Drawn camera', long: 'Draws the print instead of photographing it. For trying things out.' },
+      printer: { short: 'A printer’s own', long: 'Comes along when its printer is added.' },
+      bambu: { short: 'Printer’s camera', long: 'The printer’s own camera.' },
+      'bambu-rtsp': { short: 'Printer’s camera', long: 'The printer’s own camera.' },
+    } as Record<string, { short: string; long: string }>,
+    icons: { 'http-mjpeg': 'link', 'http-still': 'link', rtsp: 'films', rpicam: 'camera', folder: 'disk', exec: 'code', fake: 'layers' } as Record<string, IconName>,
+    examples: {
+      'http-mjpeg': 'http://192.168.1.60:8080/stream', 'http-still': 'http://192.168.1.60/snapshot.jpg', rtsp: 'rtsp://192.168.1.60/stream1',
+      folder: '/srv/pictures', exec: 'gphoto2\n--stdout\n--capture-image-and-download',
     } as Record<string, string>,
+    field: {
+      name: 'Name', device: 'Device', source: 'Address (URL)', folder: 'Path of the folder', command: 'Program and arguments, one a line', user: 'User', password: 'Password',
+      tls: 'Certificate', printers: 'Printers it sees', rotation: 'Turned clockwise by', flip: 'Mirrored', size: 'Picture size', fps: 'Pictures a second', poll: 'Seconds between pictures',
+      format: 'What the camera sends', quality: 'JPEG quality', focus: 'Focus', lens: 'Lens position (dioptres)', bias: 'Brightness', latency: 'Latency, ms', stale: 'Stale after, s', driver: 'Kind',
+    },
+    flips: { none: 'not at all', horizontal: 'left and right', vertical: 'top and bottom', both: 'both ways' } as Record<string, string>,
+    focuses: { continuous: 'always automatic', shot: 'once before each picture', manual: 'fixed' } as Record<string, string>,
+    formats: { auto: 'the best (costs the least)', mjpeg: 'MJPG', yuyv: 'YUYV', uyvy: 'UYVY', nv12: 'NV12', i420: 'I420', h264: 'H.264' } as Record<string, string>,
+    sizeAuto: 'as the camera likes',
+    cameras: 'the camera’s',
+    unplugged: (source: string) => `${source} (not plugged in)`,
+    keepPassword: 'Leave empty to keep it',
+    noLogin: 'Only if the camera asks for one',
+    commandHint: 'Run without a shell. bedside.yaml must allow it: “programs: yes” under “web:”.',
+    trustCa: 'Must be valid for this address',
+    trustPin: 'Exactly the certificate with this fingerprint',
+    trustInsecure: 'Any certificate (somebody on the network could take the password)',
+    noPrinters: 'There is no printer yet. The camera hangs on the wall all the same.',
+    fullStill: 'Layer pictures at the sensor’s full resolution; the stream pauses a second or two for each',
+    more: 'More',
+    latencyHint: 'Latency: from the lens to Bedside. “bedside camera calibrate” measures it; layer pictures are timed with it.',
+    alwaysOpen: 'Keep it open when nobody looks',
+  },
+
+  controls: {
+    title: 'Device',
+    text: 'Act at once; watch the picture. What you keep is set whenever the camera is opened.',
+    textFile: 'Act at once; watch the picture. The device forgets them when it is unplugged; “controls” in bedside.yaml keeps them.',
+    none: 'The device is being asked for its settings.',
+    automatic: 'set by an automatic',
+    keep: 'Keep these',
+    reset: 'Back to the device’s own',
+  },
+
+  tokens: {
+    title: 'For other programs',
+    text: 'A token lets another program see this camera, and nothing else, without a password.',
+    make: 'Make a token',
+    name: 'What it is for',
+    expires: 'It ends',
+    empty: 'No token yet.',
+    used: (at: string) => (at ? `last used ${at}` : 'never used'),
+    ends: (at: string) => `ends ${at}`,
+    onceTitle: 'The new token',
+    once: 'Copy it now. It is shown this once and cannot be read again.',
+    secret: 'Token',
+    forProgram: 'Addresses for',
+    revoke: 'Revoke',
+    revoked: 'The token is revoked.',
+    revokeTitle: 'Revoke this token',
+    revokeText: (name: string) => `“${name}” does not see this camera any more from now on.`,
+    programs: {
+      octoprint: { name: 'OctoPrint', where: 'Settings, Classic Webcam', lines: (b) => [['Stream URL', `${b}stream`], ['Snapshot URL', `${b}snapshot`]] },
+      mainsail: { name: 'Mainsail', where: 'Settings, Webcams; service: MJPEG-Streamer', lines: (b) => [['URL Stream', `${b}?action=stream`], ['URL Snapshot', `${b}?action=snapshot`]] },
+      fluidd: { name: 'Fluidd', where: 'Settings, Cameras; type: MJPEG Stream', lines: (b) => [['URL Stream', `${b}?action=stream`], ['URL Snapshot', `${b}?action=snapshot`]] },
+      homeassistant: { name: 'Home Assistant', where: 'Settings, Devices & services, MJPEG IP Camera (or Generic Camera)', lines: (b) => [['MJPEG URL', `${b}stream`], ['Still image URL', `${b}snapshot`]] },
+      obico: { name: 'Obico', where: 'moonraker-obico.cfg, [webcam]', lines: (b) => [['snapshot_url', `${b}snapshot`], ['stream_url', `${b}stream`]] },
+      frigate: { name: 'Frigate', where: 'config.yml, under cameras:', lines: (b, c) => [['Camera', `${c.id}:\n  ffmpeg:\n    input_args: preset-http-mjpeg-generic\n    inputs:\n      - path: ${b}stream\n        roles: [detect]`]] },
+      other: { name: 'Other programs', where: '', lines: (b, c) => [['Motion JPEG', `${b}stream`], ['Picture', `${b}snapshot`], ...(c.has_video ? ([['Video (MP4)', `${b}video.mp4`], ['Video (HLS)', `${b}video.m3u8`]] as [string, string][]) : [])] },
+    } satisfies Record<string, Program> as Record<string, Program>,
   },
 
   users: {

@@ -82,7 +82,9 @@ class Live {
 
   /** Looks up a camera of a printer; the first one is its own. */
   camerasOf(printer: string): Camera[] {
-    return Object.values(this.cameras).filter((c) => c.printer === printer);
+    return Object.values(this.cameras)
+      .filter((c) => c.printer === printer || c.printers?.includes(printer))
+      .sort((a, b) => Number(b.origin === 'printer') - Number(a.origin === 'printer') || a.name.localeCompare(b.name));
   }
 
   sessionOf(printer: string): Session | null {

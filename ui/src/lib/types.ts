@@ -100,6 +100,9 @@ export interface Camera {
   name: string;
   driver: string;
   printer: string | null;
+  /** All that it sees; the first is `printer`. */
+  printers?: string[];
+  origin?: 'file' | 'printer' | 'page';
   state: CameraState;
   text: string;
   newest_at: string | null;
@@ -291,5 +294,81 @@ export interface Found {
 }
 
 export interface CameraTest {
-  [key: string]: unknown;
+  is_ok: boolean;
+  width: number;
+  height: number;
+  n_frames: number;
+  size: number;
+  first_ms: number;
+  shot_ms?: number | null;
+  age_ms?: number | null;
+  per_second: number;
+  text: string;
+}
+
+export interface CameraSettings {
+  id: string;
+  origin: 'file' | 'printer' | 'page';
+  driver: string;
+  name: string;
+  printers: string[];
+  source: string;
+  user: string;
+  has_password: boolean;
+  tls: string;
+  command: string[];
+  arguments: string[];
+  poll_ms: number;
+  fps: number | null;
+  size: string;
+  format: string;
+  quality: number;
+  rotation: number;
+  flip: string;
+  controls: string[];
+  focus: string;
+  lens_position: number;
+  focus_window: string;
+  exposure_bias: number;
+  full_still: boolean;
+  always_open: boolean;
+  latency_ms: number;
+  stale_after_ms: number;
+  ring_ms: number;
+}
+
+export interface Control {
+  name: string;
+  title: string;
+  kind: 'number' | 'switch' | 'menu';
+  min: number;
+  max: number;
+  step: number;
+  fallback: number;
+  value: number;
+  is_read_only: boolean;
+  is_inactive: boolean;
+  choices: { value: number; title: string }[];
+}
+
+export interface Device {
+  source: string;
+  title: string;
+  node: string;
+  by_port: string;
+  serial: string;
+  /** The camera that uses it already. */
+  camera: string;
+  text: string;
+  sizes: { format: string; width: number; height: number; fps: number }[];
+}
+
+export interface CameraToken {
+  id: string;
+  camera: string;
+  name: string;
+  made_by: string;
+  created_at: string | null;
+  expires_at: string | null;
+  last_used_at: string | null;
 }
