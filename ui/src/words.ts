@@ -699,6 +699,7 @@ export const words = {
     emptyTitle: 'No key yet',
     emptyText: 'A key lets a script or another program use Bedside without a password.',
     onceTitle: 'The new key',
+    secret: 'Key',
     once: 'Copy it now. It is shown this once and cannot be read again.',
     revokeTitle: 'Revoke this key',
     revokeText: (name: string) => `Programs that use “${name}” are refused from now on.`,
@@ -708,7 +709,7 @@ export const words = {
 
   storage: {
     title: 'Storage',
-    free: (free: string, total: string) => `${free} free of ${total}`,
+    free: (free: string, total: string) => `${free} free of ${total}`.replaceAll(' ', '\u00a0'),
     films: 'Films',
     frames: 'Pictures',
     other: 'Everything else on the disk',
