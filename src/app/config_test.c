@@ -98,6 +98,83 @@ TEST(faults_of_every_kind_are_all_named)
 	config_fini(&config);
 }
 
+TEST(a_printer_may_have_a_url_and_a_key)
+{
+	CHECK(load("ca_file: /etc/ca.pem\n"
+	           "printers:\n"
+	           "  - name: Octo\n"
+	           "    driver: octoprint\n"
+	           "    url: http://OctoPi.local:5000/octoprint/\n"
+	           "    api_key: \"0123456789ABCDEF\"\n"));
+
+	const struct printer_config *p = &config.printers[0].printer;
+
+	CHECK_STR(p->url, "http://OctoPi.local:5000/octoprint");
+	CHECK_STR(p->address, "OctoPi.local");
+	CHECK(secret_equals(&p->access_code, "0123456789ABCDEF"));
+	CHECK_STR(p->trust.ca_file, ""); /* of https judges the system, not the makers' CAs */
+	config_fini(&config);
+}
+
+TEST(faults_of_printers_with_a_url_are_named)
+{
+	static const char *const expected[] = {
+		":4: printers[0].serial: printers of the driver octoprint have url",
+		"printers[0].url: is missing",
+		"printers[0].api_key: is missing. Run 'bedside pair'",
+		":8: printers[1].url: the address must begin with http:// or https://",
+		":9: printers[1].api_key_file: api_key is set too",
+		":11: printers[2].url: printers of the driver bambu have address, serial",
+		"printers[3].driver: 'octoprin' must be one of bambu, octoprint",
+		"printers[4].url: write the login into user and password",
+		"printers[4]: octoprint is logged in to with api_key alone",
+		"printers[6].url: http://a is the address of 'F' already",
+	};
+
+	CHECK(!load("printers:\n"
+	            "  - name: A\n"
+	            "    driver: octoprint\n"
+	            "    serial: 03900A400001111\n"
+	            "  - name: B\n"
+	            "    driver: octoprint\n"
+	            "    api_key: abc\n"
+	            "    url: ftp://a/\n"
+	            "    api_key_file: /nowhere\n"
+	            "  - name: C\n"
+	            "    url: http://c\n"
+	            "  - {name: D, driver: octoprin, url: \"http://d\"}\n"
+	            "  - {name: E, driver: octoprint, url: \"http://u:p@e\", user: u}\n"
+	            "  - {name: F, driver: octoprint, url: \"http://a\", api_key: k1}\n"
+	            "  - {name: G, driver: octoprint, url: \"http://a/\", api_key: k2}\n"));
+	for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+		bool is_there = false;
+
+		for (unsigned k = 0; k < errors.n && k < CONF_MAX_ERRORS; k++)
+			is_there = is_there || strstr(errors.texts[k], expected[i]);
+		if (!is_there)
+			print_message("# not said: %s\n", expected[i]);
+		CHECK(is_there);
+	}
+	config_fini(&config);
+}
+
+TEST(a_printer_with_a_url_is_written_as_it_was)
+{
+	struct printer_config p = { .driver = "octoprint", .name = "Octo" };
+	struct err err = { 0 };
+
+	TEXT_SET(dir, test_tmp_dir());
+	TEXT_SET(p.url, "http://octopi.local:5000");
+	secret_set(&p.access_code, "KEY\"1");
+	CHECK_INT(config_add_printer(dir, &p, &err), 0);
+	CHECK(config_load(NULL, dir, &config, &errors));
+	CHECK_INT(config.n_printers, 1);
+	CHECK_STR(config.printers[0].printer.url, p.url);
+	CHECK(secret_equals(&config.printers[0].printer.access_code, "KEY\"1"));
+	config_fini(&config);
+	printer_config_fini(&p);
+}
+
 TEST(an_access_code_can_come_from_a_file_or_the_environment)
 {
 	CHECK(!load("printers:\n  - {name: A1, address: a, serial: 03900A400001111}\n"));

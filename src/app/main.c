@@ -38,6 +38,8 @@ static const struct verb verbs[] = {
 	  "try each hop to a printer and say what to do" },
 	{ "gcode", cmd_gcode, "FILE [--json] [--plate N] [--thumbnail OUT.png]",
 	  "say what a sliced job says: layers, times, filament" },
+	{ "pair", cmd_pair, "[--name NAME] [--user USER] [--trust TRUST] [--data DIR] URL",
+	  "ask the OctoPrint at URL for an API key, and add it" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

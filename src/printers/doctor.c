@@ -12,6 +12,7 @@
 #include "printers/bambu/report.h"
 #include "printers/bambu/tables.h"
 #include "printers/doctor_files.h"
+#include "printers/doctor_web.h"
 #include "printers/tls.h"
 #include "wire/bambu_camera_codec.h"
 #include "wire/mqtt_client.h"
@@ -43,6 +44,7 @@ struct doctor {
 	struct stream *stream;
 	struct mqtt_client *mqtt;
 	struct doctor_files *files;
+	struct doctor_web *web; /* of a printer with a URL */
 	struct bambu_camera_parser camera;
 	unsigned n_asked;
 	int64_t printer_wall_ms; /* what its messages say, 0 nothing */
@@ -79,6 +81,8 @@ static void drop_connections(struct doctor *d)
 	d->mqtt = NULL;
 	doctor_files_free(d->files);
 	d->files = NULL;
+	doctor_web_free(d->web);
+	d->web = NULL;
 }
 
 static void go(struct doctor *d, void (*next)(struct doctor *d))
@@ -579,6 +583,35 @@ static void finish(struct doctor *d)
 		release(d);
 }
 
+/* ---- a printer with a URL ---- */
+
+static void web_step(void *arg, const char *name, bool is_ok, const char *text, const char *advice)
+{
+	tell(arg, name, is_ok, text, advice);
+}
+
+static void web_leaf(void *arg, const struct tls_leaf *leaf)
+{
+	struct doctor *d = arg;
+
+	d->report->has_leaf = true;
+	d->report->is_leaf_trusted = leaf->is_trusted;
+	memcpy(d->report->leaf, leaf->sha256, 32);
+	TEXT_SET(d->report->leaf_subject, leaf->subject_cn);
+}
+
+static void web_done(void *arg)
+{
+	go(arg, step_disk);
+}
+
+static void step_web(struct doctor *d)
+{
+	const struct doctor_web_events e = { web_step, web_leaf, web_done, d };
+
+	d->web = doctor_web_start(d->env.loop, &d->config, &e);
+}
+
 struct doctor *doctor_start(const struct doctor_env *env, const struct printer_config *c,
                             const struct doctor_events *events)
 {
@@ -594,7 +627,7 @@ struct doctor *doctor_start(const struct doctor_env *env, const struct printer_c
 	d->state = bambu_report_new(c->serial, c->model);
 	timer_init(&d->turn, env->loop, on_turn, d);
 	timer_init(&d->limit, env->loop, report_late, d);
-	go(d, step_tcp);
+	go(d, c->url[0] ? step_web : step_tcp);
 	return d;
 }
 

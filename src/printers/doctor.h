@@ -22,7 +22,7 @@ struct stream;
 
 struct doctor_step {
 	const char *name; /* "name", "tcp", "tls", "certificate", "login", "report", "files",
-	                     "camera", "clock", "disk" */
+	                     "camera", "clock", "disk", of OctoPrint "rights", "printer" */
 	bool is_ok;
 	int64_t took_ms;
 	char text[240];   /* what was found */

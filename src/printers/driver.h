@@ -27,6 +27,22 @@ enum printer_login {
 	PRINTER_LOGIN_OPEN, /* url, and what PRINTER_LOGIN_ANY has, or nothing */
 };
 
+/* One question of the doctor's, and what its answer means. */
+enum printer_probe_end {
+	PRINTER_PROBE_FINE,
+	PRINTER_PROBE_FAILED,
+	PRINTER_PROBE_STOP,   /* failed, and what follows would as well */
+	PRINTER_PROBE_SILENT, /* nothing to say */
+};
+
+struct rest_answer;
+struct printer_probe {
+	const char *step;          /* "login": doctor_step.name */
+	const char *target, *body; /* behind the URL; body NULL: GET */
+	enum printer_probe_end (*judge)(const struct rest *r, const struct rest_answer *a,
+	                                char text[240], char advice[320]);
+};
+
 struct printer_driver {
 	const char *name;  /* the word in the configuration: "bambu" */
 	const char *title; /* for people */
@@ -35,6 +51,10 @@ struct printer_driver {
 	/* For people: "access code"; sentences that say where it is found, and what may be wrong
 	 * when the printer refuses us otherwise. */
 	const char *key_word, *key_advice, *refused_advice;
+	const char *key_header; /* of an API key: "X-Api-Key" */
+	/* Optional, of printers with a URL: what the doctor asks, one after the other. */
+	const struct printer_probe *probes;
+	size_t n_probes;
 
 	/* Required. Once, before the first open(). */
 	void (*init)(void *priv, struct printer *p);

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "printers/download.h"
 #include "printers/octoprint/command.h"
+#include "printers/octoprint/probe.h"
 #include "wire/fetch.h"
 #include "wire/tls_stream.h"
 #include "wire/url.h"
@@ -550,6 +551,9 @@ const struct printer_driver printer_driver_octoprint = {
 	.key_advice = "Run 'bedside pair' with its address, or make a key in OctoPrint's settings "
 		      "under Application Keys and enter it here; one that was revoked stays so.",
 	.refused_advice = "",
+	.key_header = "X-Api-Key",
+	.probes = octo_probes,
+	.n_probes = ARRAY_LEN(octo_probes),
 	.init = octo_init,
 	.fini = octo_fini,
 	.open = octo_open,

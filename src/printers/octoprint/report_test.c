@@ -241,6 +241,9 @@ TEST(octoprints_webcam_is_taken_over)
 	CHECK_STR(c.source, "http://octopi.local:8080/?action=snapshot");
 	CHECK(!webcam("{\"webcam\":{\"streamUrl\":\"webrtcs://h/x\"}}", "http://h", &c, &why));
 	CHECK(strstr(why, "no stream of JPEGs"));
+	CHECK(!webcam("{\"webcam\":{\"streamUrl\":\"http://bedside:8484/c/abcdefghijklmnopqrst/"
+	              "?action=stream\"}}",
+	              "http://h", &c, &why));
 	CHECK(!webcam("{}", "http://h", &c, &why) && strstr(why, "no webcam"));
 	CHECK(!webcam("{\"webcam\":{\"webcamEnabled\":false,\"streamUrl\":\"/a\"}}", "http://h", &c,
 	              &why));

@@ -85,11 +85,25 @@ static bool is_video(const char *stream)
 	return strstr(stream, ".m3u8") || text_starts(stream, "webrtc");
 }
 
+/* "/c/TOKEN/…": OctoPrint shows a picture that a Bedside serves (docs/camera-clients.md). Taking it
+ * back would watch ourselves. */
+static bool is_bedside(const char *stream)
+{
+	const char *at = strstr(stream, "/c/");
+	size_t n = at ? strcspn(at + 3, "/") : 0;
+
+	return n >= 16 && at[3 + n] == '/';
+}
+
 bool octo_webcam_camera(const struct octo_webcam *w, const char *url, struct camera_config *ret,
                         const char **ret_why)
 {
 	if (!w->is_on || (!w->stream[0] && !w->snapshot[0])) {
 		*ret_why = "OctoPrint has no webcam set up.";
+		return false;
+	}
+	if (is_bedside(w->stream)) {
+		*ret_why = "OctoPrint's webcam is a picture that Bedside serves.";
 		return false;
 	}
 	if (!(!is_video(w->stream) && use(w->stream, "http-mjpeg", url, ret)) &&
