@@ -166,6 +166,7 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 	*e = (struct printer_entry){ 0 };
 	session_plan_init(&e->plan);
 	e->plan.film.hold_s = 1;
+	TEXT_SET(e->plan.cameras[e->plan.n_cameras++], d->id);
 	TEXT_SET(p->id, d->id);
 	TEXT_SET(p->name, d->name);
 	TEXT_SET(p->driver, "bambu");
@@ -182,6 +183,24 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 		                           .rtsp = announced_port(s, "rtsp"),
 		                           .detect = announced_port(s, "detect"),
 		                           .detect_tls = announced_port(s, "detect_tls") };
+}
+
+/* A second look at the first printer, drawn; its films stay those of the printer's own camera. */
+static void add_side_camera(struct config *c)
+{
+	struct camera_config k = { .width = 1280,
+		                   .height = 720,
+		                   .fps = 5,
+		                   .quality = 90,
+		                   .stale_after_ms = 10000,
+		                   .ring_ms = 3000 };
+
+	TEXT_SET(k.id, "drawing");
+	TEXT_SET(k.name, "Drawing of the A1");
+	TEXT_SET(k.driver, "fake");
+	TEXT_SET(k.printer, demo_printers[0].id);
+	c->cameras = mem_grow(c->cameras, c->n_cameras + 1, sizeof(*c->cameras));
+	c->cameras[c->n_cameras++] = k;
 }
 
 static void stop_simulators(struct simulator *list)
@@ -207,6 +226,8 @@ static int run_demo(struct config *config, struct err *err)
 			add_printer(config, &demo_printers[i], &simulators[i]);
 	}
 	if (rc == 0) {
+		add_side_camera(config);
+
 		const struct plumbing_options o = { .config = config,
 			                            .is_demo = true,
 			                            .ready = serve_ready };

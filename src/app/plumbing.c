@@ -98,7 +98,13 @@ static void set_plan(struct plumbing *p, const char *printer, const struct sessi
 	struct session_plan plan = *given;
 	const struct camera *c;
 
-	if (plan.n_cameras == 0 && cameras_find(p->cameras, printer))
+	/* One that comes later, or went, comes in with the next plan. */
+	plan.n_cameras = 0;
+	for (unsigned i = 0; i < given->n_cameras; i++) {
+		if (cameras_find(p->cameras, given->cameras[i]))
+			use_camera(&plan, given->cameras[i]);
+	}
+	if (given->n_cameras == 0 && cameras_find(p->cameras, printer))
 		use_camera(&plan, printer);
 	for (size_t i = 0; given->n_cameras == 0 && (c = cameras_at(p->cameras, i)); i++) {
 		const struct camera_config *k = camera_config(c);
@@ -139,16 +145,15 @@ void plumbing_remove_printer(struct plumbing *p, const char *id)
 	printers_remove(p->printers, id);
 }
 
-/* The plans of all printers whose picture it is. */
-static void plan_anew(struct plumbing *p, const struct camera_config *c)
+/* What printers record with may be another now. */
+static void plan_anew(struct plumbing *p)
 {
 	struct printer *printer;
 
 	for (size_t i = 0; (printer = printers_at(p->printers, i)); i++) {
 		const char *id = printer_config(printer)->id;
 
-		if (camera_config_sees(c, id))
-			set_plan(p, id, configured_plan(p, id));
+		set_plan(p, id, configured_plan(p, id));
 	}
 }
 
@@ -157,21 +162,14 @@ int plumbing_add_camera(struct plumbing *p, const struct camera_config *c, struc
 	int rc = cameras_add(p->cameras, c, NULL, err);
 
 	if (rc == 0)
-		plan_anew(p, c);
+		plan_anew(p);
 	return rc;
 }
 
 void plumbing_remove_camera(struct plumbing *p, const char *id)
 {
-	struct camera *camera = cameras_find(p->cameras, id);
-	struct camera_config c;
-
-	if (!camera)
-		return;
-	camera_config_copy(&c, camera_config(camera));
 	cameras_remove(p->cameras, id);
-	plan_anew(p, &c);
-	camera_config_fini(&c);
+	plan_anew(p);
 }
 
 void plumbing_trust_changed(struct plumbing *p, const char *id)

@@ -132,6 +132,8 @@ struct camera_test_result {
 	unsigned width, height, n_frames;
 	size_t size;      /* bytes of the last picture */
 	int64_t first_ms; /* from asking to the first picture */
+	int64_t shot_ms;  /* from one picture to the next; of a single one as first_ms */
+	int64_t age_ms;   /* of the last picture when it had arrived */
 	double per_second;
 	char text[320];
 };

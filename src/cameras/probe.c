@@ -44,6 +44,8 @@ static void say_result(struct camera_probe *p)
 	r->per_second = r->n_frames > 1 && p->last_us > p->first_us
 	                        ? (r->n_frames - 1) * 1e6 / (double)(p->last_us - p->first_us)
 	                        : 0;
+	r->shot_ms = r->n_frames > 1 ? (p->last_us - p->first_us) / 1000 / (r->n_frames - 1)
+	                             : r->first_ms;
 	r->is_ok = r->n_frames >= p->wanted;
 	text_size(size, sizeof(size), r->size);
 	if (r->n_frames == 0)
@@ -54,13 +56,15 @@ static void say_result(struct camera_probe *p)
 		               "%u of %u pictures of %u×%u, then none: %s", r->n_frames, p->wanted,
 		               r->width, r->height, s->text[0] ? s->text : "the time was up");
 	else if (r->n_frames == 1)
-		(void)snprintf(r->text, sizeof(r->text), "%u×%u, %s, after %.1f s", r->width,
-		               r->height, size, (double)r->first_ms / 1000);
+		(void)snprintf(r->text, sizeof(r->text), "%u×%u, %s, after %.1f s, %lld ms old",
+		               r->width, r->height, size, (double)r->first_ms / 1000,
+		               (long long)r->age_ms);
 	else
 		(void)snprintf(r->text, sizeof(r->text),
-		               "%u×%u, %s a picture, the first after %.1f s, then %.1f a second",
+		               "%u×%u, %s a picture, the first after %.1f s, then one in %lld ms "
+		               "(%.1f a second), %lld ms old on arrival",
 		               r->width, r->height, size, (double)r->first_ms / 1000,
-		               r->per_second);
+		               (long long)r->shot_ms, r->per_second, (long long)r->age_ms);
 }
 
 static void on_over(void *arg)
@@ -95,6 +99,7 @@ static void on_woken(void *arg)
 	/* What was captured before the question answers nothing. */
 	if (f && f->captured_us >= p->asked_us && p->result.n_frames < p->wanted) {
 		p->last_us = f->arrived_us;
+		p->result.age_ms = MAX(0, (f->arrived_us - f->captured_us) / 1000);
 		if (p->result.n_frames++ == 0) {
 			p->first_us = f->arrived_us;
 			p->result.first_ms = (f->arrived_us - p->asked_us) / 1000;

@@ -413,7 +413,7 @@ static const struct shape shapes[] = {
 	{ "device_size", "format:string width:integer height:integer fps:number" },
 	{ "device", "source:string title:string node:string by_port:string serial:string camera:string text:string sizes:[device_size]" },
 	{ "devices", "devices:[device]" },
-	{ "camera_test", "is_ok:boolean width:integer height:integer n_frames:integer size:integer first_ms:integer per_second:number text:string" },
+	{ "camera_test", "is_ok:boolean width:integer height:integer n_frames:integer size:integer first_ms:integer shot_ms:integer age_ms:integer per_second:number text:string" },
 	{ "session", "id:string printer:string job:string job_name:string job_file:string task_id:string state:string state_text:string "
 	  "started_at:time? ended_at:time? n_frames:integer n_missed:integer layer:integer? layers:integer? bytes:integer "
 	  "forecast_bytes:integer is_thinned:boolean keep_one_in:integer outcome:string films:[film]!" },
