@@ -701,7 +701,7 @@ static uint32_t hear_picture(struct rig *r, int fd, unsigned *ret_index)
 				CHECK(b[0] == 1 && b[28] == 0xff && b[29] == 0xd8);
 				CHECK_INT((size_t)b[21] << 16 | (size_t)b[22] << 8 | b[23],
 				          size - 28);
-				*ret_index = (unsigned)b[2] << 8 | b[3];
+				*ret_index = (unsigned)b[1] << 16 | (unsigned)b[2] << 8 | b[3];
 			}
 			buf_consume(&r->heard, head + size);
 			if (is_binary)
@@ -727,12 +727,15 @@ static void talk_wall(struct rig *r)
 	                                                     "\r\n\r\n", 4) +
 	                                4 - buf_peek(&r->heard)));
 	say_ws(fd, "{\"want\":[{\"camera\":\"a1\",\"width\":160,\"fps\":30},{\"camera\":\"a1\"},"
-	           "{\"camera\":\"none\"}]}");
+	           "{\"camera\":\"none\"}],\"generation\":263}");
 	for (int i = 0; i < 60; i++) {
 		char ack[40];
 		uint32_t number = hear_picture(r, fd, &index);
 
 		CHECK_INT(number, last + 1);
+		/* What was wanted by this name, as much of it as has room. */
+		CHECK_INT(index >> 16, 7);
+		index &= 0xffff;
 		CHECK(index < 2);
 		of[index]++;
 		last = number;

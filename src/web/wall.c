@@ -53,6 +53,7 @@ struct client {
 	struct message under_way[MAX_UNDER_WAY]; /* oldest first */
 	size_t n_under_way, bytes_under_way;
 	uint32_t number;
+	uint8_t generation; /* as the page called what it wants: an index belongs to one */
 	int64_t heard_us;
 	bool is_pace_new;
 	int told_level; /* -1: never told */
@@ -98,6 +99,7 @@ static void write_head(uint8_t dst[HEAD_SIZE], const struct client *c, const str
 
 	memset(dst, 0, HEAD_SIZE);
 	dst[0] = 1; /* of this layout */
+	dst[1] = c->generation;
 	put_be(dst + 2, (uint64_t)(t - c->tiles), 2);
 	put_be(dst + 4, c->number, 4);
 	put_be(dst + 8, (uint64_t)f->captured_wall_ms, 8);
@@ -192,9 +194,10 @@ static void tell_state(struct tile *t)
 	if (!s) {
 		if (t->told_state != -2)
 			send_json(t->client,
-			          json_pack("{s:s, s:I, s:s, s:s, s:s}", "type", "state", "index",
-			                    (json_int_t)i, "camera", t->id, "state", "gone", "text",
-			                    "There is no camera of this id."));
+			          json_pack("{s:s, s:I, s:i, s:s, s:s, s:s}", "type", "state",
+			                    "index", (json_int_t)i, "generation",
+			                    (int)t->client->generation, "camera", t->id, "state",
+			                    "gone", "text", "There is no camera of this id."));
 		t->told_state = -2;
 		return;
 	}
@@ -202,9 +205,10 @@ static void tell_state(struct tile *t)
 		return;
 	t->told_state = (int)s->state;
 	send_json(t->client,
-	          json_pack("{s:s, s:I, s:s, s:s, s:o, s:o}", "type", "state", "index",
-	                    (json_int_t)i, "camera", t->id, "state", camera_state_name(s->state),
-	                    "text", json_text(s->text), "newest_at", json_time(s->newest_wall_ms)));
+	          json_pack("{s:s, s:I, s:i, s:s, s:s, s:o, s:o}", "type", "state", "index",
+	                    (json_int_t)i, "generation", (int)t->client->generation, "camera",
+	                    t->id, "state", camera_state_name(s->state), "text", json_text(s->text),
+	                    "newest_at", json_time(s->newest_wall_ms)));
 }
 
 static void tile_woken(void *arg)
@@ -297,8 +301,10 @@ static void on_message(void *arg, const char *text, size_t size)
 	json_t *list = json_object_get(j, "want"), *ack = json_object_get(j, "ack");
 
 	c->heard_us = now_of(c);
-	if (json_is_array(list))
+	if (json_is_array(list)) {
+		c->generation = (uint8_t)json_integer_value(json_object_get(j, "generation"));
 		want(c, list);
+	}
 	if (json_is_integer(ack))
 		acknowledge(c, (uint32_t)json_integer_value(ack));
 	json_decref(j);

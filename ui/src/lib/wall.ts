@@ -22,6 +22,9 @@ interface Slot extends Tile {
 }
 
 const HEAD_SIZE = 28;
+/* What the server takes. */
+const MOST_CAMERAS = 64;
+const MOST_BYTES = 4096;
 const SETTLE_MS = 60;
 const LINGER_MS = 1500;
 const PAUSES_MS = [300, 800, 2000, 5000, 10_000];
@@ -69,14 +72,19 @@ class Wall {
     }
     if (!this.socket) return this.open();
     if (this.socket.readyState !== WebSocket.OPEN) return;
-    this.wanted = this.slots.slice();
     this.generation = (this.generation + 1) & 0xff;
-    this.socket.send(
-      JSON.stringify({
-        want: this.wanted.map(({ camera, width, fps }) => ({ camera, width, ...(fps ? { fps } : {}) })),
-        generation: this.generation,
-      }),
-    );
+    this.wanted = this.slots.slice(0, MOST_CAMERAS);
+    let text = this.wish();
+    while (text.length > MOST_BYTES) {
+      this.wanted.pop();
+      text = this.wish();
+    }
+    this.socket.send(text);
+  }
+
+  private wish(): string {
+    const want = this.wanted.map(({ camera, width, fps }) => ({ camera, width, ...(fps ? { fps } : {}) }));
+    return JSON.stringify({ want, generation: this.generation });
   }
 
   private drop(): void {
