@@ -188,19 +188,20 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 /* A second look at the first printer, drawn; its films stay those of the printer's own camera. */
 static void add_side_camera(struct config *c)
 {
-	struct camera_config k = { .width = 1280,
-		                   .height = 720,
-		                   .fps = 5,
-		                   .quality = 90,
-		                   .stale_after_ms = 10000,
-		                   .ring_ms = 3000 };
+	struct camera_config *k;
 
-	TEXT_SET(k.id, "drawing");
-	TEXT_SET(k.name, "Drawing of the A1");
-	TEXT_SET(k.driver, "fake");
-	TEXT_SET(k.printer, demo_printers[0].id);
 	c->cameras = mem_grow(c->cameras, c->n_cameras + 1, sizeof(*c->cameras));
-	c->cameras[c->n_cameras++] = k;
+	k = &c->cameras[c->n_cameras++];
+	memset(k, 0, sizeof(*k));
+	TEXT_SET(k->id, "drawing");
+	TEXT_SET(k->name, "Drawing of the A1");
+	TEXT_SET(k->driver, "fake");
+	TEXT_SET(k->printer, demo_printers[0].id);
+	k->width = 1280;
+	k->height = 720;
+	k->fps = 5;
+	k->quality = 90;
+	k->stale_after_ms = 10000;
 }
 
 static void stop_simulators(struct simulator *list)
