@@ -13,7 +13,7 @@ mkfifo "$tmp/orders"
 sleep 1800 >"$tmp/orders" &
 pids+=($!)
 "$BEDSIDE" simulate bambu --model A1 --serial 03900A4E2E00001 --code 11223344 --storage "$tmp/storage" \
-  --cert-dir "$tmp/certs" --no-ssdp --speed "${SPEED:-10}" >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
+  --cert-dir "$tmp/certs" --no-ssdp --speed "${SPEED:-7}" >"$tmp/sim.out" 2>"$tmp/sim.log" <"$tmp/orders" &
 pids+=($!)
 until_true 20 test -s "$tmp/sim.out" || die "the simulator does not start"
 port() { jq -r ".ports.$1" "$tmp/sim.out"; }
@@ -49,6 +49,6 @@ until_true 900 is_over || die "the print does not end: $(session n_frames) pictu
 touch "$tmp/stop"
 wait "$churn" || die "$(tail -n 3 "$tmp/churn.out")"
 cat "$tmp/churn.out"
-[ "$(session n_missed)" = 0 ] || die "$(session n_missed) layers were missed: $(curl -sf -b "$tmp/jar" "${base}api/v1/notices" | jq -r ".notices[].text" | grep -i missing | head -n 2)"
+[ "$(session n_missed)" = 0 ] || die "$(session n_missed) layers were missed: $(curl -sf -b "$tmp/jar" "${base}api/v1/notices" | jq -r "[.notices[].text | select(test(\"missing\"))][0]")"
 [ "$(session n_frames)" -ge "$layers" ] || die "$(session n_frames) pictures of $layers layers"
 echo "$(session n_frames) pictures of $layers layers, none missed"
