@@ -315,6 +315,7 @@ static void on_heard(void *arg, const struct bus_event *e)
 	case EVENT_FILM:
 	case EVENT_NOTICE:
 	case EVENT_COMMAND:
+	case EVENT_CAPTURE:
 		return;
 	}
 	want_outline(f);

@@ -406,6 +406,7 @@ static void heard(void *arg, const struct bus_event *e)
 	case EVENT_FRAME:
 	case EVENT_NOTICE:
 	case EVENT_COMMAND:
+	case EVENT_CAPTURE:
 		break;
 	}
 }

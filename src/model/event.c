@@ -51,6 +51,7 @@ EVENT_PAIR(session, EVENT_SESSION, event_free)
 EVENT_PAIR(frame, EVENT_FRAME, event_free)
 EVENT_PAIR(film, EVENT_FILM, event_free)
 EVENT_PAIR(command, EVENT_COMMAND, event_free)
+EVENT_PAIR(capture, EVENT_CAPTURE, event_free)
 
 const struct event_notice *event_as_notice(const struct bus_event *e)
 {

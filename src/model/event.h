@@ -14,6 +14,7 @@
 #include "core/bus.h"
 #include "core/crypto.h"
 #include "model/camera.h"
+#include "model/capture.h"
 #include "model/film.h"
 #include "model/job.h"
 #include "model/layer.h"
@@ -30,6 +31,7 @@ enum event_type {
 	EVENT_FILM,
 	EVENT_NOTICE,
 	EVENT_COMMAND,
+	EVENT_CAPTURE,
 };
 
 struct event_printer {
@@ -97,7 +99,7 @@ struct event_notice {
 	char id[ID_SIZE];
 	int64_t wall_ms;
 	enum notice_level level;
-	char topic[32];              /* "disk", "camera", "printer", "film", "session", "command" */
+	char topic[32]; /* "capture", "disk", "camera", "printer", "film", "session", "command" */
 	char subject[MODEL_ID_SIZE]; /* printer, camera or session it is about; "" */
 	char text[480];
 };
@@ -111,6 +113,13 @@ struct event_command {
 	char user[64];
 };
 
+/* A capture began, got further, ended (see its state) or was missed. */
+struct event_capture {
+	struct bus_event head;
+	bool is_news; /* began or ended; false: only its numbers changed */
+	struct capture capture;
+};
+
 struct event_printer *event_new_printer(void);
 struct event_job *event_new_job(void);
 struct event_layer *event_new_layer(void);
@@ -120,6 +129,7 @@ struct event_frame *event_new_frame(void);
 struct event_film *event_new_film(void);
 struct event_notice *event_new_notice(int64_t wall_ms);
 struct event_command *event_new_command(void);
+struct event_capture *event_new_capture(void);
 
 const struct event_printer *event_as_printer(const struct bus_event *e);
 const struct event_job *event_as_job(const struct bus_event *e);
@@ -130,6 +140,7 @@ const struct event_frame *event_as_frame(const struct bus_event *e);
 const struct event_film *event_as_film(const struct bus_event *e);
 const struct event_notice *event_as_notice(const struct bus_event *e);
 const struct event_command *event_as_command(const struct bus_event *e);
+const struct event_capture *event_as_capture(const struct bus_event *e);
 
 /* Publishes a notice in one line. */
 void event_notice(struct bus *b, int64_t wall_ms, enum notice_level level, const char *topic,

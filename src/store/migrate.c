@@ -95,6 +95,28 @@ static const char first_sql[] =
 	" text TEXT NOT NULL);"
 
 	"CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);";
+
+static const char captures_sql[] =
+	"CREATE TABLE captures ("
+	" id TEXT PRIMARY KEY, printer TEXT NOT NULL, job TEXT NOT NULL, job_name TEXT NOT NULL,"
+	" job_file TEXT NOT NULL, job_started_ms BIGINT NOT NULL, layer INTEGER NOT NULL,"
+	" z_mm DOUBLE PRECISION, trigger_kind TEXT NOT NULL, mode INTEGER NOT NULL,"
+	" state TEXT NOT NULL, started_ms BIGINT NOT NULL, ended_ms BIGINT NOT NULL,"
+	" n_points INTEGER NOT NULL, n_done INTEGER NOT NULL, n_pictures INTEGER NOT NULL,"
+	" paused_s DOUBLE PRECISION NOT NULL, printer_wait_s DOUBLE PRECISION NOT NULL,"
+	" is_dry_run INTEGER NOT NULL, folder TEXT NOT NULL, metadata TEXT NOT NULL,"
+	" reason TEXT NOT NULL);"
+	"CREATE INDEX captures_by_job ON captures (job, layer);"
+	"CREATE INDEX captures_by_printer ON captures (printer, id);"
+
+	"CREATE TABLE capture_pictures ("
+	" capture TEXT NOT NULL REFERENCES captures (id) ON DELETE CASCADE,"
+	" place INTEGER NOT NULL, camera TEXT NOT NULL, file TEXT NOT NULL,"
+	" thumbnail TEXT NOT NULL, x_mm DOUBLE PRECISION, y_mm DOUBLE PRECISION,"
+	" z_mm DOUBLE PRECISION, grid_x INTEGER NOT NULL, grid_y INTEGER NOT NULL,"
+	" grid_z INTEGER NOT NULL, bytes BIGINT NOT NULL, sha256 TEXT NOT NULL,"
+	" width INTEGER NOT NULL, height INTEGER NOT NULL, at_ms BIGINT NOT NULL,"
+	" is_still INTEGER NOT NULL, PRIMARY KEY (capture, place, camera));";
 /* clang-format on */
 
 /* clang-format off */
@@ -109,6 +131,7 @@ static const char tokens_sql[] =
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
 	{ "camera tokens", false, tokens_sql },
+	{ "layer captures", false, captures_sql },
 };
 
 int migrate_newest(void)

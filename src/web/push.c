@@ -306,6 +306,7 @@ static void heard(void *arg, const struct bus_event *e)
 		tell_all(p, message_of("notice", "notice", v));
 		break;
 	case EVENT_COMMAND:
+	case EVENT_CAPTURE:
 		if (p->clients)
 			tell_all(p, command_message(event_as_command(e)));
 		break;
