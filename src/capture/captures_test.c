@@ -1077,7 +1077,7 @@ TEST(captures_of_300_layers_with_faults_at_random_harm_no_print)
 {
 	const char *wanted = getenv("BEDSIDE_CAPTURE_SEEDS"); /* NOLINT(concurrency-mt-unsafe) */
 	const char *first = getenv("BEDSIDE_CAPTURE_FIRST");  /* NOLINT(concurrency-mt-unsafe) */
-	int64_t n = 40, from = 1;
+	int64_t n = 30, from = 1;
 	struct tally t = { 0 };
 
 	if (wanted)

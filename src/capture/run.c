@@ -17,6 +17,7 @@
 
 #define AWAY_LIMIT_MS 3600000 /* then a lost link is given up with an alarm */
 #define HOP_MM 3.0
+#define LOOK_AGAIN_MS 1000
 #define ELSEWHERE_MM 1.0 /* the printer may round, it may not stand elsewhere */
 
 /* What the printer's state means for a print that we have paused. */
@@ -626,12 +627,17 @@ static void enter_return(struct run *r)
 	send(r, RUN_SCRIPT, buf_peek(&script), r->plan.move_timeout_s);
 }
 
+static void resumed_by_others(struct run *r)
+{
+	run_fail(r, "somebody resumed the print while the head went back to it");
+	tell(r, NOTICE_WARNING, r->c.text);
+	finish(r);
+}
+
 static void returned(struct run *r, enum printer_answer a, const char *reason)
 {
 	if (a == PRINTER_ACKNOWLEDGED && judge(r) == RUN_RUNNING) {
-		run_fail(r, "somebody resumed the print while the head went back to it");
-		tell(r, NOTICE_WARNING, r->c.text);
-		finish(r);
+		resumed_by_others(r);
 		return;
 	}
 	if (!guard(r))
@@ -642,10 +648,13 @@ static void returned(struct run *r, enum printer_answer a, const char *reason)
 			finish(r);
 		else
 			enter_resume(r);
-	} else if (r->n_returns < r->plan.resume_attempts) {
-		enter_return(r);
-	} else {
+	} else if (r->n_returns >= r->plan.resume_attempts) {
 		give_up_return(r, a == PRINTER_ACKNOWLEDGED ? r->c.text : reason);
+	} else if (a == PRINTER_ACKNOWLEDGED) {
+		/* Elsewhere, perhaps because somebody resumed it: that will be heard in a moment. */
+		timer_start(&r->timer, LOOK_AGAIN_MS);
+	} else {
+		enter_return(r);
 	}
 }
 
@@ -790,7 +799,10 @@ static void come_back(struct run *r)
 		finish(r);
 		return;
 	}
-	enter_return(r);
+	if (r->n_returns >= r->plan.resume_attempts)
+		give_up_return(r, "the connection was lost again and again");
+	else
+		enter_return(r);
 }
 
 void run_heard(struct run *r)
@@ -817,7 +829,9 @@ void run_heard(struct run *r)
 	case RUN_MOVING:
 	case RUN_RETURNING:
 		/* With a command under way its answer is awaited, unless nobody will give one. */
-		if (judge(r) == RUN_RUNNING)
+		if (judge(r) == RUN_RUNNING && !r->sent)
+			resumed_by_others(r);
+		else if (judge(r) == RUN_RUNNING)
 			r->was_resumed = true;
 		else if (judge(r) == RUN_GONE)
 			stop_all(r);
@@ -849,6 +863,10 @@ static void timed_out(void *arg)
 		if (r->step == RUN_RESUMING)
 			enter_resume(r);
 		return;
+	case RUN_RETURNING:
+		if (!r->sent && guard(r))
+			enter_return(r);
+		return;
 	case RUN_AWAY:
 		alarm_paused(r, "The printer was not reached again for an hour");
 		finish(r);
@@ -860,7 +878,6 @@ static void timed_out(void *arg)
 	case RUN_LIFTING:
 	case RUN_MOVING:
 	case RUN_SHOOTING:
-	case RUN_RETURNING:
 	case RUN_OVER:
 		return;
 	}
