@@ -19,6 +19,7 @@ int cmd_backup(int argc, char **argv);
 int cmd_camera(int argc, char **argv);
 int cmd_camera_controls(int argc, char **argv);
 int cmd_camera_list(int argc, char **argv);
+int cmd_capture(int argc, char **argv);
 int cmd_check_config(int argc, char **argv);
 int cmd_discover(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

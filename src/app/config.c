@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "capture/plan.h"
 #include "core/fs.h"
 
 #include <stdio.h>
@@ -26,6 +27,7 @@ static const struct opt root_opts[] = {
 	{ "storage", OPT_NESTED, 0, 0, .help = "The disk." },
 	{ "session", OPT_NESTED, 0, 0, .help = "Sessions of all printers." },
 	{ "film", OPT_NESTED, 0, 0, .help = "Films of all printers." },
+	{ "capture", OPT_NESTED, 0, 0, .help = "Layer capture of all printers." },
 	{ "printers", OPT_NESTED, 0, 0, .help = "A list of printers." },
 	{ "cameras", OPT_NESTED, 0, 0, .help = "A list of further cameras." },
 };
@@ -194,6 +196,8 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 	         &c->storage, l->errors);
 	config_read_plan(l, root, "", &l->plan);
 	c->plan = l->plan;
+	config_read_capture(l, root, "", &l->capture);
+	c->capture = l->capture;
 	config_read_list(l, root, "printers", read_listed_printer);
 	config_read_added(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
@@ -216,6 +220,7 @@ bool config_load(const char *path, const char *data_dir, struct config *ret,
 	opt_defaults(web_opts, ARRAY_LEN(web_opts), &ret->web);
 	opt_defaults(storage_opts, ARRAY_LEN(storage_opts), &ret->storage);
 	session_plan_init(&l.plan);
+	capture_plan_init(&l.capture);
 	opt_defaults(config_session_table.opts, config_session_table.n, &l.plan);
 	opt_defaults(config_film_table.opts, config_film_table.n, &l.plan.film);
 	TEXT_SET(errors->file, path ? path : "bedside.yaml");

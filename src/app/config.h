@@ -19,6 +19,7 @@
 #include "core/conf.h"
 #include "core/log.h"
 #include "model/camera.h"
+#include "model/capture.h"
 #include "model/printer.h"
 #include "model/session.h"
 
@@ -61,8 +62,9 @@ struct storage_config {
 struct printer_entry {
 	struct printer_config printer;
 	struct session_plan plan; /* cameras empty: the printer's own and those that name it */
-	bool is_added;            /* from printers.d, so the page may remove it */
-	bool is_pinned_by_hand;   /* the user's own file names the fingerprint */
+	struct capture_plan capture;
+	bool is_added;          /* from printers.d, so the page may remove it */
+	bool is_pinned_by_hand; /* the user's own file names the fingerprint */
 };
 
 struct config {
@@ -73,6 +75,7 @@ struct config {
 	struct web_config web;
 	struct storage_config storage;
 	struct session_plan plan; /* of printers that have none of their own */
+	struct capture_plan capture;
 	size_t n_printers;
 	struct printer_entry *printers;
 	size_t n_cameras;

@@ -107,6 +107,7 @@ static const struct opt printer_opts[] = {
 	{ "ports", OPT_NESTED, 0, 0, .help = "Other ports than the usual ones." },
 	{ "session", OPT_NESTED, 0, 0, .help = "Sessions of this printer." },
 	{ "film", OPT_NESTED, 0, 0, .help = "Films of this printer." },
+	{ "capture", OPT_NESTED, 0, 0, .help = "Layer capture of this printer." },
 };
 
 const struct config_table config_printer_table = { printer_opts, ARRAY_LEN(printer_opts) };
@@ -181,7 +182,9 @@ void config_read_printer(struct config_loading *l, const struct conf_node *n, co
 	struct printer_config *p = &entry->printer;
 	char where[160];
 
-	*entry = (struct printer_entry){ .plan = l->plan, .is_added = is_added };
+	*entry = (struct printer_entry){ .plan = l->plan,
+		                         .capture = l->capture,
+		                         .is_added = is_added };
 	opt_defaults(printer_opts, ARRAY_LEN(printer_opts), p);
 	opt_read(printer_opts, ARRAY_LEN(printer_opts), n, path, p, l->errors);
 	if (n->kind != CONF_MAP)
@@ -207,6 +210,7 @@ void config_read_printer(struct config_loading *l, const struct conf_node *n, co
 	config_read_login(l, n, path, p);
 	read_pin(c, entry);
 	config_read_plan(l, n, path, &entry->plan);
+	config_read_capture(l, n, path, &entry->capture);
 	config_check_login(l, n, path, p);
 	check_printer(l, n, path, p);
 }

@@ -17,6 +17,7 @@ struct config_loading {
 	struct config *config;
 	struct conf_errors *errors;
 	struct session_plan plan; /* defaults for all printers */
+	struct capture_plan capture;
 	const char
 		*camera_id; /* of the camera that is read, whatever its name; NULL: by its name */
 };
@@ -39,6 +40,9 @@ int config_read_film_size(void *field, const char *text, struct err *err) MUST_C
 /* The keys `session` and `film` of `map`, over what `plan` says already. */
 void config_read_plan(struct config_loading *l, const struct conf_node *map, const char *path,
                       struct session_plan *plan);
+/* The key `capture` of `map`, over what `plan` says already. */
+void config_read_capture(struct config_loading *l, const struct conf_node *map, const char *path,
+                         struct capture_plan *plan);
 /* A path of the file: "~/" is the user's home, a relative one begins at the file's folder. */
 void config_resolve_path(const struct config_loading *l, const char *text, char *dst, size_t size);
 /* Each entry of the list `key` through `read`, with its path in the file. */

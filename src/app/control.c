@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/captures.h"
+#include "capture/plan.h"
 #include "capture/sessions.h"
 #include "model/json.h"
 #include "printers/printer.h"
@@ -75,6 +77,33 @@ static json_t *order_session(struct control *c, const json_t *question)
 	return failure("the order must be start, pause, resume, stop, discard or shoot");
 }
 
+/* {verb:"capture", what:"plan"|"run"|"cancel"|"status", printer} */
+static json_t *capture(struct control *c, const json_t *question)
+{
+	const char *name = json_string_value(json_object_get(question, "printer"));
+	const char *what = json_string_value(json_object_get(question, "what"));
+	struct captures *cs = c->env.captures;
+	char id[MODEL_ID_SIZE], text[240];
+	struct err err = { 0 };
+	int rc = 0;
+
+	text_slug(id, sizeof(id), name ? name : "");
+	if (!name || !cs || !captures_plan(cs, id)) {
+		snprintf(text, sizeof(text), "there is no printer '%s'", name ? name : "");
+		return failure(text);
+	}
+	if (text_equal(what, "plan"))
+		return json_pack("{s:o, s:o}", "plan", capture_plan_json(captures_plan(cs, id)),
+		                 "preview", captures_preview(cs, id, NULL, -1));
+	if (text_equal(what, "run"))
+		rc = captures_order(cs, id, CAPTURE_BY_ORDER, &err);
+	else if (text_equal(what, "cancel"))
+		rc = captures_cancel(cs, id, &err);
+	if (rc < 0)
+		return failure(err.text);
+	return json_pack("{s:o}", "capture", captures_status(cs, id));
+}
+
 static void asked(void *arg, struct local_call *call, const char *line)
 {
 	struct control *c = arg;
@@ -86,6 +115,8 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		answer = status(c);
 	else if (text_equal(verb, "session"))
 		answer = order_session(c, question);
+	else if (text_equal(verb, "capture"))
+		answer = capture(c, question);
 	else
 		answer = failure(
 			"this daemon does not know that question; is it of another version?");

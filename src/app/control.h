@@ -17,12 +17,14 @@ struct control;
 struct err;
 struct loop;
 struct printers;
+struct captures;
 struct sessions;
 
 struct control_env {
 	struct loop *loop;
 	struct printers *printers;
 	struct sessions *sessions;
+	struct captures *captures;
 	const char *data_dir;
 };
 

@@ -2,12 +2,14 @@
 
 #include "app/plumbing.h"
 
+#include "app/captor.h"
 #include "app/config.h"
 #include "app/control.h"
 #include "app/hooks.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "cameras/camera.h"
+#include "capture/captures.h"
 #include "capture/sessions.h"
 #include "core/bus.h"
 #include "core/fs.h"
@@ -49,6 +51,8 @@ struct plumbing {
 	struct cameras *cameras;
 	struct printers *printers;
 	struct sessions *sessions;
+	struct captor *captor;
+	struct captures *captures;
 	struct films *films;
 	struct jobs *jobs;
 	struct retention *retention;
@@ -92,6 +96,15 @@ static void use_camera(struct session_plan *plan, const char *id)
 	plan->n_cameras++;
 }
 
+static const struct capture_plan *configured_capture(const struct plumbing *p, const char *printer)
+{
+	for (size_t i = 0; i < p->config->n_printers; i++) {
+		if (strcmp(p->config->printers[i].printer.id, printer) == 0)
+			return &p->config->printers[i].capture;
+	}
+	return &p->config->capture;
+}
+
 /* The cameras that the plan names, else the printer's own, else those that look at it. */
 static void set_plan(struct plumbing *p, const char *printer, const struct session_plan *given)
 {
@@ -114,6 +127,16 @@ static void set_plan(struct plumbing *p, const char *printer, const struct sessi
 			use_camera(&plan, k->id);
 	}
 	sessions_set_plan(p->sessions, printer, &plan);
+
+	char cameras[256] = "";
+
+	for (unsigned i = 0; i < plan.n_cameras; i++) {
+		size_t n = strlen(cameras);
+
+		(void)snprintf(cameras + n, sizeof(cameras) - n, "%s%s", i ? "," : "",
+		               plan.cameras[i]);
+	}
+	captures_add(p->captures, printer, configured_capture(p, printer), cameras);
 }
 
 static const struct session_plan *configured_plan(const struct plumbing *p, const char *printer)
@@ -140,6 +163,7 @@ int plumbing_add_printer(struct plumbing *p, const struct printer_config *c, str
 void plumbing_remove_printer(struct plumbing *p, const char *id)
 {
 	sessions_forget(p->sessions, id);
+	captures_forget(p->captures, id);
 	cameras_remove(p->cameras, id);
 	jobs_forget(p->jobs, id);
 	printers_remove(p->printers, id);
@@ -256,6 +280,8 @@ static void begin_end(struct plumbing *p)
 	p->notices = NULL;
 	retention_free(p->retention);
 	p->retention = NULL;
+	captures_free(p->captures);
+	p->captures = NULL;
 	jobs_free(p->jobs);
 	p->jobs = NULL;
 	sessions_free(p->sessions, sessions_ended, p);
@@ -295,6 +321,21 @@ static int put_back(const struct config *c, struct err *err)
 	return rc < 0 ? rc : 0;
 }
 
+static void build_captures(struct plumbing *p)
+{
+	struct captures_env env = { .loop = p->loop,
+		                    .bus = p->bus,
+		                    .cameras = p->cameras,
+		                    .store = p->store,
+		                    .pool = p->pool,
+		                    .disk = p->disk,
+		                    .data_dir = p->config->data_dir };
+
+	p->captor = captor_new(p->loop, p->printers);
+	captor_fill(p->captor, &env);
+	p->captures = captures_new(&env);
+}
+
 static int build_rooms(struct plumbing *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -331,6 +372,7 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	                                                   .floor_bytes = c->storage.floor_bytes,
 	                                                   .budget_bytes = c->storage.budget_bytes,
 	                                                   .flush_ms = c->storage.flush_ms });
+	build_captures(p);
 	return 0;
 }
 
@@ -344,6 +386,7 @@ static int start_web(struct plumbing *p, struct err *err)
 		.printers = p->printers,
 		.cameras = p->cameras,
 		.sessions = p->sessions,
+		.captures = p->captures,
 		.films = p->films,
 		.pool = p->pool,
 		.data_dir = c->data_dir,
@@ -430,6 +473,7 @@ static int begin(struct plumbing *p, struct err *err)
 		rc = control_new(&(struct control_env){ .loop = p->loop,
 		                                        .printers = p->printers,
 		                                        .sessions = p->sessions,
+		                                        .captures = p->captures,
 		                                        .data_dir = c->data_dir },
 		                 &p->control, err);
 	if (rc < 0)
@@ -444,7 +488,9 @@ static void tear_down(struct plumbing *p)
 	timer_stop(&p->watchdog);
 	timer_stop(&p->end_limit);
 	cameras_free(p->cameras);
+	captures_free(p->captures);
 	printers_free(p->printers);
+	captor_free(p->captor);
 	work_pool_free(p->disk);
 	work_pool_free(p->pool);
 	store_close(p->store);

@@ -2,6 +2,7 @@
 
 #include "model/capture.h"
 
+#include "model/json.h"
 #include "model/names.h"
 
 static const char *const modes[] = { "snap", "parked", "grid" };
@@ -39,4 +40,37 @@ bool capture_state_from_name(const char *name, enum capture_state *ret)
 	if (i >= 0)
 		*ret = (enum capture_state)i;
 	return i >= 0;
+}
+
+json_t *json_capture(const struct capture *c)
+{
+	json_t *j = json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:i, s:i, s:i}", "id",
+		json_text(c->id), "printer", json_text(c->printer), "job", json_text(c->job),
+		"job_name", json_text(c->job_name), "layer", json_int_or_null(c->layer), "z_mm",
+		json_or_null(c->z_mm), "trigger", capture_trigger_name(c->trigger), "mode",
+		capture_mode_name(c->mode), "state", capture_state_name(c->state), "started_at",
+		json_time(c->started_wall_ms), "ended_at", json_time(c->ended_wall_ms), "n_points",
+		(int)c->n_points, "n_done", (int)c->n_done, "n_pictures", (int)c->n_pictures);
+
+	json_object_set_new(j, "paused_s", json_real(c->paused_s));
+	json_object_set_new(j, "printer_wait_s", json_real(c->printer_wait_s));
+	json_object_set_new(j, "is_dry_run", json_boolean(c->is_dry_run));
+	json_object_set_new(j, "folder", json_text(c->folder));
+	json_object_set_new(j, "metadata", json_text(c->metadata));
+	json_object_set_new(j, "text", json_text(c->text));
+	return j;
+}
+
+json_t *json_capture_picture(const struct capture_picture *p)
+{
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:[i,i,i], s:I, s:s, s:i, s:i, s:o, "
+	                 "s:b}",
+	                 "index", (int)p->index, "camera", json_text(p->camera), "file",
+	                 json_text(p->file), "thumbnail", json_text(p->thumbnail), "x_mm",
+	                 json_or_null(p->x_mm), "y_mm", json_or_null(p->y_mm), "z_mm",
+	                 json_or_null(p->z_mm), "grid", p->grid[0], p->grid[1], p->grid[2], "bytes",
+	                 (json_int_t)p->bytes, "sha256", p->sha256, "width", (int)p->width,
+	                 "height", (int)p->height, "at", json_time(p->at_wall_ms), "is_still",
+	                 (int)p->is_still);
 }

@@ -17,6 +17,8 @@
 
 struct camera_config;
 struct camera_status;
+struct capture;
+struct capture_picture;
 struct event_notice;
 struct film;
 struct film_plan;
@@ -47,6 +49,8 @@ json_t *json_film_plan(const struct film_plan *p);
 json_t *json_job(const struct job *j);
 json_t *json_layer(const struct layer *l);
 json_t *json_notice(const struct event_notice *n);
+json_t *json_capture(const struct capture *c);
+json_t *json_capture_picture(const struct capture_picture *p);
 
 /* Reading back what we wrote (store, session.json); false if a field is missing or wrong. */
 bool json_to_session(struct session *s, const json_t *j);

@@ -5,6 +5,7 @@
 #include "web/web.h"
 
 #include "base/err.h"
+#include "model/event.h"
 #include "base/text.h"
 #include "capture/sessions.h"
 #include "model/json.h"
@@ -206,6 +207,21 @@ static void read_command(const struct call *c, struct printer_command *cmd)
 	cmd->records_timelapse = call_bool(c, "records_timelapse", false);
 }
 
+/* Who moves the head of a paused print must know that a person has other plans. */
+static void tell_command(const struct call *c, const struct printer_command *cmd)
+{
+	struct event_command *e;
+
+	if (cmd->kind != PRINTER_PAUSE_PRINT && cmd->kind != PRINTER_STOP_PRINT)
+		return;
+	e = event_new_command();
+	TEXT_SET(e->printer, c->params[0]);
+	e->kind = cmd->kind;
+	e->answer = PRINTER_ACKNOWLEDGED;
+	TEXT_SET(e->user, c->who.user.name);
+	bus_publish(c->web->env.bus, &e->head);
+}
+
 void api_printer_command(struct call *c)
 {
 	struct printer_command cmd = { 0 };
@@ -241,6 +257,7 @@ void api_printer_command(struct call *c)
 			call_text(c, "ams_mapping", ""));
 		return;
 	}
+	tell_command(c, &cmd);
 	printer_send(p, &cmd, command_answered, c);
 }
 

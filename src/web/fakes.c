@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cameras/camera.h"
 #include "cameras/video.h"
+#include "capture/captures.h"
 #include "capture/sessions.h"
 #include "core/loop.h"
 #include "film/films.h"
@@ -398,4 +399,40 @@ int films_forget(struct films *fs, const char *film_id, struct err *err)
 	(void)film_id;
 	(void)err;
 	return 0;
+}
+
+/* ---- capture/captures: nobody captures here ---- */
+
+const struct capture_plan *captures_plan(const struct captures *cs UNUSED,
+                                         const char *printer UNUSED)
+{
+	return NULL;
+}
+
+int captures_set_plan(struct captures *cs UNUSED, const char *printer UNUSED,
+                      const struct capture_plan *plan UNUSED, struct err *err)
+{
+	return err_set(err, -ENOENT, "there is no printer");
+}
+
+json_t *captures_preview(const struct captures *cs UNUSED, const char *printer UNUSED,
+                         const struct capture_plan *plan UNUSED, int layer UNUSED)
+{
+	return NULL;
+}
+
+int captures_order(struct captures *cs UNUSED, const char *printer UNUSED,
+                   enum capture_trigger by UNUSED, struct err *err)
+{
+	return err_set(err, -ENOENT, "there is no printer");
+}
+
+int captures_cancel(struct captures *cs UNUSED, const char *printer UNUSED, struct err *err)
+{
+	return err_set(err, -ENOENT, "there is no printer");
+}
+
+json_t *captures_status(const struct captures *cs UNUSED, const char *printer UNUSED)
+{
+	return NULL;
 }

@@ -87,6 +87,19 @@ void api_session_frame(struct call *c);
 void api_session_render(struct call *c);
 void api_session_remove(struct call *c);
 
+/* api_capture.c */
+void api_capture_plan(struct call *c);
+void api_capture_change(struct call *c);
+void api_capture_preview(struct call *c);
+void api_capture_order(struct call *c);
+void api_captures(struct call *c);
+void api_captures_remove(struct call *c);
+void api_capture(struct call *c);
+void api_capture_remove(struct call *c);
+void api_capture_picture(struct call *c);
+/* api_archive.c */
+void api_capture_archive(struct call *c);
+
 /* api_film.c */
 void api_films(struct call *c);
 void api_film(struct call *c);

@@ -305,8 +305,12 @@ static void heard(void *arg, const struct bus_event *e)
 		put_newest(p->notices, json_incref(v));
 		tell_all(p, message_of("notice", "notice", v));
 		break;
-	case EVENT_COMMAND:
 	case EVENT_CAPTURE:
+		if (p->clients)
+			tell_all(p, message_of("capture", "capture",
+			                       json_capture(&event_as_capture(e)->capture)));
+		break;
+	case EVENT_COMMAND:
 		if (p->clients)
 			tell_all(p, command_message(event_as_command(e)));
 		break;

@@ -126,6 +126,99 @@ static const struct field command_body[] = {
 	END
 };
 
+/* As capture/plan has them; a test says when they differ. */
+/* clang-format off */
+#define CAPTURE_FIELDS \
+	{ "enabled", FIELD_BOOL, 0, 0, 0, NULL, "capture layers of this printer" }, \
+	{ "every_n_layers", FIELD_INT, 0, 0, 10000, NULL, "every so many layers; 0: not by layer" }, \
+	{ "z_heights", FIELD_TEXT, 0, 0, 399, NULL, "at the layers nearest to these heights in mm: 0.6, 12.4" }, \
+	{ "every", FIELD_NUMBER, 0, 0, 86400, NULL, "so often; 0: not by time, seconds" }, \
+	{ "by_order", FIELD_BOOL, 0, 0, 0, NULL, "when the page, the API or a button asks" }, \
+	{ "marker", FIELD_TEXT, 0, 0, 63, NULL, "at the layers in which a line of the sliced file begins so, M240 or ;TIMELAPSE; empty: none" }, \
+	{ "first_layer", FIELD_BOOL, 0, 0, 0, NULL, "the first layer too" }, \
+	{ "last_layer", FIELD_BOOL, 0, 0, 0, NULL, "the last layer too" }, \
+	{ "mode", FIELD_TEXT, 0, 0, 0, "snap|parked|grid", "snap: nothing moves; parked: the head is parked, by us at the park point or by the sliced file; grid: pause, move, shoot, resume" }, \
+	{ "points_x", FIELD_INT, 0, 1, 9, NULL, "points of the grid along X" }, \
+	{ "points_y", FIELD_INT, 0, 1, 9, NULL, "along Y" }, \
+	{ "points_z", FIELD_INT, 0, 1, 9, NULL, "levels" }, \
+	{ "spacing_x", FIELD_NUMBER, 0, 0.1, 500, NULL, "mm between them" }, \
+	{ "spacing_y", FIELD_NUMBER, 0, 0.1, 500, NULL, "mm between them" }, \
+	{ "spacing_z", FIELD_NUMBER, 0, 0.1, 500, NULL, "mm between the levels" }, \
+	{ "centre_x", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the grid; null: the middle of the bed" }, \
+	{ "centre_y", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the grid; null: the middle of the bed" }, \
+	{ "centre_z", FIELD_NUMBER, 0, -500, 500, NULL, "mm added to base_offset" }, \
+	{ "base_offset", FIELD_NUMBER, 0, 0, 500, NULL, "mm of the lowest level above the layer" }, \
+	{ "clearance", FIELD_NUMBER, 0, 0.5, 500, NULL, "mm that the nozzle stays above everything printed so far" }, \
+	{ "too_low", FIELD_TEXT, 0, 0, 0, "reject|raise", "points below the clearance: reject leaves them out, raise lifts the whole grid" }, \
+	{ "bed_min_x", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the bed; null: as the printer says" }, \
+	{ "bed_min_y", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the bed; null: as the printer says" }, \
+	{ "bed_max_x", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the bed; null: as the printer says" }, \
+	{ "bed_max_y", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "of the bed; null: as the printer says" }, \
+	{ "max_z", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "no point is higher; null: as the printer says" }, \
+	{ "margin", FIELD_NUMBER, 0, 0, 500, NULL, "mm that points keep from the bed's edges" }, \
+	{ "park_x", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "mode parked: where the head goes; null: the sliced file has parked it" }, \
+	{ "park_y", FIELD_NUMBER, NULLABLE, -10000, 10000, NULL, "mode parked: where the head goes; null: the sliced file has parked it" }, \
+	{ "speed", FIELD_NUMBER, 0, 100, 60000, NULL, "mm/min in X and Y" }, \
+	{ "z_speed", FIELD_NUMBER, 0, 30, 12000, NULL, "mm/min in Z" }, \
+	{ "settle", FIELD_NUMBER, 0, 0, 30, NULL, "wait no longer than this for a still picture, seconds" }, \
+	{ "retract", FIELD_NUMBER, 0, 0, 20, NULL, "mm of filament pulled back before the moves; 0: none" }, \
+	{ "prime", FIELD_NUMBER, 0, 0, 25, NULL, "mm of filament pushed afterwards" }, \
+	{ "retract_speed", FIELD_NUMBER, 0, 60, 12000, NULL, "mm/min of both" }, \
+	{ "return_to_origin", FIELD_BOOL, 0, 0, 0, NULL, "go back to where the print was paused, before it is resumed" }, \
+	{ "pause_timeout", FIELD_NUMBER, 0, 1, 300, NULL, "the pause, and the resume, must be confirmed within, seconds" }, \
+	{ "move_timeout", FIELD_NUMBER, 0, 1, 300, NULL, "the printer must say within this that a move has ended, seconds" }, \
+	{ "shot_timeout", FIELD_NUMBER, 0, 0.2, 60, NULL, "then a picture counts as missing, seconds" }, \
+	{ "emergency_resume_attempts", FIELD_INT, 0, 1, 10, NULL, "so many resumes are tried, then there is an alarm" }, \
+	{ "extrusion", FIELD_TEXT, 0, 0, 0, "auto|relative|absolute", "how the sliced file counts filament: M83 is relative, M82 absolute; auto: it is looked at" }, \
+	{ "dry_run", FIELD_BOOL, 0, 0, 0, NULL, "plan and log every move, send nothing" }, \
+	{ "bambu_moves", FIELD_BOOL, 0, 0, 0, NULL, "experimental: move the head of a Bambu printer too, which can not say when a move has ended" }, \
+	{ "cameras", FIELD_TEXT, 0, 0, 255, NULL, "front, top; empty: all that see the printer" }, \
+	{ "thumbnails", FIELD_BOOL, 0, 0, 0, NULL, "a picture of 160x120 beside each" }, \
+	{ "quality", FIELD_INT, 0, 0, 100, NULL, "JPEG quality; 0: as the camera sends it, unchanged" }, \
+	{ "metadata", FIELD_BOOL, 0, 0, 0, NULL, "a JSON file for each layer" }, \
+	{ "folder", FIELD_TEXT, 0, 0, 63, NULL, "name of the folder in the data folder" },
+/* clang-format on */
+
+static const struct field capture_plan_body[] = { CAPTURE_FIELDS END };
+
+static const struct field capture_preview_body[] = {
+	{ "layer", FIELD_INT, 0, 1, 1000000, NULL, "for which; the one being printed if absent" },
+	CAPTURE_FIELDS END
+};
+
+static const struct field capture_order_body[] = {
+	{ "order", FIELD_TEXT, REQUIRED, 0, 0, "run|cancel", "" }, END
+};
+
+static const struct field captures_query[] = {
+	ID("printer", "only of this printer"),
+	ID("job", "only of this print"),
+	{ "layer", FIELD_INT, 0, 0, 1000000, NULL, "only of this layer" },
+	ID("before", "only older than this id: the last one of the page before"),
+	{ "limit", FIELD_INT, 0, 1, 500, NULL, "how many at most; 100 if absent" },
+	END
+};
+
+static const struct field captures_remove_query[] = {
+	ID("job", "of this print"),
+	{ "layer", FIELD_INT, 0, 0, 1000000, NULL, "only of this layer" },
+	END
+};
+
+static const struct field capture_archive_query[] = {
+	{ "format", FIELD_TEXT, 0, 0, 0, "zip|dataset",
+	  "zip: as they lie on the disk; dataset: a WebDataset with its index; zip if absent" },
+	ID("printer", "only of this printer"),
+	ID("job", "only of this print"),
+	ID("capture", "only this one"),
+	{ "layer", FIELD_INT, 0, 0, 1000000, NULL, "only of this layer" },
+	END
+};
+
+static const struct field capture_picture_query[] = {
+	{ "thumbnail", FIELD_BOOL, 0, 0, 0, NULL, "the small one" }, END
+};
+
 static const struct field order_body[] = {
 	{ "order", FIELD_TEXT, REQUIRED, 0, 0, "start|pause|resume|stop|discard|shoot", "" }, END
 };
@@ -347,6 +440,17 @@ static const struct route routes[] = {
 	{ POST, ROLE_OPERATOR, V1 "/sessions/{id}/render", api_session_render, "Make another film of it, of one camera or of each", NULL, render_body, 202, 0, "films" },
 	{ DELETE, ROLE_ADMIN, V1 "/sessions/{id}", api_session_remove, "Delete it with its pictures", force_query, NULL, 204, 0, NULL },
 
+	{ GET, ROLE_VIEWER, V1 "/printers/{id}/capture", api_capture_plan, "How layers are captured, and what goes on", NULL, NULL, 200, 0, "capture_plan" },
+	{ PATCH, ROLE_OPERATOR, V1 "/printers/{id}/capture", api_capture_change, "Change how layers are captured", NULL, capture_plan_body, 200, 0, "capture_plan" },
+	{ POST, ROLE_VIEWER, V1 "/printers/{id}/capture/preview", api_capture_preview, "Points, time and warnings of a plan, unsaved", NULL, capture_preview_body, 200, 0, "capture_preview" },
+	{ POST, ROLE_OPERATOR, V1 "/printers/{id}/capture/orders", api_capture_order, "Capture now, or end it", NULL, capture_order_body, 200, 0, "capture_status" },
+	{ GET, ROLE_VIEWER, V1 "/captures", api_captures, "Captured layers, newest first", captures_query, NULL, 200, 0, "captures" },
+	{ DELETE, ROLE_ADMIN, V1 "/captures", api_captures_remove, "Delete those of a print, or of one of its layers", captures_remove_query, NULL, 200, 0, "captures_removed" },
+	{ GET, ROLE_VIEWER, V1 "/captures/{id}", api_capture, "One captured layer with its pictures", NULL, NULL, 200, 0, "capture" },
+	{ DELETE, ROLE_ADMIN, V1 "/captures/{id}", api_capture_remove, "Delete it with its pictures", NULL, NULL, 200, 0, "captures_removed" },
+	{ GET, ROLE_VIEWER, V1 "/captures/{id}/pictures/{n}", api_capture_picture, "One of its pictures, counted from 0", capture_picture_query, NULL, 200, 0, "image/jpeg" },
+	{ GET, ROLE_VIEWER, V1 "/capture-archive", api_capture_archive, "Pictures and metadata as one file, made while it is sent", capture_archive_query, NULL, 200, 0, "application/octet-stream" },
+
 	{ GET, ROLE_VIEWER, V1 "/films", api_films, "Films, newest first", page_query, NULL, 200, 0, "films" },
 	{ GET, ROLE_VIEWER, V1 "/films/{id}", api_film, "One film", NULL, NULL, 200, 0, "film" },
 	{ DELETE, ROLE_ADMIN, V1 "/films/{id}", api_film_remove, "Delete a film", NULL, NULL, 204, 0, NULL },
@@ -420,6 +524,18 @@ static const struct shape shapes[] = {
 	{ "sessions", "sessions:[session]" },
 	{ "frame", "number:integer camera:string layer:integer? z_mm:number? trigger:string at:time size:integer is_deleted:boolean" },
 	{ "frames", "frames:[frame]" },
+	{ "capture_status", "printer:string is_on:boolean targets:string is_running:boolean step:string layer:integer? n_points:integer n_done:integer "
+	  "job:string job_name:string job_started_at:time? current_layer:integer? has_file:boolean n_completed:integer n_failed:integer "
+	  "n_missed:integer missed:[integer]" },
+	{ "capture_plan", "plan:object status:capture_status" },
+	{ "capture_preview", "layer:integer? z_mm:number? top_mm:number? footprint:object? grid:object? images:integer warnings:[string] error:string?" },
+	{ "capture", "id:string printer:string job:string job_name:string layer:integer? z_mm:number? trigger:string mode:string state:string "
+	  "started_at:time? ended_at:time? n_points:integer n_done:integer n_pictures:integer paused_s:number printer_wait_s:number "
+	  "is_dry_run:boolean folder:string metadata:string text:string pictures:[capture_picture]!" },
+	{ "capture_picture", "index:integer camera:string file:string thumbnail:string x_mm:number? y_mm:number? z_mm:number? grid:[integer] "
+	  "bytes:integer sha256:string width:integer height:integer at:time? is_still:boolean" },
+	{ "captures", "captures:[capture]" },
+	{ "captures_removed", "n_removed:integer" },
 	{ "film", "id:string session:string printer:string camera:string job_name:string file:string poster:string state:string text:string "
 	  "made_at:time? duration_s:number? fps:number? width:integer height:integer n_frames:integer n_skipped:integer bytes:integer "
 	  "progress_percent:integer? plan:object" },

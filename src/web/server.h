@@ -18,6 +18,7 @@
 
 struct bus;
 struct cameras;
+struct captures;
 struct err;
 struct films;
 struct loop;
@@ -82,6 +83,7 @@ struct web_env {
 	struct printers *printers;
 	struct cameras *cameras;
 	struct sessions *sessions;
+	struct captures *captures; /* NULL: no layer capture */
 	struct films *films;
 	struct work_pool *pool;
 	const char *data_dir;
