@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+const struct config_table config_capture_table = { capture_plan_opts, CAPTURE_PLAN_N_OPTS };
+
 void config_read_capture(struct config_loading *l, const struct conf_node *map, const char *path,
                          struct capture_plan *plan)
 {
@@ -18,7 +20,7 @@ void config_read_capture(struct config_loading *l, const struct conf_node *map, 
 	if (!n)
 		return;
 	(void)snprintf(where, sizeof(where), "%.120s%scapture", path, path[0] ? "." : "");
-	opt_read(capture_plan_opts, capture_plan_n_opts, n, where, plan, l->errors);
+	opt_read(capture_plan_opts, CAPTURE_PLAN_N_OPTS, n, where, plan, l->errors);
 	if (l->errors->n == 0 && capture_plan_check(plan, &err) < 0)
 		conf_error(l->errors, n->line, "%s.%s", where, err.text);
 }

@@ -21,6 +21,8 @@ static const struct section sections[] = {
 	  &config_session_table, 2 },
 	{ "film", "Films, for all printers; a printer may have its own film:", &config_film_table,
 	  2 },
+	{ "capture", "Layer capture, for all printers; a printer may have its own capture:",
+	  &config_capture_table, 2 },
 	{ "printers", "Printers", &config_printer_table, 4 },
 	{ "ports", "A printer's ports, when they are not the usual ones", &config_port_table, 6 },
 	{ "cameras", "Further cameras", &config_camera_table, 4 },

@@ -29,6 +29,7 @@ struct config_table {
 
 extern const struct config_table config_root_table, config_web_table, config_storage_table;
 extern const struct config_table config_session_table, config_film_table;
+extern const struct config_table config_capture_table;
 extern const struct config_table config_printer_table, config_port_table;
 extern const struct config_table config_camera_table;
 

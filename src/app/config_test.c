@@ -7,7 +7,9 @@
 #include "base/err.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "capture/plan.h"
 #include "core/fs.h"
+#include "web/route.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -463,4 +465,36 @@ TEST(the_example_file_is_a_valid_configuration)
 	CHECK_INT(config.n_printers, 0);
 	config_fini(&config);
 	buf_fini(&b);
+}
+
+TEST(config_api_takes_the_capture_plan_as_it_is_given)
+{
+	char params[2][64];
+	bool is_wrong;
+	const struct route *r =
+		route_find(HTTP_PATCH, "/api/v1/printers/a1/capture", params, &is_wrong);
+	struct field_fault fault = { 0 };
+	struct capture_plan plan;
+	json_t *j;
+	unsigned n = 0;
+
+	CHECK(r != NULL);
+	capture_plan_init(&plan);
+	j = capture_plan_json(&plan);
+	if (!route_check_body(r, j, &fault))
+		fail_msg("%s: %s", fault.field, fault.text);
+	for (const struct field *f = r->body; f->name; f++)
+		n++;
+	CHECK_INT(n, CAPTURE_PLAN_N_OPTS);
+	json_decref(j);
+}
+
+TEST(config_reads_the_capture_plan_of_all_and_of_one_printer)
+{
+	struct capture_plan p;
+
+	/* The defaults are a plan that can be kept. */
+	capture_plan_init(&p);
+	CHECK(capture_plan_check(&p, NULL) == 0);
+	CHECK(!p.is_on && p.every_n_layers == 3 && p.mode == CAPTURE_SNAP && p.clearance_mm == 5);
 }

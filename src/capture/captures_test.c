@@ -263,8 +263,9 @@ static double run_line(struct world *w, const char *line)
 		w->n_outside += to[i] < low[i] - SOON || to[i] > high[i] + SOON;
 		way += (to[i] - w->mm[i]) * (to[i] - w->mm[i]);
 	}
-	/* Across only clear of the part; away from the paused place only upwards. */
-	if (to[0] != w->mm[0] || to[1] != w->mm[1])
+	/* Across only clear of the part. A move that crosses a resume by somebody else on the wire, which
+	 * nobody can take back, is not judged. */
+	if (w->activity == PRINTER_PAUSED && (to[0] != w->mm[0] || to[1] != w->mm[1]))
 		w->n_low +=
 			w->mm[2] < w->top_mm + CLEARANCE - 1e-3 || fabs(to[2] - w->mm[2]) > SOON;
 	memcpy(w->mm, to, sizeof(to));

@@ -277,7 +277,7 @@ TEST(plan_is_read_from_yaml_with_the_same_names)
 	struct capture_plan p;
 
 	capture_plan_init(&p);
-	opt_read(capture_plan_opts, capture_plan_n_opts, n, "capture", &p, &errors);
+	opt_read(capture_plan_opts, CAPTURE_PLAN_N_OPTS, n, "capture", &p, &errors);
 	CHECK_INT(errors.n, 0);
 	CHECK(p.is_on && p.mode == CAPTURE_GRID && isnan(p.centre_mm[0]) && p.centre_mm[1] == 90);
 	CHECK(p.settle_s == 2 && p.n[2] == 4);

@@ -34,7 +34,7 @@ static const char *const e_words[] = { "auto", "relative", "absolute", NULL };
 #define AUTO_FORM .read = read_auto, .form = "a number of millimetres, or auto"
 
 /* clang-format off */
-const struct opt capture_plan_opts[] = {
+const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS] = {
 	{ "enabled", OPT_BOOL, AT(is_on), .fallback = "no", .help = "capture layers of this printer" },
 	{ "every_n_layers", OPT_UNSIGNED, AT(every_n_layers), .fallback = "3", .max = 10000, .help = "every so many layers; 0: not by layer" },
 	{ "z_heights", OPT_TEXT, AT(z_heights), .fallback = "", .help = "at the layers nearest to these heights in mm: 0.6, 12.4" },
@@ -86,8 +86,6 @@ const struct opt capture_plan_opts[] = {
 	{ "calibration_file", OPT_TEXT, AT(calibration), .fallback = "", .help = "noted in the metadata" },
 };
 /* clang-format on */
-
-const size_t capture_plan_n_opts = ARRAY_LEN(capture_plan_opts);
 
 void capture_plan_init(struct capture_plan *p)
 {

@@ -17,8 +17,8 @@
 
 struct err;
 
-extern const struct opt capture_plan_opts[];
-extern const size_t capture_plan_n_opts;
+#define CAPTURE_PLAN_N_OPTS 49
+extern const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS];
 
 void capture_plan_init(struct capture_plan *p); /* the defaults */
 

@@ -176,7 +176,8 @@ static const struct field command_body[] = {
 	{ "thumbnails", FIELD_BOOL, 0, 0, 0, NULL, "a picture of 160x120 beside each" }, \
 	{ "quality", FIELD_INT, 0, 0, 100, NULL, "JPEG quality; 0: as the camera sends it, unchanged" }, \
 	{ "metadata", FIELD_BOOL, 0, 0, 0, NULL, "a JSON file for each layer" }, \
-	{ "folder", FIELD_TEXT, 0, 0, 63, NULL, "name of the folder in the data folder" },
+	{ "folder", FIELD_TEXT, 0, 0, 63, NULL, "name of the folder in the data folder" }, \
+	{ "calibration_file", FIELD_TEXT, 0, 0, 255, NULL, "noted in the metadata" },
 /* clang-format on */
 
 static const struct field capture_plan_body[] = { CAPTURE_FIELDS END };
