@@ -136,16 +136,25 @@ struct run_file spot_file(const struct spot *sp, int layer)
 
 /* ---- a capture ---- */
 
-static struct capture new_capture(const struct spot *sp, enum capture_trigger by)
+static void run_look(void *arg, struct run_machine *ret);
+
+static struct capture new_capture(struct spot *sp, enum capture_trigger by)
 {
+	struct run_machine m;
+
 	struct capture c = { .layer = sp->layer.number > 0 ? sp->layer.number : -1,
 		             .z_mm = sp->layer.number > 0 ? sp->layer.z_mm : (double)NAN,
 		             .trigger = by,
 		             .mode = sp->plan.mode,
 		             .job_started_wall_ms = sp->job.started_wall_ms,
 		             .started_wall_ms = wall_ms(sp) };
-	const struct ground_layer *l = ground_layer(sp->ground, c.layer);
+	const struct ground_layer *l;
 
+	run_look(sp, &m);
+	/* Nobody has said a layer yet: the place in the file does. */
+	if (c.layer < 0 && ground_layer_at(sp->ground, m.file_pos) > 0)
+		c.layer = ground_layer_at(sp->ground, m.file_pos);
+	l = ground_layer(sp->ground, c.layer);
 	id_new(c.id, wall_ms(sp));
 	TEXT_SET(c.printer, sp->printer);
 	TEXT_SET(c.job, sp->job.id);

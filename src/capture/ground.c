@@ -51,6 +51,7 @@ int ground_load(const char *path, unsigned plate, const char *mark, struct groun
 		box.max_y = fmaxf(box.max_y, l->box.max_y);
 		g->layers[i] = (struct ground_layer){ .z_mm = l->z_mm,
 			                              .top_mm = l->top_mm,
+			                              .byte = l->byte,
 			                              .box = box,
 			                              .is_relative = l->is_relative,
 			                              .is_e_relative = l->is_e_relative };
@@ -78,6 +79,17 @@ void ground_free(struct ground *g)
 const struct ground_layer *ground_layer(const struct ground *g, int number)
 {
 	return g && number >= 1 && (size_t)number <= g->n ? &g->layers[number - 1] : NULL;
+}
+
+int ground_layer_at(const struct ground *g, int64_t byte)
+{
+	size_t n = 0;
+
+	if (!g || !g->is_text || byte < 0)
+		return 0;
+	while (n < g->n && g->layers[n].byte <= (uint64_t)byte)
+		n++;
+	return (int)n;
 }
 
 double ground_top(const struct ground *g, int number)

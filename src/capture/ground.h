@@ -14,6 +14,7 @@ struct err;
 
 struct ground_layer {
 	float z_mm, top_mm;
+	uint64_t byte;        /* of the G-code, where it begins */
 	struct gcode_box box; /* of everything up to here */
 	bool is_relative, is_e_relative, is_marked;
 };
@@ -32,6 +33,8 @@ void ground_free(struct ground *g);
 
 /* NULL for a number that does not exist; of `ground` NULL too. */
 const struct ground_layer *ground_layer(const struct ground *g, int number);
+/* The layer that is printed at that byte of plain G-code; 0 before the first, or not known. */
+int ground_layer_at(const struct ground *g, int64_t byte);
 /* The highest of everything up to the end of that layer; NAN unknown. */
 double ground_top(const struct ground *g, int number);
 

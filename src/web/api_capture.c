@@ -75,13 +75,14 @@ void api_capture_change(struct call *c)
 void api_capture_preview(struct call *c)
 {
 	struct captures *cs = captures_for(c);
-	int layer = (int)call_int(c, "layer", -1);
 	struct capture_plan plan;
+	int layer;
 	struct err err = { 0 };
 	int rc;
 
 	if (!cs)
 		return;
+	layer = (int)call_int(c, "layer", -1);
 	plan = *captures_plan(cs, c->params[0]);
 	json_object_del(c->body, "layer");
 	rc = capture_plan_from_json(&plan, c->body, &err);
