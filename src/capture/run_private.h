@@ -45,6 +45,7 @@ struct run_shooter {
 	struct camera *held;
 	struct still_shot shot;
 	bool is_shooting;
+	unsigned n_failed; /* points one after the other without a picture */
 };
 
 struct run {

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEAD_AFTER 2
+
 struct run_keeping {
 	struct run *run;
 	const char *data_dir;
@@ -135,6 +137,7 @@ static void shot_done(void *arg, struct frame *f, bool is_still, const struct er
 
 	s->is_shooting = false;
 	r->n_shooting--;
+	s->n_failed = f ? 0 : s->n_failed + 1;
 	if (f)
 		keep(s, f, is_still);
 	else
@@ -164,6 +167,11 @@ void run_shots_point(struct run *r, int64_t not_before_us)
 
 		if (!has_camera(s)) {
 			missing(s, "there is no such camera");
+			continue;
+		}
+		/* The print does not wait at every point for a camera that is dead. */
+		if (s->n_failed >= DEAD_AFTER) {
+			r->n_lost++;
 			continue;
 		}
 		s->is_shooting = true;
