@@ -527,6 +527,18 @@ void run_note_written(struct run *r, int rc, const struct err *err)
 
 /* ---- grid ---- */
 
+/* As is_there(), but it says nothing. */
+static bool is_near(const struct run *r)
+{
+	struct run_machine m = look(r);
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!isnan(m.mm[i]) && !isnan(r->at_mm[i]) &&
+		    fabs(m.mm[i] - r->at_mm[i]) > ELSEWHERE_MM)
+			return false;
+	return true;
+}
+
 static bool is_there(struct run *r)
 {
 	struct run_machine m = look(r);
@@ -558,6 +570,8 @@ static void enter_move(struct run *r)
 	send(r, RUN_SCRIPT, buf_peek(&script), r->plan.move_timeout_s);
 }
 
+static void arrived(struct run *r);
+
 static void moved(struct run *r, enum printer_answer a, const char *reason)
 {
 	if (a != PRINTER_ACKNOWLEDGED) {
@@ -568,6 +582,17 @@ static void moved(struct run *r, enum printer_answer a, const char *reason)
 	}
 	if (!guard(r))
 		return;
+	if (!is_near(r)) {
+		/* Some tell the place a moment after the end of the motion. */
+		timer_start(&r->timer, LOOK_AGAIN_MS);
+		return;
+	}
+	arrived(r);
+}
+
+static void arrived(struct run *r)
+{
+	timer_stop(&r->timer);
 	if (!is_there(r)) {
 		enter_return(r);
 	} else if (r->step == RUN_LIFTING) {
@@ -829,7 +854,7 @@ void run_heard(struct run *r)
 	case RUN_MOVING:
 	case RUN_RETURNING:
 		/* With a command under way its answer is awaited, unless nobody will give one. */
-		if (judge(r) == RUN_RUNNING && !r->sent)
+		if (judge(r) == RUN_RUNNING && !r->sent && r->step == RUN_RETURNING)
 			resumed_by_others(r);
 		else if (judge(r) == RUN_RUNNING)
 			r->was_resumed = true;
@@ -837,6 +862,9 @@ void run_heard(struct run *r)
 			stop_all(r);
 		else if (judge(r) == RUN_LINKLESS)
 			go_away(r);
+		else if (!r->sent && (r->step == RUN_MOVING || r->step == RUN_LIFTING) &&
+		         is_near(r) && guard(r))
+			arrived(r);
 		return;
 	case RUN_NOTING:
 	case RUN_NOTING_PLACE:
@@ -863,6 +891,11 @@ static void timed_out(void *arg)
 		if (r->step == RUN_RESUMING)
 			enter_resume(r);
 		return;
+	case RUN_LIFTING:
+	case RUN_MOVING:
+		if (!r->sent && guard(r))
+			arrived(r);
+		return;
 	case RUN_RETURNING:
 		if (!r->sent && guard(r))
 			enter_return(r);
@@ -875,8 +908,6 @@ static void timed_out(void *arg)
 	case RUN_PLACING:
 	case RUN_REPLACING:
 	case RUN_NOTING_PLACE:
-	case RUN_LIFTING:
-	case RUN_MOVING:
 	case RUN_SHOOTING:
 	case RUN_OVER:
 		return;
