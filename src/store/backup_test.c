@@ -314,6 +314,32 @@ TEST(an_archive_cut_off_or_damaged_at_any_byte_changes_nothing)
 	CHECK_INT(unpack(dir, &b, 1 << 20, &r, &err), 0);
 }
 
+TEST(nothing_is_restored_into_folders_of_another_disk)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *films = mem_printf("%s/films", dir);
+	struct restore *r = NULL;
+	struct err err = { 0 };
+	char other[] = "/dev/shm/bedside-test-XXXXXX";
+	struct stat a, b;
+
+	if (!mkdtemp(other))
+		SKIP("there is no /dev/shm");
+	CHECK_INT(fs_make_dirs(dir, NULL), 0);
+	CHECK(stat(other, &a) == 0 && stat(dir, &b) == 0);
+	CHECK_INT(symlink(other, films), 0);
+	if (a.st_dev != b.st_dev) {
+		CHECK_INT(restore_begin(dir, &r, &err), -EXDEV);
+		CHECK(strstr(err.text, "films is on another disk") && !exists(dir, "restoring"));
+	}
+	CHECK_INT(rmdir(other), 0); /* nothing stays behind */
+	CHECK_INT(unlink(films), 0);
+	CHECK_INT(fs_make_dirs(films, NULL), 0);
+	CHECK_INT(restore_begin(dir, &r, &err), 0);
+	CHECK(!exists(dir, "films/.restoring") && !exists(dir, "restoring/probe"));
+	restore_free(r);
+}
+
 TEST(restore_takes_an_archive_from_a_file_too)
 {
 	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());

@@ -167,6 +167,34 @@ static int end_file(void *arg, struct err *err)
 	return 0;
 }
 
+/* In the end files are moved, which works on one disk only; half-way is too late to find out. Tried,
+ * because two mounts of one disk are as bad as two disks. */
+static int check_one_disk(const char *data_dir, const char *staging, struct err *err)
+{
+	static const char *const folders[] = { "printers.d", "cameras.d", "films", "sessions" };
+	auto_free char *from = mem_printf("%s/probe", staging);
+	int rc = fs_write_atomic(from, "", 0, 0600, err);
+
+	for (size_t i = 0; i < ARRAY_LEN(folders) && rc == 0; i++) {
+		auto_free char *dir = mem_printf("%s/%s", data_dir, folders[i]);
+		auto_free char *to = mem_printf("%s/.restoring", dir);
+
+		if (access(dir, F_OK) < 0)
+			continue;
+		if (rename(from, to) == 0 && rename(to, from) == 0)
+			continue;
+		rc = errno != EXDEV
+		             ? err_sys(err, "moving a file into %s", dir)
+		             : err_set(err, -EXDEV,
+		                       "%s is on another disk or mounted by itself, so nothing can "
+		                       "be moved into it: make it a plain folder of %s, restore, "
+		                       "then move it away again. Nothing was changed",
+		                       dir, data_dir);
+	}
+	(void)unlink(from);
+	return rc;
+}
+
 int restore_begin(const char *data_dir, struct restore **ret, struct err *err)
 {
 	struct restore *r;
@@ -180,8 +208,12 @@ int restore_begin(const char *data_dir, struct restore **ret, struct err *err)
 	rc = fs_remove(staging, err);
 	if (rc == 0)
 		rc = fs_make_dirs(staging, err);
-	if (rc < 0)
+	if (rc == 0)
+		rc = check_one_disk(data_dir, staging, err);
+	if (rc < 0) {
+		restore_drop(staging);
 		return rc;
+	}
 	r = MEM_NEW(struct restore);
 	r->data_dir = mem_str(data_dir);
 	TEXT_SET(r->staging, staging);
