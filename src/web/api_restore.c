@@ -209,11 +209,12 @@ static void finished(void *arg)
 	web_audit(c, "restore", "", "put a backup of %llu files back and restarted",
 	          (unsigned long long)u->result.n_files);
 	log_info(&w->log, "a backup waits; restarting to put it back");
+	if (!w->is_ending)
+		timer_start(&w->restart, RESTART_MS);
+	/* The last call of a web that is ending takes it along. */
 	call_json(c, 200,
 	          json_pack("{s:I, s:I}", "files", (json_int_t)u->result.n_files, "bytes",
 	                    (json_int_t)u->result.bytes));
-	if (!w->is_ending)
-		timer_start(&w->restart, RESTART_MS);
 }
 
 void api_restore_apply(struct call *c)

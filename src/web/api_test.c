@@ -17,6 +17,8 @@
 #include "core/work.h"
 #include "media/frame.h"
 #include "model/event.h"
+#include "store/backup.h"
+#include "store/backup_stream.h"
 #include "store/journal.h"
 #include "store/journal_line.h"
 #include "store/repo.h"
@@ -531,6 +533,77 @@ TEST(api_answers_every_route_as_its_document_says)
 	 * folder nobody can count. */
 	CHECK_INT(n_good, 56);
 	stop(&r);
+}
+
+/* ---- restoring ---- */
+
+static void never_restarted(void *arg)
+{
+	(void)arg;
+	CHECK(false);
+}
+
+/* Without waiting for the answer. */
+static void post(struct rig *r, const char *target, const void *body, size_t size,
+                 struct http_answer *a)
+{
+	auto_buf struct buf b;
+
+	buf_init(&b, 0);
+	buf_printf(
+		&b,
+		"POST %s HTTP/1.1\r\nHost: localhost:8484\r\nCookie: %s\r\nX-Bedside-Csrf: %s\r\n"
+		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		target, r->cookie, r->csrf, size);
+	buf_add(&b, body, size);
+	web_asked(r->web, http_request_fake(buf_peek(&b), b.size, "127.0.0.1", a));
+}
+
+static void upload_backup(struct rig *r, char ret_id[ID_SIZE])
+{
+	const struct backup_options o = { 0 };
+	auto_free char *bytes = mem_new(1 << 20);
+	struct backup_stream *s;
+	struct http_answer a;
+	struct err err = { 0 };
+	char target[100];
+	size_t size = 0;
+	ssize_t n;
+
+	CHECK_INT(backup_stream_open(r->dir, &o, &s, &err), 0);
+	while ((n = backup_stream_read(s, bytes + size, (1 << 20) - size, &err)) > 0)
+		size += (size_t)n;
+	backup_stream_close(s);
+	snprintf(target, sizeof(target), "{\"size_bytes\":%zu}", size);
+	CHECK_INT(ask(r, "POST /api/v1/restore", target, &a), 201);
+	text_copy_n(ret_id, ID_SIZE, strstr(a.body, "\"id\":\"") + 6, ID_SIZE - 1);
+	http_answer_fini(&a);
+	snprintf(target, sizeof(target), "/api/v1/restore/pieces?id=%s&at=0", ret_id);
+	post(r, target, bytes, size, &a);
+	for (int i = 0; i < 20 && !a.is_answered; i++)
+		loop_advance(r->loop, 1);
+	CHECK_INT(a.status, 200);
+	http_answer_fini(&a);
+}
+
+TEST(api_ends_well_while_a_backup_is_checked)
+{
+	struct rig r;
+	struct web_env env = { .floor_bytes = 0 };
+	struct http_answer a;
+	char id[ID_SIZE], body[64];
+
+	set_hooks(&env);
+	env.hooks.restart = never_restarted;
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	upload_backup(&r, id);
+	snprintf(body, sizeof(body), "{\"id\":\"%s\"}", id);
+	post(&r, "/api/v1/restore/apply", body, strlen(body), &a);
+	CHECK(!a.is_answered);
+	stop(&r); /* frees the web before the check is done */
+	CHECK_INT(a.status, 200);
+	http_answer_fini(&a);
 }
 
 TEST(api_names_the_field_of_a_camera_that_is_wrong_and_tells_no_password)

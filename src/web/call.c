@@ -174,6 +174,7 @@ void call_refuse_err(struct call *c, int rc, const struct err *err)
 	case -EPERM:
 	case -EALREADY:
 	case -ENOTSUP:
+	case -EXDEV:
 		call_refuse(c, 409, "%s", text);
 		return;
 	case -EAGAIN:
