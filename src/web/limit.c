@@ -158,6 +158,11 @@ void limit_address_key(char dst[64], const char *address)
 		text_copy(dst, 64, address);
 		return;
 	}
+	/* As some proxies write it: all of IPv4 would be one network. */
+	if (IN6_IS_ADDR_V4MAPPED(&in6)) {
+		(void)inet_ntop(AF_INET, in6.s6_addr + 12, dst, 64);
+		return;
+	}
 	memset(in6.s6_addr + 8, 0, 8);
 	(void)inet_ntop(AF_INET6, &in6, dst, 60);
 	text_copy(dst + strlen(dst), 4, "/64");

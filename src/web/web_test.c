@@ -518,6 +518,8 @@ TEST(limit_counts_an_ipv6_network_as_one)
 	CHECK_STR(a, b);
 	limit_address_key(b, "2001:db8:1:3::1");
 	CHECK(strcmp(a, b) != 0);
+	limit_address_key(a, "::ffff:192.0.2.7");
+	CHECK_STR(a, "192.0.2.7");
 }
 
 TEST(limit_stays_bounded)
