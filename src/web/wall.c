@@ -301,7 +301,8 @@ static void on_message(void *arg, const char *text, size_t size)
 	json_t *list = json_object_get(j, "want"), *ack = json_object_get(j, "ack");
 
 	c->heard_us = now_of(c);
-	if (json_is_array(list)) {
+	/* Who asks and does not read would fill our memory with answers. */
+	if (json_is_array(list) && http_channel_queued(c->channel) < WALL_MAX_WINDOW) {
 		c->generation = (uint8_t)json_integer_value(json_object_get(j, "generation"));
 		want(c, list);
 	}
