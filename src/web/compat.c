@@ -136,6 +136,37 @@ static bool shows_token(const struct call *c, char *dst, size_t size)
 	return basic_password(header, dst, size);
 }
 
+/* A private address, or a name that only the house knows. */
+static bool is_house_name(const char *host)
+{
+	static const char *const networks[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+		                                "127.0.0.0/8", "169.254.0.0/16" };
+	static const char *const ends[] = { ".local", ".lan", ".home", ".home.arpa", ".internal" };
+
+	for (size_t i = 0; i < ARRAY_LEN(networks); i++) {
+		if (proxy_address_in(host, networks[i]))
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		if (text_ends(host, ends[i]))
+			return true;
+	}
+	return host[0] && !strchr(host, '.') && host[0] != '[';
+}
+
+/* A page from elsewhere can let its own name lead to us, and then reads what the listed machine
+ * sees. Addresses and names of the house cannot be used so. */
+static bool is_asked_by_house_name(const struct call *c)
+{
+	const char *asked = http_header(c->head, "Host");
+	char host[256];
+
+	if (!asked || asked[0] == '[')
+		return true;
+	return text_copy_n(host, sizeof(host), asked, strcspn(asked, ":")) &&
+	       (is_house_name(host) || proxy_address_in(host, "0.0.0.0/0"));
+}
+
 /* Somebody else may speak through a proxy that is not ours to believe. */
 static bool is_listed(const struct call *c)
 {
@@ -148,32 +179,19 @@ static bool is_listed(const struct call *c)
 		return false;
 	for (size_t i = 0; i < env->n_camera_clients; i++) {
 		if (proxy_address_in(c->address, env->camera_clients[i]))
-			return true;
+			return is_asked_by_house_name(c);
 	}
 	return false;
 }
 
-/* A page of this house: of a private address, or of a name that only the house knows. Pages from
- * elsewhere, opened on a listed machine, shall not read what it sees. */
+/* Pages from elsewhere, opened on a listed machine, shall not read what it sees. */
 static bool is_house_origin(const char *origin)
 {
-	static const char *const networks[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
-		                                "127.0.0.0/8", "169.254.0.0/16" };
-	static const char *const ends[] = { ".local", ".lan", ".home", ".home.arpa", ".internal" };
 	const char *at = strstr(origin, "://");
 	char host[256];
 
-	if (!at || !text_copy_n(host, sizeof(host), at + 3, strcspn(at + 3, ":/")))
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(networks); i++) {
-		if (proxy_address_in(host, networks[i]))
-			return true;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		if (text_ends(host, ends[i]))
-			return true;
-	}
-	return host[0] && !strchr(host, '.') && host[0] != '[';
+	return at && text_copy_n(host, sizeof(host), at + 3, strcspn(at + 3, ":/")) &&
+	       is_house_name(host);
 }
 
 static struct camera *find_camera(const struct call *c, const char *wanted)

@@ -106,9 +106,12 @@ static int ask(struct rig *r, const char *line, const char *address, const char 
 
 	buf_init(&b, 0);
 	buf_printf(&b,
-	           "%s HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\n"
+	           "%s HTTP/1.1\r\n%s%sContent-Type: application/json\r\n"
 	           "Content-Length: %zu\r\n\r\n%s",
-	           line, strcmp(address, "127.0.0.1") == 0 ? "localhost:8484" : "bedside.lan",
+	           line,
+	           headers && strstr(headers, "Host: ") ? ""
+	           : strcmp(address, "127.0.0.1") == 0  ? "Host: localhost:8484\r\n"
+	                                                : "Host: bedside.lan\r\n",
 	           headers ? headers : "", strlen(body), body);
 	http_answer_fini(&r->answer);
 
@@ -393,6 +396,10 @@ TEST(listed_addresses_need_no_token_and_other_sites_pages_cannot_read)
 	CHECK_INT(ask(&r, "GET /snapshot", "198.51.100.7", NULL, ""), 401);
 	/* Somebody behind a proxy that nobody named. */
 	CHECK_INT(ask(&r, "GET /snapshot", STRANGER, "X-Forwarded-For: 198.51.100.7\r\n", ""), 401);
+	/* A page whose own name was made to lead here. */
+	CHECK_INT(ask(&r, "GET /snapshot", STRANGER, "Host: evil.example:8484\r\n", ""), 401);
+	CHECK_INT(ask(&r, "GET /snapshot", STRANGER, "Host: 198.51.100.1:8484\r\n", ""), 200);
+	CHECK_INT(ask(&r, "GET /snapshot", STRANGER, "Host: [2001:db8::1]\r\n", ""), 200);
 	CHECK_INT(ask(&r, "OPTIONS /snapshot", STRANGER, "Origin: http://x\r\n", ""), 204);
 	CHECK_INT(ask(&r, "OPTIONS /api/v1/printers", STRANGER, "Origin: http://x\r\n", ""), 405);
 	stop(&r);
