@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "core/fs.h"
 #include "core/log.h"
+#include "wire/url.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -81,11 +82,19 @@ void config_read_added_cameras(struct config_loading *l)
 
 	for (int i = 0; i < n; i++) {
 		auto_free char *path = mem_printf("%s/%s", dir, names[i]->d_name);
-		char id[MODEL_ID_SIZE];
+		char id[MODEL_ID_SIZE], plain[MODEL_ID_SIZE];
+		bool fits = text_copy_n(id, sizeof(id), names[i]->d_name,
+		                        strlen(names[i]->d_name) - strlen(ENDING));
 
-		if (text_copy_n(id, sizeof(id), names[i]->d_name,
-		                strlen(names[i]->d_name) - strlen(ENDING)))
+		text_slug(plain, sizeof(plain), id);
+		/* It becomes part of paths and addresses. */
+		if (fits && strcmp(id, plain) == 0)
 			read_one(l, path, id);
+		else
+			log_warn(NULL,
+			         "%s is left out: its name must be small letters, digits and "
+			         "dashes",
+			         path);
 		free(names[i]);
 	}
 	free(names);
@@ -310,6 +319,40 @@ int config_add_camera(const struct config *c, const json_t *settings,
 	return rc;
 }
 
+static bool has_login(const json_t *settings)
+{
+	const char *source = json_string_value(json_object_get(settings, "source"));
+	struct url u = { 0 };
+	bool has =
+		json_object_get(settings, "password") || json_object_get(settings, "password_file");
+
+	if (source && url_parse(source, &u, NULL) == 0)
+		has |= secret_is_set(&u.password);
+	url_fini(&u);
+	return has;
+}
+
+static bool is_same_place(const char *a, const char *b)
+{
+	struct url u = { 0 }, v = { 0 };
+	bool is_same = url_parse(a, &u, NULL) == 0 && url_parse(b, &v, NULL) == 0 &&
+	               strcmp(u.scheme, v.scheme) == 0 && text_equal_nocase(u.host, v.host) &&
+	               u.port == v.port;
+
+	url_fini(&u);
+	url_fini(&v);
+	return is_same;
+}
+
+/* A stored password is shown to nobody, so it does not follow the camera to another host either. */
+static bool takes_password_away(const json_t *known, const json_t *changes)
+{
+	const char *from = json_string_value(json_object_get(known, "source"));
+	const char *to = json_string_value(json_object_get(changes, "source"));
+
+	return from && to && has_login(known) && !has_login(changes) && !is_same_place(from, to);
+}
+
 int config_change_camera(const struct config *c, const char *id, const json_t *settings,
                          struct camera_config *ret, char field[CONFIG_FIELD_SIZE], struct err *err)
 {
@@ -322,8 +365,15 @@ int config_change_camera(const struct config *c, const char *id, const json_t *s
 	if (!all)
 		return err_set(err, -EPERM, "'%s' stands in %s: change it there and restart", id,
 		               c->path[0] ? c->path : "the configuration");
-	merge(all, settings);
-	rc = save(c, id, all, NULL, NULL, ret, field, err);
+	if (takes_password_away(all, settings)) {
+		text_copy(field, CONFIG_FIELD_SIZE, "password");
+		rc = err_set(err, -EINVAL,
+		             "the address is another one: give the password for it again, or take "
+		             "the password away");
+	} else {
+		merge(all, settings);
+		rc = save(c, id, all, NULL, NULL, ret, field, err);
+	}
 	json_decref(all);
 	return rc;
 }

@@ -355,6 +355,15 @@ TEST(a_camera_added_on_the_page_is_there_next_time_changes_and_goes)
 	CHECK_INT(change_camera(id, "{\"name\":\"Right\",\"poll_ms\":null,\"printers\":[]}"), 0);
 	CHECK_INT(change_camera("nobody", "{\"name\":\"Right\"}"), -EPERM);
 	CHECK_INT(change_camera(id, "{\"rotation\":45}"), -EINVAL);
+	/* The password goes to no other host, port or scheme. */
+	CHECK_INT(change_camera(id, "{\"source\":\"http://10.0.0.66/a\"}"), -EINVAL);
+	CHECK_INT(change_camera(id, "{\"source\":\"http://10.0.0.9:81/a\"}"), -EINVAL);
+	CHECK_INT(change_camera(id, "{\"source\":\"https://10.0.0.9/a\"}"), -EINVAL);
+	CHECK_INT(change_camera(id, "{\"source\":\"http://10.0.0.9/b\"}"), 0);
+	CHECK_INT(change_camera(id, "{\"source\":\"http://10.0.0.66/\",\"password\":\"new\"}"), 0);
+	CHECK_INT(change_camera(id,
+	                        "{\"source\":\"http://10.0.0.9/a\",\"password\":\"pa\\\"s: #s\"}"),
+	          0);
 	config_fini(&config);
 	CHECK(config_load(NULL, dir, &config, &errors));
 	k = &config.cameras[0];
