@@ -406,10 +406,12 @@ struct live *live_new(struct web *w)
 
 void live_free(struct live *l)
 {
+	struct viewer *v, *next;
+
 	if (!l)
 		return;
-	while (l->viewers)
-		free_viewer(l->viewers);
+	DL_FOREACH_SAFE(l->viewers, v, next)
+	free_viewer(v);
 	http_bytes_unref(l->first);
 	free(l);
 }

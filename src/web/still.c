@@ -131,11 +131,14 @@ struct stills *stills_new(struct web *w)
 
 void stills_free(struct stills *ss)
 {
+	struct still *s, *next;
+
 	if (!ss)
 		return;
-	while (ss->waiting) {
-		camera_shot_cancel(&ss->waiting->shot);
-		call_refuse(end_still(ss->waiting), 503, "Bedside is ending.");
+	DL_FOREACH_SAFE(ss->waiting, s, next)
+	{
+		camera_shot_cancel(&s->shot);
+		call_refuse(end_still(s), 503, "Bedside is ending.");
 	}
 	free(ss);
 }

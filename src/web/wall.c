@@ -421,9 +421,11 @@ struct wall *wall_new(struct web *w)
 
 void wall_free(struct wall *wl)
 {
+	struct client *c, *next;
+
 	if (!wl)
 		return;
-	while (wl->clients)
-		free_client(wl->clients);
+	DL_FOREACH_SAFE(wl->clients, c, next)
+	free_client(c);
 	free(wl);
 }
