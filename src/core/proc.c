@@ -17,6 +17,10 @@
 /* Bytes that wait for a child that does not read: more is dropped. */
 #define MAX_UNSENT ((size_t)1024 * 1024)
 
+/* A child that was killed has this long for its last words; then its grandchildren, which may hold
+ * the pipes open, are not waited for. */
+#define LAST_WORDS_MS 1000
+
 #define LARGE_READ ((size_t)64 * 1024)
 
 struct pipe {
@@ -35,6 +39,7 @@ struct proc {
 	unsigned n_handles; /* libuv still knows */
 	bool is_running;    /* the child */
 	bool is_orphan;     /* its owner has let go */
+	bool is_killed;     /* by order */
 	bool has_told;      /* `ended` was called */
 	int status, signal;
 	char bytes[8192];
@@ -160,6 +165,8 @@ static void on_process_ended(uv_process_t *uv, int64_t status, int signal)
 	if (p->is_orphan) {
 		pipe_close(&p->out);
 		pipe_close(&p->err);
+	} else if (p->is_killed) {
+		timer_start(&p->grace, LAST_WORDS_MS);
 	}
 }
 
@@ -167,8 +174,12 @@ static void on_grace(void *arg)
 {
 	struct proc *p = arg;
 
-	if (p->is_running)
+	if (p->is_running) {
 		uv_process_kill(&p->uv, SIGKILL);
+		return;
+	}
+	pipe_close(&p->out);
+	pipe_close(&p->err);
 }
 
 static void pipe_init(struct proc *p, struct pipe *pi, uv_loop_t *uv,
@@ -303,8 +314,12 @@ void proc_close_input(struct proc *p)
 
 void proc_kill(struct proc *p, int64_t grace_ms)
 {
-	if (!p->is_running)
+	p->is_killed = true;
+	if (!p->is_running) {
+		if (!p->has_told && !timer_is_running(&p->grace))
+			timer_start(&p->grace, LAST_WORDS_MS);
 		return;
+	}
 	uv_process_kill(&p->uv, grace_ms > 0 ? SIGTERM : SIGKILL);
 	if (grace_ms > 0)
 		timer_start(&p->grace, grace_ms);

@@ -50,7 +50,8 @@ void proc_free(struct proc *p);
 void proc_write(struct proc *p, const void *bytes, size_t size);
 void proc_close_input(struct proc *p);
 
-/* SIGTERM now, SIGKILL after `grace_ms`. 0: SIGKILL at once. */
+/* SIGTERM now, SIGKILL after `grace_ms`. 0: SIGKILL at once. `ended` comes a second after its end at
+ * the latest, even if children of its own still hold the pipes. */
 void proc_kill(struct proc *p, int64_t grace_ms);
 
 bool proc_is_running(const struct proc *p);

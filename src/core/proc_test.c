@@ -140,6 +140,40 @@ TEST(proc_kill_comes_after_the_grace)
 	loop_free(c.loop);
 }
 
+static void kill_at_line(void *arg, char *line)
+{
+	struct child *c = arg;
+
+	CHECK_STR(line, "x");
+	if (c->n_out++ == 0)
+		proc_kill(c->proc, 1000);
+}
+
+static void on_hang(void *arg UNUSED)
+{
+	fail_msg("it never ended");
+}
+
+TEST(proc_that_was_killed_is_over_though_its_children_hold_the_pipe)
+{
+	static const char *const argv[] = {
+		"sh", "-c", "while sleep 0.1 && echo x; do :; done & exec sleep 1000", NULL
+	};
+	struct child c = { .loop = loop_new() };
+	const struct proc_config config = {
+		.argv = argv, .out = kill_at_line, .ended = on_ended, .arg = &c
+	};
+	struct timer limit;
+
+	timer_init(&limit, c.loop, on_hang, &c);
+	timer_start(&limit, 60000);
+	CHECK_INT(proc_start(c.loop, &config, &c.proc, NULL), 0);
+	loop_run(c.loop);
+	timer_stop(&limit);
+	CHECK_INT(c.n_ended, 1);
+	loop_free(c.loop);
+}
+
 TEST(proc_names_the_program_that_is_not_there)
 {
 	static const char *const argv[] = { "/nowhere/at-all", NULL };
