@@ -164,8 +164,9 @@ static void skip_scaling_list(struct bits *b, unsigned n)
 	int last = 8, next = 8;
 
 	for (unsigned i = 0; i < n && !b->is_short; i++) {
+		/* Unsigned: what a stream says may be as large as the type. */
 		if (next != 0)
-			next = (last + bits_se(b) + 256) % 256;
+			next = (int)(((unsigned)last + (unsigned)bits_se(b)) % 256);
 		last = next == 0 ? last : next;
 	}
 }

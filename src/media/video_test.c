@@ -100,6 +100,15 @@ TEST(the_same_parameter_sets_again_are_no_change_and_others_are)
 	CHECK_INT(p.n_pps, 1);
 }
 
+/* Fails under UBSan only. */
+TEST(scaling_lists_with_the_largest_steps_are_read)
+{
+	struct bytes b = unhex("67640028ad80000000fffffffeffff");
+	unsigned width = 0, height = 0;
+
+	CHECK(!h264_sps_size(b.data, b.size, &width, &height));
+}
+
 TEST(cut_and_absurd_parameter_sets_are_passed_over)
 {
 	struct bytes b = unhex(avc_1080);
