@@ -401,13 +401,13 @@ int camera_run(bool is_open)
 	lent_give(LENT_FD);
 	rc = open_camera(&r, url);
 	secret_wipe(url, sizeof(url));
+	/* Not by way of main(), here and below: the listener still looks at `r`. */
 	if (rc != 0)
-		return rc;
+		_exit(rc);
 	unit_init(&r.unit, r.is_h265);
 	r.still = still_new(r.is_h265, r.quality, send_picture, &r);
 	rc = follow(&r);
 	atomic_store(&r.deadline_us, now_us() + GOODBYE_US);
 	avformat_close_input(&r.in);
-	/* Not by way of main(): the listener still looks at `r`. */
 	_exit(rc);
 }
