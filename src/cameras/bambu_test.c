@@ -258,7 +258,9 @@ static void setup(struct rig *r)
 	make_certificates(r);
 	start_maker(r);
 
-	struct cameras_env env = { .loop = r->loop, .bus = r->bus, .ca_pem = r->ca };
+	struct cameras_env env = {
+		.loop = r->loop, .bus = r->bus, .ca_pem = r->ca, .retry_ms = 20
+	};
 
 	r->cameras = cameras_new(&env);
 	timer_init(&r->limit, r->loop, on_limit, r);

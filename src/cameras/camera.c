@@ -157,12 +157,14 @@ static void close_source(struct camera *c)
 
 static void plan_retry(struct camera *c)
 {
-	int s = retry_s[MIN(c->attempt, (unsigned)ARRAY_LEN(retry_s) - 1)];
+	int64_t ms = retry_s[MIN(c->attempt, (unsigned)ARRAY_LEN(retry_s) - 1)] * 1000LL;
 
+	if (c->all->env.retry_ms > 0)
+		ms = c->all->env.retry_ms;
 	c->attempt++;
 	c->status.n_reconnects++;
-	c->status.retry_at_us = loop_now_us(c->all->env.loop) + (int64_t)s * 1000000;
-	timer_start(&c->retry, (int64_t)s * 1000);
+	c->status.retry_at_us = loop_now_us(c->all->env.loop) + ms * 1000;
+	timer_start(&c->retry, ms);
 }
 
 /* The upstream is of no use: close it, say so, try again later. */

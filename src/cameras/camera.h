@@ -38,6 +38,7 @@ struct cameras_env {
 	struct stream *(*connect)(void *arg, const struct camera_config *c);
 	void *connect_arg;
 	const struct v4l2_sys *v4l2; /* instead of the kernel, for tests; NULL: the kernel */
+	int64_t retry_ms; /* before each new attempt, for tests; 0: a second and ever longer */
 };
 
 /* All cameras of the program. `env` is copied, its texts are borrowed. */

@@ -63,6 +63,7 @@ static void setup(struct rig *r, void (*asked)(void *, struct http_play_conn *, 
 
 	r->play = (struct http_play){ .asked = asked, .arg = r };
 	r->loop = env.loop = loop_new();
+	env.retry_ms = 20;
 	http_play_open(&r->play, r->loop);
 	r->cameras = cameras_new(&env);
 	TEXT_SET(config.id, "side");

@@ -26,8 +26,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Exposure and white balance of a USB camera come to rest within about a second. */
-#define SETTLE_US 2000000
 /* Below the framework's limit for a connection. */
 #define PLUG_WAIT_US 25000000
 /* Where no word of plugging reaches us (containers), we look. */
@@ -241,10 +239,20 @@ static void lock_now(struct v4l2_camera *v)
 	refresh(v, v->fd);
 }
 
+static bool is_gone(const struct v4l2_camera *v, int fd)
+{
+	struct v4l2_capability cap = { 0 };
+
+	return v->sys->ioctl(v->sys->arg, fd, VIDIOC_QUERYCAP, &cap) == -ENODEV;
+}
+
 static void restore_now(struct v4l2_camera *v, int fd)
 {
 	unsigned n_refused = v4l2_lock_restore(v->sys, fd, &v->lock);
 
+	/* Unplugged in this moment: the note is needed when it comes again. */
+	if (n_refused > 0 && is_gone(v, fd))
+		return;
 	if (n_refused > 0)
 		log_warn(&v->log, "the camera refused %u of %u controls to be put back", n_refused,
 		         v->lock.n);
@@ -260,7 +268,7 @@ static void restore_now(struct v4l2_camera *v, int fd)
 static void follow_wish(struct v4l2_camera *v)
 {
 	if (v->wish == LOCK_ON && !v->is_locked &&
-	    (v->has_lock || now_us() - v->started_us >= SETTLE_US))
+	    (v->has_lock || now_us() - v->started_us >= v->sys->settle_us))
 		lock_now(v);
 	else if (v->wish == LOCK_OFF && v->has_lock)
 		restore_now(v, v->fd);

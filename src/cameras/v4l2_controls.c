@@ -67,10 +67,13 @@ static void name_control(uint32_t id, const char *title, char *dst, size_t size)
 static void read_menu(const struct v4l2_sys *sys, int fd, const struct v4l2_query_ext_ctrl *q,
                       struct camera_control *c)
 {
-	for (int64_t i = q->minimum; i <= q->maximum && c->n_choices < CAMERA_MAX_CHOICES; i++) {
+	int64_t last = MIN(q->maximum, (int64_t)255);
+
+	for (int64_t i = MAX(q->minimum, (int64_t)0);
+	     i <= last && c->n_choices < CAMERA_MAX_CHOICES; i++) {
 		struct v4l2_querymenu m = { .id = q->id, .index = (uint32_t)i };
 
-		if (i < 0 || i > 255 || sys->ioctl(sys->arg, fd, VIDIOC_QUERYMENU, &m) < 0)
+		if (sys->ioctl(sys->arg, fd, VIDIOC_QUERYMENU, &m) < 0)
 			continue;
 		c->choices[c->n_choices].value = i;
 		if (q->type == V4L2_CTRL_TYPE_INTEGER_MENU)

@@ -410,6 +410,7 @@ void sim_init(struct v4l2_sim *s, const struct sim_format *formats, size_t n)
 		                    .ioctl = sim_ioctl,
 		                    .map = sim_map,
 		                    .unmap = sim_unmap,
+		                    .settle_us = 30000,
 		                    .arg = s,
 		                    .sys = "/nonexistent",
 		                    .dev = "/dev",

@@ -43,6 +43,9 @@ static void real_unmap(void *arg UNUSED, void *at, size_t length)
 	(void)munmap(at, length);
 }
 
+/* Within about a second, of USB cameras. */
+#define SETTLE_US 2000000
+
 const struct v4l2_sys v4l2_sys_real = {
 	.open = real_open,
 	.close = real_close,
@@ -52,4 +55,5 @@ const struct v4l2_sys v4l2_sys_real = {
 	.sys = "/sys",
 	.dev = "/dev",
 	.proc = "/proc",
+	.settle_us = SETTLE_US,
 };

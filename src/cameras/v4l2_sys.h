@@ -23,6 +23,9 @@ struct v4l2_sys {
 	const char *sys;  /* "/sys" */
 	const char *dev;  /* "/dev" */
 	const char *proc; /* "/proc" */
+
+	/* So long after the start exposure and white balance have come to rest. */
+	int64_t settle_us;
 };
 
 /* The kernel's own. */

@@ -563,6 +563,7 @@ static void add_camera(struct rig *r, const struct camera_config *extra)
 		                   .bus = r->bus,
 		                   .pool = r->pool,
 		                   .data_dir = r->dir,
+		                   .retry_ms = 20,
 		                   .v4l2 = &r->sim.sys };
 
 	TEXT_SET(config.id, "front");
@@ -719,6 +720,11 @@ static bool has_lock_file(const struct rig *r)
 	return access(path, F_OK) == 0;
 }
 
+static bool has_no_lock_file(struct rig *r)
+{
+	return !has_lock_file(r);
+}
+
 TEST(v4l2_camera_is_locked_for_a_recording_and_restored_after_it)
 {
 	struct rig r;
@@ -793,6 +799,39 @@ TEST(v4l2_camera_plugged_in_anew_is_locked_anew_and_restored_when_it_can_be)
 	run_until(&r, is_live);
 	run_until(&r, is_automatic);
 	CHECK(!has_lock_file(&r));
+	camera_release(r.camera);
+	camera_unwatch(&r.watcher);
+	teardown(&r);
+}
+
+static bool has_waited(struct rig *r)
+{
+	return ++r->n_frames >= 10;
+}
+
+TEST(v4l2_camera_that_is_pulled_out_while_it_is_restored_is_restored_when_it_comes_again)
+{
+	struct rig r;
+
+	setup(&r, NULL);
+	camera_hold(r.camera);
+	camera_lock(r.camera);
+	camera_watch(r.camera, &r.watcher, on_woken, &r);
+	run_until(&r, is_locked);
+	/* The driver has not noticed yet. */
+	pthread_mutex_lock(&r.sim.lock);
+	r.sim.is_plugged = false;
+	pthread_mutex_unlock(&r.sim.lock);
+	camera_unlock(r.camera);
+	r.n_frames = 0;
+	run_until(&r, has_waited);
+	CHECK(has_lock_file(&r));
+	sim_unplug(&r.sim);
+	run_until(&r, has_no_signal);
+	r.sim.keeps_focus_off = true;
+	sim_plug(&r.sim);
+	run_until(&r, is_automatic);
+	run_until(&r, has_no_lock_file);
 	camera_release(r.camera);
 	camera_unwatch(&r.watcher);
 	teardown(&r);
