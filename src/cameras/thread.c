@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -112,6 +113,16 @@ static bool is_video(const struct frame *f)
 
 /* ---- on the loop ---- */
 
+static bool is_opening(struct camera_thread *t, unsigned number)
+{
+	pthread_mutex_lock(&t->lock);
+
+	bool is = t->source && t->wanted == number;
+
+	pthread_mutex_unlock(&t->lock);
+	return is;
+}
+
 static void on_post(void *arg)
 {
 	struct camera_thread *t = arg;
@@ -122,7 +133,8 @@ static void on_post(void *arg)
 	pthread_mutex_lock(&t->lock);
 	t->is_posted = false;
 
-	bool is_open = t->wanted != 0 && !t->is_ending;
+	unsigned wanted = t->wanted;
+	bool is_open = wanted != 0 && !t->is_ending;
 	bool has_says = is_open && t->has_says, has_failed = is_open && t->has_failed;
 	unsigned n = is_open ? t->n_queued : 0;
 
@@ -136,16 +148,17 @@ static void on_post(void *arg)
 
 	if (has_says)
 		camera_source_says(t->source, says);
-	/* A reader may close us or even let us go in between; `t` is held by this post. */
+	/* A reader may close us, open us anew or even let us go in between; `t` is held by this
+	 * post. */
 	for (unsigned i = 0; i < n; i++) {
-		if (!t->source)
+		if (!is_opening(t, wanted))
 			frame_unref(frames[i]);
 		else if (is_video(frames[i]))
 			camera_source_packet(t->source, frames[i]);
 		else
 			camera_source_frame(t->source, frames[i]);
 	}
-	if (has_failed && t->source)
+	if (has_failed && is_opening(t, wanted))
 		camera_source_failed(t->source, &failure);
 
 	pthread_mutex_lock(&t->lock);
@@ -228,9 +241,11 @@ short camera_thread_wait(struct camera_thread *t, int fd, short events, int time
 void camera_thread_says(struct camera_thread *t, const char *text)
 {
 	pthread_mutex_lock(&t->lock);
-	TEXT_SET(t->says, text);
-	t->has_says = true;
-	post(t);
+	if (t->wanted == t->open) {
+		TEXT_SET(t->says, text);
+		t->has_says = true;
+		post(t);
+	}
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -407,8 +422,15 @@ struct camera_thread *camera_thread_new(struct loop *l, const char *name,
 	/* Nobody joins it: camera_thread_free() may have to go before it. */
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 
+	/* Signals belong to the loop's thread; here they would break off a device's work. */
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+
 	int rc = pthread_create(&id, &attr, run, t);
 
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	assert(rc == 0);
 	pthread_attr_destroy(&attr);
 	TEXT_SET(short_name, name);

@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,10 @@ static int toy_open(void *dev, struct camera_thread *t UNUSED, const struct came
 {
 	struct toy *y = dev;
 
+	sigset_t blocked;
+
+	CHECK_INT(pthread_sigmask(SIG_SETMASK, NULL, &blocked), 0);
+	CHECK(sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGCHLD) == 1);
 	CHECK_STR(config->id, "toy");
 	atomic_fetch_add(&y->n_opened, 1);
 	return atomic_load(&y->fails_to_open) ? err_set(err, -ENODEV, "not there") : 0;
@@ -177,6 +183,7 @@ static void setup(struct rig *r, struct toy *toy)
 	env.loop = r->loop;
 	env.bus = r->bus;
 	env.connect_arg = toy;
+	env.retry_ms = 20;
 	r->cameras = cameras_new(&env);
 	TEXT_SET(config.id, "toy");
 	TEXT_SET(config.driver, "toy");
