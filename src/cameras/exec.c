@@ -20,6 +20,8 @@
 #include <stdlib.h>
 
 #define DEFAULT_POLL_MS 1000
+/* Between runs for a shot that the one before did not serve. */
+#define AGAIN_US 100000
 
 struct exec {
 	struct camera_source *source;
@@ -59,9 +61,10 @@ static void plan(struct exec *e)
 {
 	const struct camera_config *c = camera_source_config(e->source);
 	int64_t at_us = e->started_us + (c->poll_ms > 0 ? c->poll_ms : DEFAULT_POLL_MS) * 1000;
-	int64_t now = now_us(e);
+	int64_t now = now_us(e), again_us = e->started_us + AGAIN_US;
+	int64_t shot_us = MAX(camera_source_wanted_us(e->source), again_us);
 
-	at_us = MIN(at_us, camera_source_wanted_us(e->source));
+	at_us = MIN(at_us, shot_us);
 	timer_start(&e->timer, at_us > now ? (at_us - now + 999) / 1000 : 0);
 }
 
