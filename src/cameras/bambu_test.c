@@ -175,32 +175,43 @@ struct rig {
 	uint8_t pin[32];
 };
 
-static void make_certificates(struct rig *r)
+/* Keys take long to make: one pair serves all tests. */
+struct pair {
+	char *ca, *leaf, *key;
+};
+
+static void make_pair(struct pair *p, int64_t now)
 {
-	int64_t now = loop_wall_ms(r->loop);
 	struct tls_make m = { .cn = "Test CA",
 		              .is_ca = true,
 		              .not_before_ms = now - YEAR_MS,
 		              .not_after_ms = now + YEAR_MS };
 	auto_free char *ca_key = NULL;
-	auto_free char *leaf = NULL;
-	auto_free char *key = NULL;
-	char leaf_path[300], key_path[300];
-	const char *dir = test_tmp_dir();
 
-	CHECK_INT(tls_make_certificate(&m, &r->ca, &ca_key, NULL), 0);
+	CHECK_INT(tls_make_certificate(&m, &p->ca, &ca_key, NULL), 0);
 	m = (struct tls_make){ .cn = SERIAL,
 		               .is_version_1 = true,
 		               .not_before_ms = now - YEAR_MS,
 		               .not_after_ms = now + YEAR_MS,
-		               .issuer_pem = r->ca,
+		               .issuer_pem = p->ca,
 		               .issuer_key_pem = ca_key };
-	CHECK_INT(tls_make_certificate(&m, &leaf, &key, NULL), 0);
-	CHECK(tls_pem_sha256(leaf, r->pin));
+	CHECK_INT(tls_make_certificate(&m, &p->leaf, &p->key, NULL), 0);
+}
+
+static void make_certificates(struct rig *r)
+{
+	static struct pair pair;
+	char leaf_path[300], key_path[300];
+	const char *dir = test_tmp_dir();
+
+	if (!pair.leaf)
+		make_pair(&pair, loop_wall_ms(r->loop));
+	r->ca = mem_str(pair.ca);
+	CHECK(tls_pem_sha256(pair.leaf, r->pin));
 	(void)snprintf(leaf_path, sizeof(leaf_path), "%s/leaf.pem", dir);
 	(void)snprintf(key_path, sizeof(key_path), "%s/key.pem", dir);
-	CHECK_INT(fs_write_atomic(leaf_path, leaf, strlen(leaf), 0600, NULL), 0);
-	CHECK_INT(fs_write_atomic(key_path, key, strlen(key), 0600, NULL), 0);
+	CHECK_INT(fs_write_atomic(leaf_path, pair.leaf, strlen(pair.leaf), 0600, NULL), 0);
+	CHECK_INT(fs_write_atomic(key_path, pair.key, strlen(pair.key), 0600, NULL), 0);
 
 	struct tls_server_config config = { .certificate_file = leaf_path, .key_file = key_path };
 
