@@ -266,7 +266,17 @@ void bambu_start_judge(struct bambu_start *s)
 
 static void on_watch(void *arg)
 {
-	bambu_start_judge(arg);
+	struct bambu_start *s = arg;
+
+	if (s->stage != STAGE_FETCHING && s->stage != STAGE_READING) {
+		bambu_start_judge(s);
+		return;
+	}
+	/* What is not begun by now is never begun: nobody waits for it any more. */
+	bambu_start_cancel(s);
+	end(s, PRINTER_NOT_SENT,
+	    "its filaments could not be read from the printer within 15 minutes; name the trays "
+	    "yourself (ams_mapping)");
 }
 
 bool bambu_start_reply(struct bambu_start *s, const struct bambu_message *m)
@@ -337,7 +347,8 @@ void bambu_start_begin(struct bambu_start *s, const struct printer_command *c, u
 		end(s, PRINTER_NOT_SENT, err.text);
 	} else {
 		s->stage = STAGE_FETCHING;
-		printer_driver_wait(s->bambu->printer, ticket, FETCH_LIMIT_MS);
+		timer_start(&s->watch, FETCH_LIMIT_MS);
+		printer_driver_wait(s->bambu->printer, ticket, FETCH_LIMIT_MS + 1000);
 	}
 }
 
