@@ -108,6 +108,63 @@ test('the printer page follows the stream', async () => {
   await expect.poll(() => canvas.getAttribute('data-captured-at'), { timeout: 20_000 }).not.toBe(first);
 });
 
+test('a camera is added, tested and turned on the page, hangs on the wall, is seen by another program, and goes', async () => {
+  const asked: string[] = [];
+  const note = (r: { url(): string }) => asked.push(r.url());
+  const sockets: string[] = [];
+  page.on('request', note);
+  page.on('websocket', (s) => sockets.push(s.url()));
+  await page.goto(`${base()}#/settings/cameras/add`);
+  await page.getByRole('button', { name: 'Drawn camera' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('Upright');
+  await page.getByLabel('A1', { exact: true }).check();
+  await page.getByLabel('Picture size').fill('640x360');
+  await page.getByLabel('Pictures a second').fill('5');
+  await page.getByRole('button', { name: '90°' }).click();
+  await page.getByRole('button', { name: 'Add a camera' }).click();
+  await expect(page.getByText('The camera works.')).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByRole('status').getByText('360 × 640')).toBeVisible();
+  const look = (where: string) =>
+    page.locator(`${where} canvas`).first().evaluate((c: HTMLCanvasElement) => ({
+      isUpright: c.height > c.width,
+      colours: new Set(c.getContext('2d')?.getImageData(0, 0, c.width, c.height).data).size,
+    }));
+  await expect(page.locator('.view .badge')).toHaveText('live', { timeout: 20_000 });
+  const seen = await look('.view');
+  expect(seen.isUpright).toBe(true);
+  expect(seen.colours).toBeGreaterThan(10);
+
+  await page.getByRole('button', { name: 'Make a token' }).click();
+  await page.getByLabel('What it is for').fill('OctoPrint');
+  await page.getByRole('dialog').getByRole('button', { name: 'Make a token' }).click();
+  const secret = await page.locator('#token-secret').innerText();
+  const snapshot = `${base()}c/${secret}/snapshot`;
+  await expect(page.getByText(snapshot.replace('127.0.0.1', new URL(page.url()).hostname), { exact: true })).toBeVisible();
+  const picture = await fetch(snapshot);
+  expect(picture.status).toBe(200);
+  expect([...new Uint8Array(await picture.arrayBuffer()).slice(0, 2)]).toEqual([0xff, 0xd8]);
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click();
+
+  asked.length = 0;
+  await page.goto(`${base()}#/wall`);
+  for (const id of ['upright', 'drawing', 'a1', 'p1s']) {
+    await page.locator(`[data-camera=${id}]`).scrollIntoViewIfNeeded();
+    await expect(page.locator(`[data-camera=${id}] .badge`)).toHaveText('live', { timeout: 30_000 });
+    expect((await look(`[data-camera=${id}]`)).colours).toBeGreaterThan(10);
+  }
+  expect(asked.filter((u) => /\/(stream|snapshot)/.test(u))).toEqual([]);
+  expect(sockets.some((u) => u.endsWith('/wall'))).toBe(true);
+  page.off('request', note);
+
+  await page.goto(`${base()}#/settings/cameras/upright`);
+  await page.getByRole('button', { name: 'Remove this camera' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Remove', exact: true }).click();
+  await expect(page.locator('[data-camera=drawing]')).toBeVisible();
+  await expect(page.locator('[data-camera=upright]')).toHaveCount(0);
+  expect((await fetch(snapshot)).status).not.toBe(200);
+  await page.goto(`${base()}#/printers`);
+});
+
 test('a film appears, plays by ranges, and is deleted', async () => {
   await page.goto(`${base()}#/films`);
   const ready = page.locator('[data-film][data-state=verified], [data-film][data-state=ready]').first();
