@@ -3,6 +3,7 @@
 
 #include "web/handlers.h"
 #include "web/push.h"
+#include "web/tokens.h"
 #include "web/web.h"
 
 #include "base/err.h"
@@ -71,6 +72,33 @@ void api_camera_change(struct call *c)
 	save(c, id);
 }
 
+static void token_has_gone(void *arg, int rc, const struct err *err, const struct camera_token *t,
+                           const char *secret)
+{
+	(void)arg;
+	(void)t;
+	(void)secret;
+	if (rc < 0)
+		log_warn(NULL, "a token of a removed camera: %s", err->text);
+}
+
+/* Another camera of the same name is not for those who saw this one. */
+static void revoke_tokens(struct web *w, const char *camera)
+{
+	size_t n;
+	const struct camera_token *all = tokens_all(w->tokens, &n);
+	char(*ids)[ID_SIZE] = mem_new_array(n + 1, sizeof(*ids));
+	size_t n_theirs = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(all[i].camera, camera) == 0)
+			TEXT_SET(ids[n_theirs++], all[i].id);
+	}
+	for (size_t i = 0; i < n_theirs; i++)
+		tokens_remove(w->tokens, ids[i], token_has_gone, NULL);
+	free(ids);
+}
+
 void api_camera_remove(struct call *c)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
@@ -89,6 +117,7 @@ void api_camera_remove(struct call *c)
 		call_refuse_err(c, rc, &err);
 		return;
 	}
+	revoke_tokens(c->web, c->params[0]);
 	web_audit(c, "settings", c->params[0], "removed the camera");
 	push_look(c->web->push);
 	call_done(c);

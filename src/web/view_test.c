@@ -324,6 +324,36 @@ TEST(tokens_end_and_are_revoked_and_leave_no_secret_behind)
 	stop(&r);
 }
 
+static int camera_is_removed(void *arg, const char *id, struct err *err)
+{
+	(void)arg;
+	(void)id;
+	(void)err;
+	return 0;
+}
+
+TEST(tokens_go_with_their_camera_and_count_for_those_who_are_signed_in_too)
+{
+	struct rig r;
+	struct web_env env = { .hooks.remove_camera = camera_is_removed };
+	char line[200];
+
+	start(&r, &env);
+	set_up(&r);
+	make_token(&r, "");
+	give_picture(&r);
+	snprintf(line, sizeof(line), "GET /c/%s/snapshot", r.token);
+	CHECK_INT(as_admin(&r, line, ""), 200);
+	CHECK_INT(as_admin(&r, "DELETE /api/v1/cameras/a1", ""), 204);
+	loop_advance(r.loop, 10);
+	/* The fake still has it: a camera of the same name, as it were. */
+	give_picture(&r);
+	CHECK_INT(get(&r, line + 4), 401);
+	CHECK_INT(as_admin(&r, line, ""), 401);
+	CHECK_INT(as_admin(&r, "GET /snapshot", ""), 200);
+	stop(&r);
+}
+
 TEST(tokens_outlive_a_restart)
 {
 	struct rig r;
