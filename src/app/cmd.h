@@ -11,12 +11,14 @@
 #include "base/base.h"
 
 struct camera_config;
+struct config;
 struct doctor_report;
 struct err;
 struct secret;
 
 int cmd_backup(int argc, char **argv);
 int cmd_camera(int argc, char **argv);
+int cmd_camera_calibrate(int argc, char **argv);
 int cmd_camera_controls(int argc, char **argv);
 int cmd_camera_list(int argc, char **argv);
 int cmd_capture(int argc, char **argv);
@@ -49,6 +51,9 @@ void serve_ready(void *arg, const char *address, const char *fingerprint);
 /* The first line of a file, of standard input for "-": what stands among the arguments can be read
  * by everybody on the machine. */
 int secret_from_file(const char *path, struct secret *ret, struct err *err) MUST_CHECK;
+
+/* A camera of the configuration, or a printer's own; false, and the names there are are said. */
+bool cmd_camera_find(const struct config *config, const char *name, struct camera_config *ret);
 
 /* `bedside doctor` for a camera of this machine; false: it is of another kind. */
 bool camera_doctor(const struct camera_config *c, struct doctor_report *r);

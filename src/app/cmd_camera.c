@@ -48,6 +48,8 @@ static int usage(void)
 	      "               [--trust ca|insecure|sha256:…] [--ca-file FILE] [--port PORT]\n"
 	      "       bedside camera list\n"
 	      "       bedside camera controls CAMERA [NAME=VALUE ...] [--config FILE]\n"
+	      "       bedside camera calibrate CAMERA [--printer NAME | --led FILE] [--toggles N] "
+	      "[--write]\n"
 	      "CAMERA is the name of a camera or of a printer. The access code or password is the "
 	      "first line of\n"
 	      "FILE, of standard input for -; or stands in the environment as "
@@ -186,7 +188,9 @@ static bool read_request(struct request *r, int argc, char **argv)
 
 static void from_printer(const struct printer_config *p, struct camera_config *ret)
 {
-	*ret = (struct camera_config){ .trust = p->trust };
+	*ret = (struct camera_config){ .trust = p->trust,
+		                       .origin = CAMERA_OF_PRINTER,
+		                       .latency_us = p->camera_latency_ms * 1000 };
 	TEXT_SET(ret->id, p->id);
 	TEXT_SET(ret->name, p->name);
 	TEXT_SET(ret->driver, p->driver);
@@ -227,6 +231,21 @@ static void list_names(const struct config *config)
 		fprintf(stderr, "  %s (the printer's own)\n", config->printers[i].printer.id);
 }
 
+bool cmd_camera_find(const struct config *config, const char *name, struct camera_config *ret)
+{
+	bool is_found = find_camera(config, name, ret);
+
+	/* The file's authorities are the printers'. */
+	if (is_found && text_starts(ret->driver, "bambu") && ret->trust.ca_file[0] == '\0')
+		TEXT_SET(ret->trust.ca_file, config->ca_file);
+	if (!is_found) {
+		fprintf(stderr, "bedside: %s has no camera '%s'; it has:\n",
+		        config->path[0] ? config->path : "the configuration", name);
+		list_names(config);
+	}
+	return is_found;
+}
+
 /* 0, or the exit status. */
 static int load_camera(const struct request *r, struct camera_config *ret)
 {
@@ -243,14 +262,7 @@ static int load_camera(const struct request *r, struct camera_config *ret)
 		config_fini(&config);
 		return config_print_errors(&errors);
 	}
-	is_found = find_camera(&config, r->camera, ret);
-	/* The file's authorities are the printers'. */
-	if (is_found && text_starts(ret->driver, "bambu") && ret->trust.ca_file[0] == '\0')
-		TEXT_SET(ret->trust.ca_file, config.ca_file);
-	if (!is_found) {
-		fprintf(stderr, "bedside: %s has no camera '%s'; it has:\n", path, r->camera);
-		list_names(&config);
-	}
+	is_found = cmd_camera_find(&config, r->camera, ret);
 	config_fini(&config);
 	return is_found ? 0 : 1;
 }
@@ -341,6 +353,8 @@ int cmd_camera(int argc, char **argv)
 		return cmd_camera_list(argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "controls") == 0)
 		return cmd_camera_controls(argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "calibrate") == 0)
+		return cmd_camera_calibrate(argc - 1, argv + 1);
 	if (argc < 2 || strcmp(argv[1], "test") != 0)
 		return usage();
 	if (!read_request(&r, argc - 1, argv + 1)) {

@@ -51,6 +51,7 @@ static const char usage[] =
 	"  --print FILE          a .gcode.3mf to print at once; --plate N, --repeat\n"
 	"  --speed FACTOR        everything so many times faster\n"
 	"  --replay FILE         a recording (.jsonl) or a report (.json)\n"
+	"  --camera-delay MS     its pictures come so much later than what they show\n"
 	"  --camera-fps N, --strict-camera, --no-ams, --sign (refuses unsigned commands)\n"
 	"  --fault NAME[:ARG][@l12|@30s]  may be given several times\n"
 	"  --no-ssdp             does not announce itself\n"
@@ -119,6 +120,7 @@ enum option_id {
 	OPT_REPEAT,
 	OPT_SPEED,
 	OPT_REPLAY,
+	OPT_DELAY,
 	OPT_FPS,
 	OPT_STRICT,
 	OPT_NO_AMS,
@@ -150,6 +152,7 @@ static const struct option long_options[] = {
 	{ "repeat", 0, NULL, OPT_REPEAT },
 	{ "speed", 1, NULL, OPT_SPEED },
 	{ "replay", 1, NULL, OPT_REPLAY },
+	{ "camera-delay", 1, NULL, OPT_DELAY },
 	{ "camera-fps", 1, NULL, OPT_FPS },
 	{ "strict-camera", 0, NULL, OPT_STRICT },
 	{ "no-ams", 0, NULL, OPT_NO_AMS },
@@ -221,6 +224,8 @@ static int take_number(struct options *o, int id, const char *arg)
 		return option_port(&o->sim.ports.detect_tls, arg);
 	case OPT_SPEED:
 		return option_number(arg, 100000, &o->sim.speed);
+	case OPT_DELAY:
+		return option_number(arg, 10000, &o->sim.camera_delay_ms);
 	case OPT_FPS:
 		return option_number(arg, 60, &o->sim.camera_fps);
 	case OPT_PLATE:

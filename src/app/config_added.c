@@ -106,6 +106,8 @@ void config_write_printer(const struct printer_config *p, struct buf *out)
 	} else {
 		buf_printf(out, "tls: %s\n", p->trust.mode == TRUST_CA ? "ca" : "insecure");
 	}
+	if (p->camera_latency_ms > 0)
+		buf_printf(out, "camera_latency: %lldms\n", (long long)p->camera_latency_ms);
 	if (memcmp(&p->ports, &none, sizeof(none)) == 0)
 		return;
 	buf_add_str(out, "ports:\n");

@@ -104,6 +104,10 @@ static const struct opt printer_opts[] = {
 	  .help = "print: the pause command; m400: pause by the G-code M400 U1." },
 	{ "camera", OPT_BOOL, OPT_AT(struct printer_config, has_camera), "yes",
 	  .help = "Use the printer's own camera." },
+	{ "camera_latency", OPT_SPAN, OPT_AT(struct printer_config, camera_latency_ms), "0ms", 0,
+	  10000,
+	  .help = "Its own camera: from the lens to memory; 'bedside camera calibrate' measures "
+	          "it." },
 	{ "ports", OPT_NESTED, 0, 0, .help = "Other ports than the usual ones." },
 	{ "session", OPT_NESTED, 0, 0, .help = "Sessions of this printer." },
 	{ "film", OPT_NESTED, 0, 0, .help = "Films of this printer." },

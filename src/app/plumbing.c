@@ -83,6 +83,7 @@ static void add_own_camera(struct plumbing *p, const struct printer *printer)
 	TEXT_SET(c.id, id);
 	TEXT_SET(c.printer, id);
 	c.origin = CAMERA_OF_PRINTER;
+	c.latency_us = printer_config(printer)->camera_latency_ms * 1000;
 	if (!c.name[0])
 		TEXT_SET(c.name, printer_config(printer)->name);
 	if (cameras_add(p->cameras, &c, NULL, &err) < 0)

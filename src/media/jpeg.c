@@ -274,6 +274,35 @@ int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jp
 	return 0;
 }
 
+int jpeg_brightness(const uint8_t *bytes, size_t size, double *ret, struct err *err)
+{
+	const tjscalingfactor eighth = { 1, 8 };
+	struct jpeg_info info;
+	int rc = jpeg_scan(bytes, size, &info, err);
+
+	if (rc < 0)
+		return rc;
+	if (!is_size_fine(info.width, info.height))
+		return err_set(err, -EFBIG, "the picture of %u×%u is too large", info.width,
+		               info.height);
+
+	auto_handle tjhandle h = tjInitDecompress();
+	size_t width = (size_t)TJSCALED((int)info.width, eighth);
+	size_t height = (size_t)TJSCALED((int)info.height, eighth);
+	auto_free uint8_t *grey = mem_grow(NULL, width, height);
+	uint64_t sum = 0;
+
+	if (!h)
+		return err_set(err, -ENOMEM, "cannot start the JPEG decoder");
+	if (tjDecompress2(h, bytes, size, grey, (int)width, (int)width, (int)height, TJPF_GRAY,
+	                  TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0)
+		return tj_failed(err, h, "the picture is damaged");
+	for (size_t i = 0; i < width * height; i++)
+		sum += grey[i];
+	*ret = (double)sum / (double)(width * height);
+	return 0;
+}
+
 /* Which pixels become one: from x0, y0 to before x1, y1. */
 struct box {
 	unsigned x0, x1, y0, y1;

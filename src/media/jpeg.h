@@ -51,6 +51,9 @@ int jpeg_turn(const struct frame *f, const struct jpeg_turn *turn, struct frame 
 int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jpeg_pixels *ret,
                 struct err *err) MUST_CHECK;
 
+/* How bright it is: the mean of its grey values, 0 to 255, decoded at an eighth of its size. */
+int jpeg_brightness(const uint8_t *bytes, size_t size, double *ret, struct err *err) MUST_CHECK;
+
 /* A smaller JPEG `width` pixels wide at most, its proportions kept; never larger than the
  * original, of which a new reference is returned if it is small enough. Times are kept. */
 int jpeg_shrink(struct frame *f, unsigned width, int quality, struct frame **ret,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/test.h"
 #include "media/draw.h"
@@ -356,4 +357,33 @@ TEST(draw_glow_is_brightest_in_the_middle_and_ends)
 	CHECK_INT(pixel(c, 32, 32) >> 24, 255);
 	draw_glow(c, -1000, 5, 20, 0xffffffff);
 	draw_canvas_free(c);
+}
+
+TEST(brightness_is_the_mean_of_the_grey_values)
+{
+	enum {
+		WIDTH = 203,
+		HEIGHT = 101
+	};
+	auto_free uint8_t *rgbx = malloc((size_t)WIDTH * HEIGHT * 4);
+	struct frame *f;
+	struct err err;
+	double luma = -1;
+
+	for (int grey = 10; grey <= 250; grey += 80) {
+		memset(rgbx, grey, (size_t)WIDTH * HEIGHT * 4);
+		CHECK_INT(jpeg_encode_rgbx(rgbx, WIDTH, HEIGHT, 90, &f, &err), 0);
+		CHECK_INT(jpeg_brightness(f->data, f->size, &luma, &err), 0);
+		CHECK(fabs(luma - grey) < 2);
+		CHECK(jpeg_brightness(f->data, f->size / 2, &luma, &err) < 0);
+		frame_unref(f);
+	}
+	/* half black, half white */
+	memset(rgbx, 0, (size_t)WIDTH * HEIGHT * 4);
+	memset(rgbx, 255, (size_t)WIDTH * (HEIGHT / 2) * 4);
+	CHECK_INT(jpeg_encode_rgbx(rgbx, WIDTH, HEIGHT, 90, &f, &err), 0);
+	CHECK_INT(jpeg_brightness(f->data, f->size, &luma, &err), 0);
+	CHECK(fabs(luma - 127) < 10);
+	frame_unref(f);
+	CHECK(jpeg_brightness((const uint8_t *)"no", 2, &luma, &err) < 0);
 }

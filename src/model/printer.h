@@ -38,9 +38,10 @@ struct printer_config {
 	struct secret access_code; /* Bambu's code; else the API key, or the password of `user` */
 	struct trust trust;
 	struct printer_ports ports;
-	int64_t offline_after_ms; /* PRIN-12; default 60 s */
-	bool pauses_by_m400;      /* PRIN-11: pause by M400 U1 instead of print.pause */
-	bool has_camera;          /* use the printer's own camera (default true) */
+	int64_t offline_after_ms;  /* PRIN-12; default 60 s */
+	bool pauses_by_m400;       /* PRIN-11: pause by M400 U1 instead of print.pause */
+	bool has_camera;           /* use the printer's own camera (default true) */
+	int64_t camera_latency_ms; /* of that camera, glass to memory */
 };
 
 void printer_config_fini(struct printer_config *c);

@@ -747,6 +747,16 @@ static float current_z(const struct scene_view *v)
 	return l ? l->z_mm : NAN;
 }
 
+/* A quarter of the light: what a room gives when the printer gives none. */
+static void draw_dark(struct draw_canvas *c)
+{
+	uint8_t *bytes = (uint8_t *)c->pixels;
+
+	for (size_t i = 0; i < (size_t)c->width * c->height * 4; i += 4)
+		for (size_t k = i; k < i + 3; k++)
+			bytes[k] /= 4;
+}
+
 int scene_draw(struct scene *s, const struct scene_view *v, unsigned width, unsigned height,
                struct frame **ret, struct err *err)
 {
@@ -759,6 +769,8 @@ int scene_draw(struct scene *s, const struct scene_view *v, unsigned width, unsi
 	update_bed(s, v, v->is_done ? v->layer : MAX(v->layer - 1, 0));
 	draw_copy(s->frame, s->backdrop);
 	draw_motion(s, v, isfinite(z) ? z : 0);
+	if (v->is_dark)
+		draw_dark(s->frame);
 	draw_overlay(s, v, z);
 	return jpeg_encode_rgbx((const uint8_t *)s->frame->pixels, width, height,
 	                        v->quality > 0 ? v->quality : DEFAULT_QUALITY, ret, err);

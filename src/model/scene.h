@@ -39,6 +39,7 @@ struct scene_view {
 	double fraction;   /* of this layer that is done, 0 to 1; where the head is */
 	bool is_done;      /* the last layer is finished too */
 	bool is_parked;    /* the head stands aside */
+	bool is_dark;      /* its light is off */
 	int percent;       /* -1 unknown */
 	int64_t elapsed_s; /* of the job, -1 unknown */
 	int64_t wall_ms;   /* time of day, 0: not shown */

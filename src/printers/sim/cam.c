@@ -21,6 +21,7 @@
 #define JPEG_QUALITY 80
 /* A viewer that has this much waiting gets no more until it is gone: real ones lag, too. */
 #define MAX_WAITING ((size_t)256 << 10)
+#define MAX_LATE 128
 
 struct viewer {
 	struct sim_cam *cam;
@@ -37,7 +38,14 @@ struct drawing {
 	struct scene_view view;
 	struct sim_job *job;
 	unsigned width, height;
+	int64_t seen_us;
 	struct frame *frame;
+};
+
+/* A picture that is held back. */
+struct late {
+	struct frame *frame;
+	int64_t due_us;
 };
 
 struct sim_cam {
@@ -47,6 +55,9 @@ struct sim_cam {
 	struct scene *scene;   /* NULL while a drawing has it */
 	struct sim_job *drawn; /* whose outline the scene may hold */
 	struct drawing *drawing;
+	struct late late[MAX_LATE]; /* a ring, oldest first */
+	unsigned first_late, n_late;
+	struct timer late_timer;
 	bool breaks_next;
 	void (*sink)(void *arg, const struct frame *f); /* sim/rtsp; NULL none */
 	void *sink_arg;
@@ -103,6 +114,43 @@ static void cam_send(struct sim_cam *c, const struct frame *f)
 	c->breaks_next = false;
 }
 
+static void late_start(struct sim_cam *c)
+{
+	int64_t us = c->late[c->first_late].due_us - loop_now_us(c->c.loop);
+
+	timer_start(&c->late_timer, us > 0 ? (us + 999) / 1000 : 0);
+}
+
+static void late_pop(struct sim_cam *c, bool is_sent)
+{
+	struct frame *f = c->late[c->first_late].frame;
+
+	c->first_late = (c->first_late + 1) % MAX_LATE;
+	c->n_late--;
+	if (is_sent)
+		cam_send(c, f);
+	frame_unref(f);
+}
+
+static void on_late(void *arg)
+{
+	struct sim_cam *c = arg;
+
+	while (c->n_late > 0 && c->late[c->first_late].due_us <= loop_now_us(c->c.loop))
+		late_pop(c, true);
+	if (c->n_late > 0)
+		late_start(c);
+}
+
+static void late_put(struct sim_cam *c, struct frame *f, int64_t due_us)
+{
+	if (c->n_late == MAX_LATE)
+		late_pop(c, false);
+	c->late[(c->first_late + c->n_late++) % MAX_LATE] = (struct late){ frame_ref(f), due_us };
+	if (c->n_late == 1)
+		late_start(c);
+}
+
 static void drawing_run(void *arg)
 {
 	struct drawing *d = arg;
@@ -123,7 +171,9 @@ static void drawing_done(void *arg)
 	} else {
 		c->drawing = NULL;
 		c->scene = d->scene;
-		if (d->frame)
+		if (d->frame && c->c.delay_us > 0)
+			late_put(c, d->frame, d->seen_us + c->c.delay_us);
+		else if (d->frame)
 			cam_send(c, d->frame);
 	}
 	frame_unref(d->frame);
@@ -151,6 +201,7 @@ static void cam_draw(void *arg)
 	d->width = c->c.width;
 	d->height = c->c.height;
 	sim_engine_view(c->c.engine, &d->view, &d->job);
+	d->seen_us = loop_now_us(c->c.loop);
 	/* The scene keeps bitmaps of one outline; another job's may stand at the same address. */
 	if (d->job != c->drawn) {
 		scene_forget(d->scene);
@@ -226,6 +277,7 @@ struct sim_cam *sim_cam_new(const struct sim_cam_config *config)
 	c->scene = scene_new();
 	timer_init(&c->next, config->loop, cam_draw, c);
 	timer_init(&c->sweep, config->loop, viewers_sweep, c);
+	timer_init(&c->late_timer, config->loop, on_late, c);
 	return c;
 }
 
@@ -237,6 +289,9 @@ void sim_cam_free(struct sim_cam *c)
 	viewers_sweep(c);
 	timer_stop(&c->sweep);
 	timer_stop(&c->next);
+	timer_stop(&c->late_timer);
+	while (c->n_late > 0)
+		late_pop(c, false);
 	if (c->drawing)
 		c->drawing->cam = NULL;
 	scene_free(c->scene);

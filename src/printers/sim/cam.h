@@ -25,6 +25,7 @@ struct sim_cam_config {
 	struct sim_engine *engine;
 	double frames_per_s;    /* 0: 1 */
 	unsigned width, height; /* 0: 1280×720 */
+	int64_t delay_us;       /* from what is seen to the first byte of its picture; 0: none */
 	bool is_strict;         /* a second client is closed at once */
 };
 

@@ -564,6 +564,14 @@ static const char *view_state(const struct sim_engine *e)
 	return "";
 }
 
+static bool is_dark(const struct sim_engine *e)
+{
+	const json_t *light = json_array_get(json_object_get(e->print, "lights_report"), 0);
+	const char *mode = json_string_value(json_object_get(light, "mode"));
+
+	return mode && text_equal(mode, "off");
+}
+
 void sim_engine_view(const struct sim_engine *e, struct scene_view *v, struct sim_job **ret_job)
 {
 	const struct sim_job *j = e->job;
@@ -576,6 +584,7 @@ void sim_engine_view(const struct sim_engine *e, struct scene_view *v, struct si
 	v->percent = (int)sim_number(e, "mc_percent");
 	TEXT_SET(v->title, e->s.name);
 	TEXT_SET(v->state, view_state(e));
+	v->is_dark = is_dark(e);
 	v->is_parked = e->phase != SIM_RUNNING || e->layer == 0 || e->job_s >= e->last_layer_s;
 	*ret_job = NULL;
 	if (!j)

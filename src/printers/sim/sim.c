@@ -346,6 +346,7 @@ static void make_parts(struct sim *s, const struct sim_config *c)
 		                                                        : MIN(5.0, setup.speed),
 		                      .width = c->camera_width,
 		                      .height = c->camera_height,
+		                      .delay_us = (int64_t)(c->camera_delay_ms * 1000),
 		                      .is_strict = c->is_strict_camera };
 
 	s->cam = sim_cam_new(&cam);

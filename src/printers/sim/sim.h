@@ -29,14 +29,15 @@ struct sim_config {
 	const char *code;    /* access code; NULL: "12345678" */
 	const char *address; /* to listen on, IPv4; NULL: 127.0.0.1 */
 	struct sim_ports ports;
-	const char *storage;                  /* folder served by FTPS; made if missing */
-	const char *cert_dir;                 /* made if missing; shared by simulators of one CA */
-	double speed;                         /* 0: 1 */
-	double camera_fps;                    /* 0: 1 a second, faster with `speed`, 5 at most */
+	const char *storage;    /* folder served by FTPS; made if missing */
+	const char *cert_dir;   /* made if missing; shared by simulators of one CA */
+	double speed;           /* 0: 1 */
+	double camera_delay_ms; /* pictures come so long after what they show, 10000 at most */
+	double camera_fps;      /* 0: 1 a second, faster with `speed`, 5 at most */
 	unsigned camera_width, camera_height; /* 0: 1280×720 */
 	const char *av_program; /* bedside-av, for RTSPS cameras; NULL: they are off */
-	bool is_strict_camera;                /* one client only */
-	bool needs_signing;                   /* refuses unsigned commands */
+	bool is_strict_camera;  /* one client only */
+	bool needs_signing;     /* refuses unsigned commands */
 	bool has_no_ams;
 	bool announces;     /* SSDP: NOTIFY to the broadcast address, answers to M-SEARCH */
 	bool repeats;       /* `print` again, a while after it has ended */

@@ -9,6 +9,8 @@
 #include "core/fs.h"
 #include "core/loop.h"
 #include "core/work.h"
+#include "media/frame.h"
+#include "media/jpeg.h"
 #include "printers/bambu/report.h"
 #include "printers/sim/announce.h"
 #include "printers/sim/broker.h"
@@ -784,6 +786,55 @@ TEST(the_camera_shows_pictures_to_who_knows_the_code_only)
 	client_fini(&good);
 	client_fini(&bad);
 	loop_advance(k.l, 2000);
+	sim_cam_free(cam);
+	work_pool_free(pool);
+	broker_bench_fini(&k);
+}
+
+struct seen {
+	unsigned n;
+	double luma;
+};
+
+static void on_seen(void *arg, const struct frame *f)
+{
+	struct seen *seen = arg;
+	struct err err;
+
+	seen->n++;
+	CHECK_INT(jpeg_brightness(f->data, f->size, &seen->luma, &err), 0);
+}
+
+TEST(the_camera_is_late_and_dark_without_the_light)
+{
+	struct broker_bench k;
+	struct seen seen = { 0 };
+	double lit;
+
+	broker_bench_init(&k);
+
+	struct work_pool *pool = work_pool_new(k.l, "test", 1);
+	struct sim_cam_config config = {
+		.loop = k.l, .pool = pool, .engine = k.b.e, .frames_per_s = 10, .delay_us = 350000
+	};
+	struct sim_cam *cam = sim_cam_new(&config);
+
+	sim_cam_set_sink(cam, on_seen, &seen);
+	loop_advance(k.l, 340);
+	CHECK_INT(seen.n, 0);
+	loop_advance(k.l, 20);
+	CHECK_INT(seen.n, 1);
+	loop_advance(k.l, 1000);
+	CHECK_INT(seen.n, 11);
+	lit = seen.luma;
+	CHECK(lit > 30);
+	ask(&k.b, "{\"system\":{\"sequence_id\":\"1\",\"command\":\"ledctrl\",\"led_node\":"
+	          "\"chamber_light\",\"led_mode\":\"off\"}}");
+	loop_advance(k.l, 340);
+	CHECK(seen.luma > lit - 2);
+	loop_advance(k.l, 120);
+	CHECK(seen.luma < lit / 2);
+	sim_cam_set_sink(cam, NULL, NULL);
 	sim_cam_free(cam);
 	work_pool_free(pool);
 	broker_bench_fini(&k);

@@ -164,7 +164,7 @@ json_t *sim_state_new(const struct sim_setup *s)
 	                  "nozzle_type", "stainless_steel", "cali_version", 0, "hms", "online",
 	                  "ahb", 0, "rfid", 0, "version", 7, "ams", ams_tree(s), "vt_tray",
 	                  tray(254, "PLA", "GFL99", "000000FF"), "lights_report", "node",
-	                  "chamber_light", "mode", "off"));
+	                  "chamber_light", "mode", "on"));
 	/* P1 and A1 say 5 for ever, having no sensor. */
 	if (!m->is_new)
 		json_object_set_new(p, "chamber_temper", json_integer(5));
