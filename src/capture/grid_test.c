@@ -246,6 +246,7 @@ TEST(plan_refuses_by_name_what_cannot_be)
 		{ "{\"clearance\":0}", "clearance" },
 		{ "{\"folder\":\"../up\"}", "folder" },
 		{ "{\"folder\":\"/etc\"}", "folder" },
+		{ "{\"folder\":\"restoring\"}", "none of Bedside's own" },
 		{ "{\"z_heights\":\"1, two\"}", "z_heights" },
 		{ "{\"park_x\":3}", "park_y" },
 		{ "{\"wings\":1}", "wings" },

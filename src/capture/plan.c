@@ -269,7 +269,14 @@ int capture_plan_heights(const struct capture_plan *p, double dst[CAPTURE_MAX_HE
 
 static bool is_folder_fine(const char *s)
 {
-	return s[0] &&
+	/* What lies in "restoring" is removed by the next start; the others are other rooms'. */
+	static const char *const taken[] = { "restoring", "sessions", "films", "jobs" };
+
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		if (strcmp(s, taken[i]) == 0)
+			return false;
+	}
+	return s[0] && !text_starts(s, "replaced-") &&
 	       strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
 	               strlen(s);
 }
@@ -297,7 +304,8 @@ int capture_plan_check(const struct capture_plan *p, struct err *err)
 		               isnan(p->park_mm[0]) ? "x" : "y");
 	if (!is_folder_fine(p->folder))
 		return err_set(err, -EINVAL,
-		               "folder: one name of letters, digits, '-' and '_', no path");
+		               "folder: one name of letters, digits, '-' and '_', no path, and "
+		               "none of Bedside's own folders");
 	if (p->is_on && p->every_n_layers == 0 && n == 0 && !(p->every_s > 0) && !p->by_order &&
 	    !p->marker[0] && !p->first_layer && !p->last_layer)
 		return err_set(err, -EINVAL,
