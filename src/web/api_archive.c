@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define PIECE_SIZE (1U << 18)
+#define MAX_ARCHIVES 4 /* each holds a list of all its pictures, and reads the disk */
 
 struct archive {
 	struct web *web;
@@ -45,6 +46,7 @@ static void end(struct archive *a)
 	free(a->items);
 	free(a->piece);
 	free(a);
+	w->n_archives--;
 	w->n_calls--;
 	web_let_go(w);
 }
@@ -169,9 +171,15 @@ static void collected(void *arg, int rc, const struct err *err)
 
 void api_capture_archive(struct call *c)
 {
-	struct archive *a = MEM_NEW(struct archive);
+	struct archive *a;
 	char format[16] = "";
 
+	if (c->web->n_archives >= MAX_ARCHIVES) {
+		call_refuse(c, 409, "Other archives are being made: wait for one of them.");
+		return;
+	}
+	a = MEM_NEW(struct archive);
+	c->web->n_archives++;
 	a->web = c->web;
 	a->call = c;
 	a->layer = (int)call_query_int(c, "layer", -1);

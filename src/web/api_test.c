@@ -544,17 +544,16 @@ static void never_restarted(void *arg)
 }
 
 /* Without waiting for the answer. */
-static void post(struct rig *r, const char *target, const void *body, size_t size,
-                 struct http_answer *a)
+static void begin(struct rig *r, const char *line, const void *body, size_t size,
+                  struct http_answer *a)
 {
 	auto_buf struct buf b;
 
 	buf_init(&b, 0);
-	buf_printf(
-		&b,
-		"POST %s HTTP/1.1\r\nHost: localhost:8484\r\nCookie: %s\r\nX-Bedside-Csrf: %s\r\n"
-		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-		target, r->cookie, r->csrf, size);
+	buf_printf(&b,
+	           "%s HTTP/1.1\r\nHost: localhost:8484\r\nCookie: %s\r\nX-Bedside-Csrf: %s\r\n"
+	           "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+	           line, r->cookie, r->csrf, size);
 	buf_add(&b, body, size);
 	web_asked(r->web, http_request_fake(buf_peek(&b), b.size, "127.0.0.1", a));
 }
@@ -578,8 +577,8 @@ static void upload_backup(struct rig *r, char ret_id[ID_SIZE])
 	CHECK_INT(ask(r, "POST /api/v1/restore", target, &a), 201);
 	text_copy_n(ret_id, ID_SIZE, strstr(a.body, "\"id\":\"") + 6, ID_SIZE - 1);
 	http_answer_fini(&a);
-	snprintf(target, sizeof(target), "/api/v1/restore/pieces?id=%s&at=0", ret_id);
-	post(r, target, bytes, size, &a);
+	snprintf(target, sizeof(target), "POST /api/v1/restore/pieces?id=%s&at=0", ret_id);
+	begin(r, target, bytes, size, &a);
 	for (int i = 0; i < 20 && !a.is_answered; i++)
 		loop_advance(r->loop, 1);
 	CHECK_INT(a.status, 200);
@@ -599,11 +598,41 @@ TEST(api_ends_well_while_a_backup_is_checked)
 	set_up(&r);
 	upload_backup(&r, id);
 	snprintf(body, sizeof(body), "{\"id\":\"%s\"}", id);
-	post(&r, "/api/v1/restore/apply", body, strlen(body), &a);
+	begin(&r, "POST /api/v1/restore/apply", body, strlen(body), &a);
 	CHECK(!a.is_answered);
 	stop(&r); /* frees the web before the check is done */
 	CHECK_INT(a.status, 200);
 	http_answer_fini(&a);
+}
+
+TEST(api_makes_few_archives_of_captures_at_a_time)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	enum {
+		N = 5
+	};
+	struct http_answer *a = mem_new_array(N, sizeof(*a));
+
+	set_hooks(&env);
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	for (size_t i = 0; i < N; i++)
+		begin(&r, "GET /api/v1/capture-archive", "", 0, &a[i]);
+	CHECK(a[4].is_answered && !a[3].is_answered);
+	CHECK_INT(a[4].status, 409);
+	loop_advance(r.loop, 100);
+	CHECK_INT(a[0].status, 404);
+	http_answer_fini(&a[4]);
+	begin(&r, "GET /api/v1/capture-archive", "", 0, &a[4]);
+	CHECK(!a[4].is_answered);
+	loop_advance(r.loop, 100);
+	CHECK_INT(a[3].status, 404);
+	CHECK_INT(a[4].status, 404);
+	for (size_t i = 0; i < N; i++)
+		http_answer_fini(&a[i]);
+	free(a);
+	stop(&r);
 }
 
 TEST(api_names_the_field_of_a_camera_that_is_wrong_and_tells_no_password)

@@ -43,6 +43,7 @@ struct web {
 	char link[300];
 	char not_ready[240];
 	unsigned n_calls; /* under way */
+	unsigned n_archives;
 	bool is_ending;
 	struct download *download; /* the backup being given out */
 	struct upload *upload;     /* the one being put back */
