@@ -25,6 +25,12 @@ struct backup_walk {
 /* All but database and configuration. */
 int backup_walk(const struct backup_walk *w, struct err *err) MUST_CHECK;
 
+/* Layer captures lie in NAME/2026-11-21/, NAME being the plan's. */
+bool backup_is_capture_folder(const char *name);
+bool backup_is_day(const char *name);
+/* "NAME/2026-11-21/file" */
+bool backup_is_capture(const char *path);
+
 /* Adds a file to the list. False: its name is no text. */
 bool backup_list_add(json_t *list, const char *name, uint64_t size, uint32_t crc32c);
 /* The text of backup.json, to be freed. */

@@ -84,6 +84,9 @@ static void fill_data(const char *dir)
 	put_file(dir, "sessions/" SESSION "/a1/000001.jpg", "picture");
 	put_file(dir, "sessions/" SESSION "/film/piece.mp4", "piece");
 	put_file(dir, "sessions/strange/manifest", "x");
+	put_file(dir, "dataset/2026-11-21/l1_p0.jpg", "place 0");
+	put_file(dir, "dataset/2026-11-21/l1.json", "{}");
+	put_file(dir, "dataset/else/x", "x");
 	put_file(dir, "conf/bedside.yaml", "port: 8484\n");
 }
 
@@ -120,6 +123,12 @@ TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
 	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
 	CHECK(holds(to, "sessions/" SESSION "/a1/000001.jpg", "picture"));
 	CHECK(!exists(to, "sessions/" SESSION "/film"));
+	CHECK(holds(to, "dataset/2026-11-21/l1_p0.jpg", "place 0") && !exists(to, "dataset/else"));
+	put_file(dir, "dataset/2026-11-21/l1.json", "mine");
+
+	auto_free char *place = mem_printf("%s/dataset/2026-11-21/l1_p0.jpg", dir);
+
+	CHECK_INT(unlink(place), 0);
 
 	auto_free char *gone = mem_printf("%s/sessions/" SESSION, dir);
 
@@ -134,6 +143,9 @@ TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
 	CHECK(r.n_files >= 6 && strstr(r.aside, "replaced-"));
 	CHECK(holds(dir, "sessions/" SESSION "/a1/000001.jpg", "picture"));
 	CHECK(!exists(dir, "printers.d/b2.yaml") && !exists(dir, "restoring"));
+	/* What was lost is back, what is there stays. */
+	CHECK(holds(dir, "dataset/2026-11-21/l1_p0.jpg", "place 0"));
+	CHECK(holds(dir, "dataset/2026-11-21/l1.json", "mine"));
 	CHECK(holds(r.aside, "printers.d/b2.yaml", "name: b2\n"));
 	CHECK_INT(store_open(l, dir, &s, NULL), 0);
 	CHECK_INT(store_call(s, get_value, value, NULL), 0);
@@ -242,7 +254,7 @@ TEST(a_backup_as_an_archive_comes_back_at_the_next_start)
 	put_file(dir, "printers.d/b2.yaml", "name: b2\n");
 	put_file(dir, "films/lid.mp4", "mine");
 	CHECK_INT(unpack(dir, &b, 777, &r, &err), 0);
-	CHECK_INT(r.n_files, 7);
+	CHECK_INT(r.n_files, 9);
 	/* Nothing is changed before the next start. */
 	CHECK(holds(dir, "films/lid.mp4", "mine") && exists(dir, "printers.d/b2.yaml"));
 	CHECK_INT(unpack(dir, &b, 777, &r, &err), -EBUSY);

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "core/crypto.h"
 #include "store/journal_line.h"
@@ -104,6 +105,75 @@ static int walk_folder(const struct backup_walk *w, const char *name, unsigned d
 	return rc;
 }
 
+bool backup_is_capture_folder(const char *name)
+{
+	static const char *const others[] = { "restoring", "sessions", "films", "jobs" };
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		if (strcmp(name, others[i]) == 0)
+			return false;
+	}
+	/* As capture/plan.c has them. */
+	return name[0] && !text_starts(name, "replaced-") &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
+	               strlen(name);
+}
+
+bool backup_is_day(const char *name)
+{
+	static const char form[] = "dddd-dd-dd";
+	size_t i = 0;
+
+	for (; form[i]; i++) {
+		if (form[i] == 'd' ? name[i] < '0' || name[i] > '9' : name[i] != form[i])
+			return false;
+	}
+	return name[i] == '\0';
+}
+
+bool backup_is_capture(const char *path)
+{
+	const char *day = strchr(path, '/'), *file = day ? strchr(day + 1, '/') : NULL;
+	char name[128];
+
+	return file && file[1] && !strchr(file + 1, '/') &&
+	       text_copy_n(name, sizeof(name), path, (size_t)(day - path)) &&
+	       backup_is_capture_folder(name) &&
+	       text_copy_n(name, sizeof(name), day + 1, (size_t)(file - day - 1)) &&
+	       backup_is_day(name);
+}
+
+static int walk_days(const struct backup_walk *w, const char *folder, struct err *err)
+{
+	auto_free char *path = mem_printf("%s/%s", w->data_dir, folder);
+	struct dirent **days = NULL;
+	int rc = 0, n = scandir(path, &days, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		auto_free char *day = mem_printf("%s/%s", folder, days[i]->d_name);
+
+		if (rc == 0 && backup_is_day(days[i]->d_name))
+			rc = walk_folder(w, day, 1, err);
+		free(days[i]);
+	}
+	free(days);
+	return rc;
+}
+
+static int walk_captures(const struct backup_walk *w, struct err *err)
+{
+	struct dirent **entries = NULL;
+	int rc = 0, n = scandir(w->data_dir, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		if (rc == 0 && backup_is_capture_folder(entries[i]->d_name))
+			rc = walk_days(w, entries[i]->d_name, err);
+		free(entries[i]);
+	}
+	free(entries);
+	return rc;
+}
+
 int backup_walk(const struct backup_walk *w, struct err *err)
 {
 	int rc = walk_folder(w, "printers.d", 1, err);
@@ -112,5 +182,7 @@ int backup_walk(const struct backup_walk *w, struct err *err)
 		rc = walk_folder(w, "cameras.d", 1, err);
 	if (rc == 0 && w->has_films)
 		rc = walk_folder(w, "films", 1, err);
+	if (rc == 0 && w->has_frames)
+		rc = walk_captures(w, err);
 	return rc < 0 ? rc : walk_folder(w, "sessions", 1, err);
 }

@@ -11,12 +11,14 @@
 #include "core/crypto.h"
 #include "core/fs.h"
 #include "store/backup.h"
+#include "store/backup_private.h"
 #include "store/db.h"
 #include "store/migrate.h"
 #include "store/restore_private.h"
 #include "store/store.h"
 #include "store/tar.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -56,7 +58,7 @@ static bool is_ours(const char *name)
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (text_starts(name, starts[i]))
 			return true;
-	return false;
+	return backup_is_capture(name);
 }
 
 static int check_db(const char *staging, struct err *err)
@@ -169,20 +171,18 @@ static int end_file(void *arg, struct err *err)
 
 /* In the end files are moved, which works on one disk only; half-way is too late to find out. Tried,
  * because two mounts of one disk are as bad as two disks. */
-static int check_one_disk(const char *data_dir, const char *staging, struct err *err)
+static int try_moving(const char *data_dir, const char *staging, const char *folder,
+                      struct err *err)
 {
-	static const char *const folders[] = { "printers.d", "cameras.d", "films", "sessions" };
 	auto_free char *from = mem_printf("%s/probe", staging);
-	int rc = fs_write_atomic(from, "", 0, 0600, err);
+	auto_free char *dir = mem_printf("%s/%s", data_dir, folder);
+	auto_free char *to = mem_printf("%s/.restoring", dir);
+	int rc;
 
-	for (size_t i = 0; i < ARRAY_LEN(folders) && rc == 0; i++) {
-		auto_free char *dir = mem_printf("%s/%s", data_dir, folders[i]);
-		auto_free char *to = mem_printf("%s/.restoring", dir);
-
-		if (access(dir, F_OK) < 0)
-			continue;
-		if (rename(from, to) == 0 && rename(to, from) == 0)
-			continue;
+	if (access(dir, F_OK) < 0)
+		return 0;
+	rc = fs_write_atomic(from, "", 0, 0600, err);
+	if (rc == 0 && rename(from, to) < 0)
 		rc = errno != EXDEV
 		             ? err_sys(err, "moving a file into %s", dir)
 		             : err_set(err, -EXDEV,
@@ -190,8 +190,32 @@ static int check_one_disk(const char *data_dir, const char *staging, struct err 
 		                       "be moved into it: make it a plain folder of %s, restore, "
 		                       "then move it away again. Nothing was changed",
 		                       dir, data_dir);
+	(void)unlink(rc == 0 ? to : from);
+	return rc;
+}
+
+static int check_one_disk(const char *data_dir, const char *staging, struct err *err)
+{
+	static const char *const folders[] = { "printers.d", "cameras.d", "films", "sessions" };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders) && rc == 0; i++)
+		rc = try_moving(data_dir, staging, folders[i], err);
+	return rc;
+}
+
+/* Captures have folders of any name: those that came. */
+static int check_capture_folders(const struct restore *r, struct err *err)
+{
+	struct dirent **entries = NULL;
+	int rc = 0, n = scandir(r->staging, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		if (rc == 0 && backup_is_capture_folder(entries[i]->d_name))
+			rc = try_moving(r->data_dir, r->staging, entries[i]->d_name, err);
+		free(entries[i]);
 	}
-	(void)unlink(from);
+	free(entries);
 	return rc;
 }
 
@@ -301,6 +325,8 @@ int restore_finish(struct restore *r, struct backup_result *ret, struct err *err
 		rc = check_list(r, err);
 	if (rc == 0)
 		rc = check_db(r->staging, err);
+	if (rc == 0)
+		rc = check_capture_folders(r, err);
 	if (rc == 0)
 		rc = restore_mark(r->data_dir, err);
 	if (rc < 0) {

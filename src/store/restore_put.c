@@ -12,6 +12,7 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "store/backup.h"
+#include "store/backup_private.h"
 #include "store/restore.h"
 #include "store/store.h"
 
@@ -138,6 +139,34 @@ static int put_each(struct restoring *r, const char *folder, bool keeps_old, str
 	return rc;
 }
 
+/* Day by day, each file of its own; what is there stays, as with sessions. */
+static int put_captures(struct restoring *r, struct err *err)
+{
+	struct dirent **folders = NULL, **days = NULL;
+	int rc = 0, n = scandir(r->staging, &folders, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		auto_free char *dir = mem_printf("%s/%s", r->staging, folders[i]->d_name);
+		int n_days = rc == 0 && backup_is_capture_folder(folders[i]->d_name)
+		                     ? scandir(dir, &days, NULL, alphasort)
+		                     : 0;
+
+		for (int k = 0; k < n_days; k++) {
+			auto_free char *day =
+				mem_printf("%s/%s", folders[i]->d_name, days[k]->d_name);
+
+			if (rc == 0 && backup_is_day(days[k]->d_name))
+				rc = put_each(r, day, true, err);
+			free(days[k]);
+		}
+		free(days);
+		days = NULL;
+		free(folders[i]);
+	}
+	free(folders);
+	return rc;
+}
+
 static int replace(struct restoring *r, struct err *err)
 {
 	auto_free char *config = mem_printf("%s/bedside.yaml", r->staging);
@@ -155,6 +184,8 @@ static int replace(struct restoring *r, struct err *err)
 		rc = put_each(r, "films", false, err);
 	if (rc == 0)
 		rc = put_each(r, "sessions", true, err);
+	if (rc == 0)
+		rc = put_captures(r, err);
 	if (rc == 0 && access(config, F_OK) == 0) {
 		rc = put(r, "bedside.yaml", "restored-bedside.yaml", err);
 		snprintf(r->ret->config, sizeof(r->ret->config), "%.900s/restored-bedside.yaml",
