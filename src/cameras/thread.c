@@ -308,7 +308,8 @@ static void open_device(struct camera_thread *t, unsigned number)
 	t->open = number;
 	rc = t->device->open(t->dev, t, &t->open_config, &err);
 	if (rc < 0) {
-		tell_failure(t, &err);
+		if (rc != -EAGAIN || !camera_thread_is_asked(t))
+			tell_failure(t, &err);
 		close_device(t);
 	}
 }

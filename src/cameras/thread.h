@@ -28,7 +28,8 @@ struct loop;
 /* A device that blocks. All of it is called on the camera's thread. */
 struct camera_device {
 	/* Required. 0, or a failure that is told by camera_source_failed(); close() follows either
-	 * way. `config` is good until close(). */
+	 * way. -EAGAIN is none where something else is to be done first: it is called again after
+	 * that. `config` is good until close(). */
 	int (*open)(void *dev, struct camera_thread *t, const struct camera_config *config,
 	            struct err *err);
 

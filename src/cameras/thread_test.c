@@ -24,12 +24,12 @@
 /* A device that gives the same picture whenever it is asked, as fast as it is asked. */
 struct toy {
 	atomic_uint n_opened, n_closed, n_given, n_orders, n_ended;
-	atomic_bool fails_to_open, is_slow;
+	atomic_bool fails_to_open, waits_to_open, is_slow;
 	atomic_uint give_up_after; /* 0: never */
 	struct frame *jpeg;        /* its data are read only */
 };
 
-static int toy_open(void *dev, struct camera_thread *t UNUSED, const struct camera_config *config,
+static int toy_open(void *dev, struct camera_thread *t, const struct camera_config *config,
                     struct err *err)
 {
 	struct toy *y = dev;
@@ -40,6 +40,11 @@ static int toy_open(void *dev, struct camera_thread *t UNUSED, const struct came
 	CHECK(sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGCHLD) == 1);
 	CHECK_STR(config->id, "toy");
 	atomic_fetch_add(&y->n_opened, 1);
+	if (atomic_load(&y->waits_to_open)) {
+		while (!camera_thread_is_asked(t))
+			(void)camera_thread_wait(t, -1, 0, 100000);
+		return err_set(err, -EAGAIN, "still waiting");
+	}
 	return atomic_load(&y->fails_to_open) ? err_set(err, -ENODEV, "not there") : 0;
 }
 
@@ -277,6 +282,30 @@ TEST(thread_executes_orders_open_or_not)
 	run_until(&r, is_open);
 	camera_thread_order(((struct priv *)r.camera->priv)->thread, toy_order, &toy);
 	run_until(&r, has_orders);
+	camera_unwatch(&r.watcher);
+	teardown(&r);
+}
+
+static bool is_opening(struct rig *r)
+{
+	return atomic_load(&r->toy->n_opened) > 0;
+}
+
+TEST(thread_goes_on_waiting_for_a_device_behind_an_order)
+{
+	struct toy toy = { .waits_to_open = true };
+	struct rig r;
+
+	setup(&r, &toy);
+	camera_watch(r.camera, &r.watcher, on_woken, &r);
+	run_until(&r, is_opening);
+	for (int i = 0; i < 3; i++)
+		camera_thread_order(((struct priv *)r.camera->priv)->thread, toy_order, &toy);
+	run_until(&r, has_orders);
+	atomic_store(&toy.waits_to_open, false);
+	camera_thread_order(((struct priv *)r.camera->priv)->thread, toy_order, &toy);
+	run_until(&r, has_frames);
+	CHECK_INT(camera_status(r.camera)->n_reconnects, 0);
 	camera_unwatch(&r.watcher);
 	teardown(&r);
 }

@@ -92,7 +92,8 @@ static int v4l2_controls(void *priv, struct camera_control *ret, size_t max, str
 		              "the start; ask again in a moment");
 	}
 	/* Automatics move them; the next who asks gets them as they are now. */
-	camera_thread_order(v->thread, v4l2_camera_read, NULL);
+	if (v4l2_camera_may_read(v->camera))
+		camera_thread_order(v->thread, v4l2_camera_read, NULL);
 	free(cs);
 	return n;
 }

@@ -49,6 +49,7 @@ struct v4l2_camera {
 	pthread_mutex_t mutex;
 	struct v4l2_controls shown; /* protected by mutex */
 	bool has_shown;             /* protected by mutex */
+	bool is_read_asked;         /* protected by mutex */
 
 	/* camera thread only */
 	int fd;
@@ -129,9 +130,25 @@ void v4l2_camera_set(void *camera, void *set)
 	free(s);
 }
 
+bool v4l2_camera_may_read(struct v4l2_camera *v)
+{
+	pthread_mutex_lock(&v->mutex);
+
+	bool was_asked = v->is_read_asked;
+
+	v->is_read_asked = true;
+	pthread_mutex_unlock(&v->mutex);
+	return !was_asked;
+}
+
 void v4l2_camera_read(void *camera, void *unused UNUSED)
 {
 	struct v4l2_camera *v = camera;
+
+	pthread_mutex_lock(&v->mutex);
+	v->is_read_asked = false;
+	pthread_mutex_unlock(&v->mutex);
+
 	int fd = borrow(v, NULL);
 
 	if (fd < 0)
@@ -346,7 +363,7 @@ static int find_or_wait(struct v4l2_camera *v, struct camera_thread *t, struct e
 	while (rc == -ENOENT && now_us() < until_us) {
 		(void)camera_thread_wait(t, plugs, POLLIN, LOOK_MS);
 		if (camera_thread_is_asked(t))
-			return rc;
+			return -EAGAIN;
 		if (plugs >= 0)
 			hear_plugs(plugs);
 		rc = v4l2_find(v->sys, v->source, v->node, sizeof(v->node), err);

@@ -37,6 +37,8 @@ struct v4l2_camera_set {
 };
 void v4l2_camera_set(void *camera, void *set);
 void v4l2_camera_read(void *camera, void *unused);
+/* Loop. False: a read is ordered already and has not begun; each takes a hundred transfers. */
+bool v4l2_camera_may_read(struct v4l2_camera *v);
 /* As soon as the automatics have settled after the start; at once if it runs long enough. */
 void v4l2_camera_lock(void *camera, void *unused);
 void v4l2_camera_unlock(void *camera, void *unused);

@@ -365,6 +365,8 @@ static int answer(struct v4l2_sim *s, unsigned long request, void *data)
 	case VIDIOC_STREAMOFF:
 		return stop(s);
 	case VIDIOC_QUERY_EXT_CTRL:
+		s->n_walks +=
+			((const struct v4l2_query_ext_ctrl *)data)->id == V4L2_CTRL_FLAG_NEXT_CTRL;
 		return query_control(s, data);
 	case VIDIOC_QUERYMENU:
 		return query_menu(s, data);

@@ -60,6 +60,7 @@ struct v4l2_sim {
 	struct sim_control controls[SIM_CONTROLS];
 	size_t n_controls;
 	bool keeps_focus_off; /* remembers that much of its controls without power */
+	unsigned n_walks;     /* through the list of controls */
 	unsigned n_set;
 	struct {
 		uint32_t id;

@@ -863,6 +863,30 @@ TEST(v4l2_camera_tells_and_takes_controls)
 	teardown(&r);
 }
 
+TEST(v4l2_camera_whose_controls_are_asked_for_all_the_time_is_not_read_each_time)
+{
+	struct rig r;
+	static struct camera_control list[V4L2_MAX_CONTROLS]; /* large */
+	unsigned before;
+
+	setup(&r, NULL);
+	camera_watch(r.camera, &r.watcher, on_woken, &r);
+	run_until(&r, has_ten);
+	/* The device hangs. */
+	pthread_mutex_lock(&r.sim.lock);
+	before = r.sim.n_walks;
+	for (int i = 0; i < 1000; i++)
+		CHECK_INT(camera_controls(r.camera, list, ARRAY_LEN(list), NULL), 10);
+	pthread_mutex_unlock(&r.sim.lock);
+	r.n_frames = 0;
+	run_until(&r, has_ten);
+	pthread_mutex_lock(&r.sim.lock);
+	CHECK(r.sim.n_walks > before && r.sim.n_walks <= before + 2);
+	pthread_mutex_unlock(&r.sim.lock);
+	camera_unwatch(&r.watcher);
+	teardown(&r);
+}
+
 TEST(v4l2_camera_gives_no_more_pictures_than_are_wanted)
 {
 	struct camera_config config = { .fps = 10, .width = 640, .height = 480 };
