@@ -233,7 +233,9 @@ static void on_changed(void *arg, const char *name, bool is_whole)
 	if (name && !is_picture_name(name))
 		return;
 	f->has_heard = true;
-	want(f, name ? name : "", is_whole && name);
+	/* A whole one that waits for its turn is not given up for one that is just begun. */
+	if (is_whole || !f->has_next || !f->is_next_whole)
+		want(f, name ? name : "", is_whole && name);
 	if (is_whole)
 		read_next(f);
 	else

@@ -13,6 +13,7 @@
 #include "media/jpeg.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ struct rig {
 	char dir[200];
 	bool (*is_there)(const struct rig *r);
 	struct timer look, limit;
+	unsigned n_turns;
 };
 
 static void path_in(const struct rig *r, const char *name, char *dst, size_t size)
@@ -496,6 +498,62 @@ TEST(a_picture_that_is_moved_or_written_into_a_folder_is_taken_when_it_is_whole)
 	(void)close(fd);
 	frame_unref(f);
 	teardown(&r);
+}
+
+static void hold_worker(void *arg)
+{
+	while (sem_wait(arg) < 0)
+		;
+}
+
+static void on_turn(void *arg)
+{
+	struct rig *r = arg;
+
+	if (--r->n_turns == 0)
+		loop_stop(r->loop);
+}
+
+/* The loop goes round `n` times, and hears what there is to hear. */
+static void run_turns(struct rig *r, unsigned n)
+{
+	r->n_turns = n;
+	timer_init(&r->look, r->loop, on_turn, r);
+	timer_start_every(&r->look, 5);
+	loop_run(r->loop);
+	timer_stop(&r->look);
+}
+
+static bool is_middle(const struct rig *r)
+{
+	return camera_status(r->camera)->width == 96;
+}
+
+TEST(a_whole_picture_that_waits_for_its_turn_is_not_lost_to_one_just_begun)
+{
+	struct rig r;
+	struct camera_config c;
+	char path[300];
+	sem_t held;
+	int fd;
+
+	CHECK_INT(sem_init(&held, 0, 0), 0);
+	begin(&r);
+	folder_config(&r, &c);
+	add(&r, &c);
+	run_until(&r, has_one);
+	work_submit(r.pool, hold_worker, NULL, &held);
+	write_picture(&r, "a.jpg", 160, 128);
+	write_picture(&r, "b.jpg", 96, 96);
+	path_in(&r, "c.jpg", path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	CHECK(write(fd, "\xff\xd8", 2) == 2);
+	run_turns(&r, 10);
+	CHECK_INT(sem_post(&held), 0);
+	run_until(&r, is_middle);
+	(void)close(fd);
+	teardown(&r);
+	CHECK_INT(sem_destroy(&held), 0);
 }
 
 static bool has_refused(const struct rig *r)
