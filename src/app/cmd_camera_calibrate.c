@@ -39,7 +39,7 @@
 #define READY_MS 60000
 #define WATCH_FIRST_US 3000000 /* how fast the pictures come */
 #define MIN_FIRST 4
-#define LONGEST_MS 2500 /* a latency that can still be found */
+#define LONGEST_US INT64_C(2500000) /* a latency that can still be found */
 #define ANSWER_MS 20000
 
 struct request {
@@ -69,7 +69,7 @@ struct calibration {
 
 	enum phase phase;
 	struct timer tick, deadline;
-	uv_signal_t signal;
+	uv_signal_t signals[2];
 	bool was_lit, is_lit, is_switched;
 	int64_t interval_us;
 	size_t n_samples, n_toggles;
@@ -140,7 +140,7 @@ static void fail(struct calibration *c, const char *why)
 static int64_t hold_ms(const struct calibration *c)
 {
 	int64_t interval_us = MAX(c->interval_us, (int64_t)1000);
-	int64_t n = LONGEST_MS * 1000 / interval_us + 5;
+	int64_t n = LONGEST_US / interval_us + 5;
 
 	return (n * interval_us + interval_us * 5 / 8) / 1000;
 }
@@ -171,7 +171,8 @@ static void on_answer(void *arg, enum printer_answer answer, const char *reason)
 	(void)snprintf(text, sizeof(text), "the printer does not switch its light: %.200s",
 	               reason && reason[0] ? reason : printer_answer_name(answer));
 	if (c->phase == PHASE_RESTORE) {
-		fprintf(stderr, "bedside: %s\n", text);
+		if (!c->why[0])
+			fprintf(stderr, "bedside: %s\n", text);
 		enter(c, PHASE_OVER);
 	} else {
 		fail(c, text);
@@ -304,9 +305,12 @@ static void begin(struct calibration *c)
 		c->was_lit = is_chamber_lit(printer_state(c->printer));
 	c->is_lit = c->was_lit;
 	c->interval_us = median_interval(c);
+
+	int64_t takes_s = c->ask->n_toggles * hold_ms(c) / 1000 + 1;
+
 	printf("a picture every %lld ms; %lld switchings of the light take %lld s\n",
 	       (long long)(c->interval_us / 1000), (long long)c->ask->n_toggles,
-	       (long long)(c->ask->n_toggles * hold_ms(c) / 1000 + 1));
+	       (long long)takes_s);
 	(void)fflush(stdout);
 	enter(c, PHASE_SWITCH);
 }
@@ -557,13 +561,16 @@ static int run(struct calibration *c, const struct config *config,
 	timer_init(&c->tick, c->loop, on_tick, c);
 	timer_init(&c->deadline, c->loop, on_deadline, c);
 	timer_start(&c->deadline, READY_MS);
-	uv_signal_init(loop_uv(c->loop), &c->signal);
-	c->signal.data = c;
-	uv_signal_start(&c->signal, on_signal, SIGINT);
+	for (size_t i = 0; i < ARRAY_LEN(c->signals); i++) {
+		uv_signal_init(loop_uv(c->loop), &c->signals[i]);
+		c->signals[i].data = c;
+		uv_signal_start(&c->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
+	}
 	camera_watch(c->camera, &c->watcher, on_woken, c);
 	loop_run(c->loop);
 	camera_unwatch(&c->watcher);
-	uv_close((uv_handle_t *)&c->signal, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(c->signals); i++)
+		uv_close((uv_handle_t *)&c->signals[i], NULL);
 	timer_stop(&c->tick);
 	timer_stop(&c->deadline);
 	return 0;
@@ -572,36 +579,36 @@ static int run(struct calibration *c, const struct config *config,
 static int calibrate(const struct request *ask, const struct config *config,
                      const struct camera_config *camera)
 {
-	static struct calibration c; /* large */
+	auto_free struct calibration *c = MEM_NEW(struct calibration);
 	char av_program[1024];
 	struct err err = { 0 };
 	int status;
 
-	c.loop = loop_new();
-	c.ask = ask;
+	c->loop = loop_new();
+	c->ask = ask;
 	log_set_level(LOG_LEVEL_ERROR);
 	log_hide(secret_peek(&camera->secret));
 	films_find_worker(av_program, sizeof(av_program));
-	c.bus = bus_new(c.loop);
-	c.pool = work_pool_new(c.loop, "pictures", 1);
-	c.cameras = cameras_new(&(struct cameras_env){ .loop = c.loop,
-	                                               .bus = c.bus,
-	                                               .pool = c.pool,
-	                                               .ca_pem = bambu_ca_pem(),
-	                                               .av_program = av_program });
-	if (run(&c, config, camera, &err) < 0) {
+	c->bus = bus_new(c->loop);
+	c->pool = work_pool_new(c->loop, "pictures", 1);
+	c->cameras = cameras_new(&(struct cameras_env){ .loop = c->loop,
+	                                                .bus = c->bus,
+	                                                .pool = c->pool,
+	                                                .ca_pem = bambu_ca_pem(),
+	                                                .av_program = av_program });
+	if (run(c, config, camera, &err) < 0) {
 		fprintf(stderr, "bedside: %s\n", err.text);
 		status = 1;
 	} else {
-		status = conclude(&c, config, camera);
+		status = conclude(c, config, camera);
 	}
-	c.phase = PHASE_OVER;
-	cameras_free(c.cameras);
-	if (c.printers)
-		printers_free(c.printers);
-	work_pool_free(c.pool);
-	bus_free(c.bus);
-	loop_free(c.loop);
+	c->phase = PHASE_OVER;
+	cameras_free(c->cameras);
+	if (c->printers)
+		printers_free(c->printers);
+	work_pool_free(c->pool);
+	bus_free(c->bus);
+	loop_free(c->loop);
 	return status;
 }
 

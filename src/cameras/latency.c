@@ -186,7 +186,7 @@ static void conclude(const struct latency_crossing *each, size_t n, struct laten
 		mid[r->n] = (each[i].least_us + each[i].most_us) / 2;
 		half[r->n++] = half_width(&each[i]);
 	}
-	if (r->n < MIN_FOUND || 2 * r->n < n) {
+	if (r->n < MIN_FOUND || r->n < (n + 1) / 2) {
 		refuse(r, usual_fault(each, n));
 		return;
 	}
