@@ -378,16 +378,26 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 
 /* ---- files of old jobs ---- */
 
-#define KEEP_FILES 20 /* and two for each printer, so that those that print keep theirs */
+#define KEEP_FILES 20 /* and two for each printer; those of running jobs besides */
 
 struct tidying {
 	char *dir;
 	int n_keep;
+	char (*running)[ID_SIZE]; /* their files stay, however old */
+	unsigned n_running;
 };
 
 static int is_job_file(const struct dirent *d)
 {
 	return strlen(d->d_name) == ID_SIZE - 1 + strlen(".3mf") && text_ends(d->d_name, ".3mf");
+}
+
+static bool is_running(const struct tidying *t, const char *name)
+{
+	for (unsigned i = 0; i < t->n_running; i++)
+		if (text_starts(name, t->running[i]))
+			return true;
+	return false;
 }
 
 /* The names begin with their time. */
@@ -401,7 +411,7 @@ static void run_tidy(void *arg)
 		char path[1400];
 
 		(void)snprintf(path, sizeof(path), "%s/%.64s", t->dir, names[i]->d_name);
-		if (i < n - t->n_keep)
+		if (i < n - t->n_keep && !is_running(t, names[i]->d_name))
 			(void)unlink(path);
 		free(names[i]);
 	}
@@ -413,6 +423,7 @@ static void tidied(void *arg)
 	struct tidying *t = arg;
 
 	free(t->dir);
+	free(t->running);
 	free(t);
 }
 
@@ -420,14 +431,19 @@ static void tidy(struct jobs *js)
 {
 	struct tidying *t;
 	const struct watch *w;
+	unsigned n = 0;
 
 	if (!js->env.pool)
 		return;
+	DL_FOREACH(js->watches, w)
+	n++;
 	t = MEM_NEW(struct tidying);
 	t->dir = mem_printf("%s/jobs", js->data_dir);
-	t->n_keep = KEEP_FILES;
+	t->n_keep = KEEP_FILES + 2 * (int)n;
+	t->running = mem_new_array(MAX(n, 1U), sizeof(*t->running));
 	DL_FOREACH(js->watches, w)
-	t->n_keep += 2;
+	if (w->has_job)
+		TEXT_SET(t->running[t->n_running++], w->job.id);
 	work_submit(js->env.pool, run_tidy, tidied, t);
 }
 

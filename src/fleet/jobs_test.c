@@ -35,12 +35,14 @@ struct printer {
 };
 
 struct printers {
-	struct printer a1;
+	struct printer a1, b2;
 	bool is_removed;
 };
 
 struct printer *printers_find(struct printers *ps, const char *id)
 {
+	if (strcmp(id, "b2") == 0)
+		return &ps->b2;
 	return strcmp(id, "a1") == 0 && !ps->is_removed ? &ps->a1 : NULL;
 }
 
@@ -71,6 +73,7 @@ struct bench {
 	struct printers printers;
 	struct jobs *jobs;
 	struct printer_state *state;
+	const char *printer; /* whose state that is */
 	char *dir;
 	char phases[64]; /* one letter for each EVENT_JOB: S F P R T E */
 	struct job last;
@@ -116,6 +119,7 @@ static void open_bench(struct bench *b)
 	b->pool = work_pool_new(b->loop, "pool", 2);
 	CHECK_INT(store_open(b->loop, b->dir, &b->store, NULL), 0);
 	b->state = MEM_NEW(struct printer_state);
+	b->printer = "a1";
 	printer_state_init(b->state);
 	start_jobs(b);
 }
@@ -129,6 +133,7 @@ static void close_bench(struct bench *b)
 	store_close(b->store);
 	loop_free(b->loop);
 	free(b->printers.a1.dest);
+	free(b->printers.b2.dest);
 	free(b->state);
 	free(b->dir);
 }
@@ -138,7 +143,7 @@ static void tell(struct bench *b, struct printer_state *before)
 {
 	struct event_printer *e = event_new_printer();
 
-	TEXT_SET(e->printer, "a1");
+	TEXT_SET(e->printer, b->printer);
 	e->before = before;
 	e->after = mem_dup(b->state, sizeof(*b->state));
 	bus_publish(b->bus, &e->head);
@@ -449,6 +454,36 @@ static unsigned count_files(const char *dir)
 		n += text_ends(e->d_name, ".3mf");
 	(void)closedir(d);
 	return n;
+}
+
+TEST(the_file_of_a_running_job_stays_however_many_come_after_it)
+{
+	struct bench b;
+	struct printer_state *first;
+	char id[ID_SIZE], path[1200];
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	prepare(&b, "long");
+	fetch_ends(&b, small_gcode);
+	CHECK(access(b.printers.a1.dest, R_OK) == 0);
+	for (int i = 0; i < 40; i++) {
+		(void)snprintf(path, sizeof(path), "%s/jobs/%s.3mf", b.dir,
+		               id_new(id, WALL_MS + 1000000 + 1000 * i));
+		CHECK_INT(fs_write_atomic(path, "x", 1, 0600, NULL), 0);
+	}
+	first = b.state;
+	b.state = MEM_NEW(struct printer_state);
+	b.printer = "b2";
+	printer_state_init(b.state);
+	becomes(&b, PRINTER_IDLE);
+	prepare(&b, "quick");
+	becomes(&b, PRINTER_FINISHED);
+	(void)snprintf(path, sizeof(path), "%s/jobs", b.dir);
+	CHECK_INT(count_files(path), 25);
+	CHECK(access(b.printers.a1.dest, R_OK) == 0);
+	free(first);
+	close_bench(&b);
 }
 
 TEST(files_of_old_jobs_do_not_pile_up)
