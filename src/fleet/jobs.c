@@ -509,6 +509,12 @@ static void report(struct watch *w, const struct printer_state *s)
 		                   .stage = s->stage };
 	bool is_paused = s->activity == PRINTER_PAUSED;
 
+	/* It counts no layers, but says how far it has read the file; its percentage is of bytes, and
+	 * proves nothing of times. */
+	if (r.layer < 0 && s->job.file_pos >= 0) {
+		r.layer = layers_of_byte(w->layers, s->job.file_pos);
+		r.percent = r.remaining_min = -1;
+	}
 	if (r.layer >= 0)
 		w->heard_layer = r.layer;
 	if (r.percent >= 0)

@@ -21,6 +21,7 @@
 struct table {
 	size_t n;
 	float *z;
+	uint64_t *byte;
 	double *time_s;
 	int32_t *reported;
 	uint32_t percent[101];
@@ -72,6 +73,7 @@ static void table_free(struct table *t)
 	if (!t)
 		return;
 	free(t->z);
+	free(t->byte);
 	free(t->time_s);
 	free(t->reported);
 	free(t);
@@ -107,10 +109,12 @@ void layers_set_table(struct layers *l, const struct gcode_index *ix)
 
 	t->n = ix->n_layers;
 	t->z = mem_new_array(t->n + 1, sizeof(*t->z));
+	t->byte = mem_new_array(t->n + 1, sizeof(*t->byte));
 	t->time_s = mem_new_array(t->n + 1, sizeof(*t->time_s));
 	t->reported = mem_new_array(t->n + 1, sizeof(*t->reported));
 	for (size_t i = 0; i < t->n; i++) {
 		t->z[i] = ix->layers[i].z_mm;
+		t->byte[i] = ix->layers[i].byte;
 		t->time_s[i] = ix->layers[i].time_s;
 		t->reported[i] = ix->layers[i].reported;
 	}
@@ -147,6 +151,23 @@ int layers_joined(const struct layers *l)
 bool layers_has_table(const struct layers *l)
 {
 	return l->is_table_sound;
+}
+
+int layers_of_byte(const struct layers *l, int64_t pos)
+{
+	size_t low = 0, high = l->is_table_sound ? l->table->n : 0;
+
+	if (high == 0 || pos < 0)
+		return -1;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (l->table->byte[middle] < (uint64_t)pos)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (int)low;
 }
 
 static bool has_row(const struct layers *l, int number)

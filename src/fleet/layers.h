@@ -75,6 +75,10 @@ void layers_resume(struct layers *l);
 /* Says what is due at the end; nothing is said after it. */
 void layers_end(struct layers *l, int64_t mono_us, int64_t wall_ms, enum layers_outcome outcome);
 
+/* The layer of byte `pos` of the G-code text, for printers that say how far they have read it: 0
+ * before the first; -1 without a table. */
+int layers_of_byte(const struct layers *l, int64_t pos);
+
 int layers_number(const struct layers *l); /* the last one said, 0 before the first */
 int layers_total(const struct layers *l);  /* of the job, -1 unknown */
 int layers_joined(const struct layers *l); /* the first one said, 0 before it */

@@ -315,6 +315,24 @@ TEST(layers_take_heights_and_progress_from_the_table)
 	gcode_index_free(ix);
 }
 
+TEST(layers_know_the_layer_of_a_byte)
+{
+	static struct heard h;
+	struct gcode_index *ix = made_table(20);
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+	int64_t fifth = (int64_t)ix->layers[4].byte;
+
+	CHECK_INT(layers_of_byte(l, 1000), -1);
+	layers_set_table(l, ix);
+	CHECK_INT(layers_of_byte(l, -1), -1);
+	CHECK_INT(layers_of_byte(l, 0), 0);
+	CHECK_INT(layers_of_byte(l, fifth), 4);
+	CHECK_INT(layers_of_byte(l, fifth + 1), 5);
+	CHECK_INT(layers_of_byte(l, INT64_MAX), 20);
+	layers_free(l);
+	gcode_index_free(ix);
+}
+
 TEST(layers_leave_a_table_of_another_job_aside)
 {
 	static struct heard h;

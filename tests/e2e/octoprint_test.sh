@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# octoprint: the real OctoPrint prints a real file with its virtual printer while we watch, photograph, command, and
+# lose it. $2: the version, 1 (default) or 2.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/octoprint_lib.sh"
+need curl
+need jq
+need python3
+here=$(cd "$(dirname "$0")/.." && pwd)
+octoprint_install "${2:-1}"
+octoprint_configure 0.002
+octoprint_start
+version=$(octoprint GET /api/version | jq -r .text)
+echo "$version with its virtual printer"
+octoprint_upload "$here/data/ring.gcode"
+
+cat >"$tmp/bedside.yaml" <<EOF
+data: $tmp/data
+web: {port: 0}
+printers:
+  - name: Octo
+    driver: octoprint
+    url: $octoprint_url/
+    api_key: $octoprint_key
+    offline_after: 10s
+cameras:
+  - {name: cam, driver: fake, printer: octo, fps: 5, size: 640x480}
+EOF
+"$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
+printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
+"$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
+daemon=$!
+pids+=("$daemon")
+until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
+base=$(address_of "$tmp/serve.out")api/v1
+csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)
+get() { curl -sf --max-time 20 -b "$tmp/jar" "$base/$1"; }
+holds() { get "$1" | jq -e "$2" >/dev/null; }
+is() { holds printers/octo "$1"; }
+expect() { # WHAT BODY JQ
+  local answer
+  answer=$(curl -s --max-time 120 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "$base/printers/octo/commands")
+  jq -e "$3" <<<"$answer" >/dev/null || die "$1: $answer"
+}
+order() { expect "$1" "{\"command\":\"$1\"}" '.answer == "acknowledged"'; }
+
+# ---- it is there ----
+until_true 60 is '.link.state == "online" and .activity == "idle"' || die "not online: $(get printers/octo | jq -c '.link')"
+is '.limits.x == [0, 200] and (.capabilities | index("script"))' || die "the profile: $(get printers/octo | jq -c '[.limits, .capabilities]')"
+"$BEDSIDE" doctor --config "$tmp/bedside.yaml" Octo >"$tmp/doctor.out" || die "the doctor: $(cat "$tmp/doctor.out")"
+"$BEDSIDE" status --config "$tmp/bedside.yaml" | grep -q 'Octo.*online, idle' || die "status"
+
+# ---- moves that are acknowledged when they are finished ----
+order home
+expect "a script" '{"command":"script","gcode":"G90\nG1 Z10 F600\nG1 X50 Y60 F3000","timeout_s":60}' '.answer == "acknowledged"'
+is '.position | .x_mm == 50 and .y_mm == 60 and .z_mm == 10' || die "the position: $(get printers/octo | jq -c .position)"
+expect "a temperature" '{"command":"bed_temp","celsius":40}' '.answer == "acknowledged"'
+until_true 30 is '.bed.target_c == 40' || die "the bed: $(get printers/octo | jq -c .bed)"
+expect "a light" '{"command":"light","on":true}' '.answer == "not_sent"'
+
+# ---- a print, paused and resumed ----
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 120 is '.activity == "printing" and .job.z_mm > 0.5 and .job.is_streamed' || die "it does not print: $(get printers/octo | jq -c .job)"
+order pause
+is '.activity == "paused"' || die "acknowledged, but not paused"
+order resume
+is '.activity == "printing"' || die "acknowledged, but not printing"
+kilobytes=$(pss "$daemon")
+theirs=$(pss "$octoprint_pid")
+until_true 240 is '.activity == "finished"' || die "it does not finish: $(get printers/octo | jq -c '[.activity, .job]')"
+until_true 60 holds jobs '.jobs[0] | .outcome == "finished" and .name == "ring.gcode"' || die "the job: $(get jobs | jq -c '.jobs[0]')"
+layers=$(get printers/octo/layers | jq -c '[.layers[].number]')
+[ "$layers" = '[1,2,3,4,5,6,7,8,9,10,11,12]' ] || die "layers are not counted once each: $layers"
+until_true 120 holds films '.films[0].state == "verified"' || die "no film: $(get films | jq -c '.films[0]')"
+holds sessions '.sessions[0] | .n_frames >= 12 and .n_missed == 0' || die "the session: $(get sessions | jq -c '.sessions[0]')"
+echo "ok: 12 layers once each, $(get sessions | jq '.sessions[0].n_frames') pictures, a film"
+echo "ok: the daemon takes $kilobytes kB beside OctoPrint's $theirs kB"
+[ "$kilobytes" -le 22000 ] || [ -n "${BEDSIDE_SANITIZED:-}" ] || die "the daemon takes $kilobytes kB"
+
+# ---- cancelled ----
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 120 is '.activity == "printing" and .job.percent >= 10' || die "the second print"
+order stop
+until_true 60 holds jobs '.jobs[0].outcome == "cancelled"' || die "cancelled: $(get jobs | jq -c '.jobs[0]')"
+
+# ---- killed in mid-print, and back ----
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 120 is '.activity == "printing" and .job.percent >= 10' || die "the third print"
+kill -9 "$octoprint_pid"
+wait "$octoprint_pid" 2>/dev/null || true
+until_true 60 is '.link.state == "offline" and .stale and .activity == "printing"' || die "killed: $(get printers/octo | jq -c '[.link, .activity]')"
+octoprint_start
+until_true 120 is '.link.state == "online" and .activity != "printing"' || die "back: $(get printers/octo | jq -c '[.link, .activity]')"
+until_true 60 holds jobs '.jobs[0].outcome != "running"' || die "the job that was lost: $(get jobs | jq -c '.jobs[0]')"
+echo "ok: paused, resumed, cancelled, killed and back: $(get jobs | jq -c '[.jobs[].outcome]')"
+
+# ---- keys ----
+"$BEDSIDE" pair --data "$tmp/second" --name Paired "$octoprint_url" >"$tmp/pair.log" 2>&1 &
+pairing=$!
+until_true 30 grep -q Allow "$tmp/pair.log" || die "pair says nothing"
+octoprint_decide true
+wait "$pairing" || die "pair: $(cat "$tmp/pair.log")"
+"$BEDSIDE" doctor --data "$tmp/second" Paired >"$tmp/doctor.out" || die "the key of pair: $(cat "$tmp/doctor.out")"
+[ "$(stat -c %a "$tmp/second/printers.d/paired.yaml")" = 600 ] || die "the key can be read by others"
+"$BEDSIDE" pair --data "$tmp/second" --name Denied "http://localhost:$octoprint_port" >"$tmp/pair.log" 2>&1 &
+pairing=$!
+until_true 30 grep -q Allow "$tmp/pair.log" || die "pair says nothing"
+octoprint_decide false
+! wait "$pairing" || die "denied, and yet paired"
+grep -q denied "$tmp/pair.log" || die "denied: $(cat "$tmp/pair.log")"
+sed "s/$octoprint_key/WRONG${octoprint_key#BEDSI}/" "$tmp/bedside.yaml" >"$tmp/wrong.yaml"
+! "$BEDSIDE" doctor --config "$tmp/wrong.yaml" Octo >"$tmp/doctor.out" || die "a wrong key is fine"
+grep -q 'refuses the key' "$tmp/doctor.out" || die "a wrong key: $(cat "$tmp/doctor.out")"
+! grep -q "$octoprint_key" "$tmp/serve.log" || die "the key stands in the log"
+echo "ok: paired, denied, refused"
