@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct octo_memory m = { 0 };
 	static struct printer_state s; /* large */
-	struct octo_webcam w;
+	struct webcam w;
 
 	printer_state_init(&s);
 	for (size_t at = 0; at < size;) {

@@ -64,7 +64,7 @@ static const struct opt printer_opts[] = {
 	{ "name", OPT_TEXT, OPT_AT(struct printer_config, name), .flags = OPT_REQUIRED,
 	  .help = "What you call it." },
 	{ "driver", OPT_OWN, OPT_AT(struct printer_config, driver), "bambu", .read = read_driver,
-	  .form = "one of bambu, octoprint", .help = "How it is spoken to." },
+	  .form = "one of bambu, octoprint, moonraker", .help = "How it is spoken to." },
 	{ "address", OPT_TEXT, OPT_AT(struct printer_config, address),
 	  .help = "bambu: host name or address." },
 	{ "serial", OPT_OWN, OPT_AT(struct printer_config, serial), .read = read_serial,

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "printers/printer.h"
+#include "wire/ws_client.h"
 
 struct rest;
 struct rest_config;
@@ -126,12 +127,24 @@ struct stream *printer_driver_connect_url(struct printer *p);
 /* And what asks it (wire/rest): trust, the login of `user`, if any, and these headers with each
  * question. The driver's to rest_free(). */
 struct rest *printer_driver_rest(struct printer *p, const char *const *headers, size_t n_headers);
-/* The same for tools that have no running printer; texts are borrowed from `c`. */
+/* What an answer of `what` ("OctoPrint") that is not fine means: the connection has failed, and that
+ * is told. `was_there`: it had been online. False if it is fine. */
+bool printer_driver_fail_by(struct printer *p, const struct rest *r, const struct rest_answer *a,
+                            const char *what, bool was_there);
+
+/* A WebSocket to `path` behind the URL. The driver's to ws_client_free(). */
+struct ws_client *printer_driver_ws(struct printer *p, const char *path, const char *const *headers,
+                                    size_t n_headers, const struct ws_client_events *events);
+/* It was closed: tells that the connection has failed. */
+void printer_driver_fail_ws(struct printer *p, const struct ws_client *ws, enum ws_end end,
+                            const struct err *why);
+/* For tools that have no running printer: as printer_driver_rest(); texts are borrowed from `c`. */
 void printer_rest_config(const struct printer_config *c, struct rest_config *ret);
 struct stream *printer_connect_url(struct loop *l, const struct printer_config *c);
 
 extern const struct printer_driver printer_driver_bambu;
 extern const struct printer_driver printer_driver_octoprint;
+extern const struct printer_driver printer_driver_moonraker;
 
 /* NULL if no such driver was built in. */
 const struct printer_driver *printer_driver_find(const char *name);

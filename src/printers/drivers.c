@@ -6,6 +6,7 @@
 static const struct printer_driver *const drivers[] = {
 	&printer_driver_bambu,
 	&printer_driver_octoprint,
+	&printer_driver_moonraker,
 };
 
 const struct printer_driver *printer_driver_at(size_t i)

@@ -11,8 +11,6 @@
 #include "printers/octoprint/command.h"
 #include "printers/octoprint/probe.h"
 #include "wire/fetch.h"
-#include "wire/tls_stream.h"
-#include "wire/url.h"
 #include "wire/ws_client.h"
 
 #include <errno.h>
@@ -50,35 +48,9 @@ void octo_fail(struct octo *o, enum printer_failure why, const struct err *err)
 	printer_driver_failed(o->printer, why, err);
 }
 
-static void fail_certificate(struct octo *o, const struct tls_leaf *leaf)
-{
-	struct err err = { 0 };
-
-	printer_driver_refused_leaf(o->printer, leaf->sha256, leaf->subject_cn);
-	(void)err_set(&err, -EACCES, "%s", leaf->reason);
-	octo_fail(o, PRINTER_FAILURE_CERTIFICATE, &err);
-}
-
 bool octo_fail_by(struct octo *o, const struct rest_answer *a)
 {
-	enum printer_failure why = PRINTER_FAILURE_REFUSED;
-	struct tls_leaf leaf;
-	struct err err = { 0 };
-
-	if (rest_is_fine(o->rest, a, "OctoPrint", &err))
-		return false;
-	if (a->is_untrusted && rest_leaf(o->rest, &leaf)) {
-		fail_certificate(o, &leaf);
-		return true;
-	}
-	if (a->status == 401 || a->status == 403)
-		why = PRINTER_FAILURE_CODE;
-	else if (a->err.code == -EFBIG)
-		why = PRINTER_FAILURE_REFUSED;
-	else if (a->err.code || err.code == -EAGAIN || a->status >= 500)
-		why = o->has_polled ? PRINTER_FAILURE_LOST : PRINTER_FAILURE_UNREACHABLE;
-	octo_fail(o, why, &err);
-	return true;
+	return printer_driver_fail_by(o->printer, o->rest, a, "OctoPrint", o->has_polled);
 }
 
 /* ---- what is heard ---- */
@@ -186,55 +158,15 @@ static void on_ws_message(void *arg, const char *text, size_t size)
 static void on_ws_closed(void *arg, enum ws_end end, const struct err *why)
 {
 	struct octo *o = arg;
-	struct tls_leaf leaf;
 
-	switch (end) {
-	case WS_END_UNREACHABLE:
-		if (tls_stream_peer_leaf(ws_client_stream(o->ws), &leaf) && !leaf.is_trusted)
-			fail_certificate(o, &leaf);
-		else
-			octo_fail(o, PRINTER_FAILURE_LOST, why);
-		return;
-	case WS_END_REFUSED:
-	case WS_END_NOT_HTTP: {
-		struct err err = { 0 };
-
-		(void)err_set(&err, -EPROTO,
-		              "its push socket does not open: %.200s. Does a proxy in front of "
-		              "it pass WebSockets on?",
-		              why->text);
-		octo_fail(o, PRINTER_FAILURE_REFUSED, &err);
-		return;
-	}
-	case WS_END_LOST:
-	case WS_END_BROKEN:
-		octo_fail(o, PRINTER_FAILURE_LOST, why);
-		return;
-	}
+	printer_driver_fail_ws(o->printer, o->ws, end, why);
 }
 
 static void open_push(struct octo *o)
 {
-	const struct printer_config *c = printer_config(o->printer);
 	const struct ws_client_events events = { on_ws_opened, on_ws_message, on_ws_closed, o };
-	struct url u = { 0 };
-	char host[300], target[600];
-	bool is_v6;
 
-	if (url_parse(c->url, &u, NULL) < 0)
-		return; /* refused when it was configured */
-	is_v6 = strchr(u.host, ':') != NULL;
-	(void)snprintf(host, sizeof(host), "%s%s%s", is_v6 ? "[" : "", u.host, is_v6 ? "]" : "");
-	if (u.port)
-		(void)snprintf(host + strlen(host), sizeof(host) - strlen(host), ":%u", u.port);
-	(void)snprintf(target, sizeof(target), "%s/sockjs/websocket",
-	               strcmp(u.path, "/") == 0 ? "" : u.path);
-	url_fini(&u);
-
-	const struct ws_client_config config = { .host = host, .target = target };
-
-	o->ws = ws_client_new(printer_driver_env(o->printer)->loop,
-	                      printer_driver_connect_url(o->printer), &config, &events);
+	o->ws = printer_driver_ws(o->printer, "/sockjs/websocket", NULL, 0, &events);
 }
 
 /* ---- asking ---- */
@@ -533,7 +465,7 @@ static bool octo_own_camera(const void *priv, struct camera_config *ret, const c
 		*ret_why = "The printer's own camera is switched off in the configuration.";
 		return false;
 	}
-	if (!octo_webcam_camera(&o->webcam, c->url, ret, ret_why))
+	if (!webcam_camera(&o->webcam, c->url, ret, ret_why))
 		return false;
 	(void)snprintf(ret->id, sizeof(ret->id), "%.40s-camera", c->id);
 	(void)snprintf(ret->name, sizeof(ret->name), "%.80s camera", c->name);

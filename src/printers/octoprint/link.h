@@ -38,7 +38,7 @@ struct octo {
 	struct ws_client *ws;
 	struct download *download;
 	struct octo_memory memory;
-	struct octo_webcam webcam;
+	struct webcam webcam;
 	json_t *last; /* the newest `current`, for octo_raw() */
 	char key_header[SECRET_MAX + 16];
 	char user[96], session[128]; /* of the push socket's login */

@@ -107,7 +107,7 @@ static enum printer_probe_end judge_printer(const struct rest *r, const struct r
 static enum printer_probe_end judge_webcam(const struct rest *r, const struct rest_answer *a,
                                            char text[240], char advice[320])
 {
-	struct octo_webcam w;
+	struct webcam w;
 
 	(void)r;
 	(void)advice;

@@ -428,3 +428,20 @@ void octo_report_profile(struct octo_memory *m, const json_t *j, struct printer_
 	set_limits(json_object_get(profile, "volume"), &s->limits);
 	m->profile_nozzle_mm = number_of(json_object_get(profile, "extruder"), "nozzleDiameter");
 }
+
+/* ---- the webcam ---- */
+
+void octo_read_webcam(const json_t *settings, struct webcam *ret)
+{
+	const json_t *w = json_object_get(settings, "webcam");
+	const char *stream = json_string_value(json_object_get(w, "streamUrl"));
+	const char *snapshot = json_string_value(json_object_get(w, "snapshotUrl"));
+
+	*ret = (struct webcam){ .is_flipped_h = flag_of(w, "flipH"),
+		                .is_flipped_v = flag_of(w, "flipV"),
+		                /* It turns it left. */
+		                .rotation = flag_of(w, "rotate90") ? 270 : 0,
+		                .is_on = !json_is_false(json_object_get(w, "webcamEnabled")) };
+	TEXT_SET(ret->stream, stream ? stream : "");
+	TEXT_SET(ret->snapshot, snapshot ? snapshot : "");
+}

@@ -14,8 +14,8 @@
 
 #pragma once
 
-#include "model/camera.h"
 #include "model/printer.h"
+#include "printers/webcam.h"
 
 #include <jansson.h>
 
@@ -51,16 +51,7 @@ void octo_report_polled(struct octo_memory *m, const json_t *job, const json_t *
 void octo_report_profile(struct octo_memory *m, const json_t *j, struct printer_state *s);
 
 /* The webcam of GET /api/settings. */
-struct octo_webcam {
-	char stream[512], snapshot[512]; /* as OctoPrint has them */
-	bool is_flipped_h, is_flipped_v, is_rotated;
-	bool is_on;
-};
-void octo_read_webcam(const json_t *settings, struct octo_webcam *ret);
-/* That webcam as a camera of ours: driver, source, login, rotation. `url` is OctoPrint's. False
- * with the reason if nothing of it can be read. */
-bool octo_webcam_camera(const struct octo_webcam *w, const char *url, struct camera_config *ret,
-                        const char **ret_why);
+void octo_read_webcam(const json_t *settings, struct webcam *ret);
 
 /* A line with the answer to M114: "X:10.00 Y:20.00 Z:0.30 E:0.00 Count X:800 …", also behind
  * "Recv: " and "ok ". False if it is none. */

@@ -209,12 +209,12 @@ TEST(octoprint_profiles_tell_the_room_of_the_head)
 static bool webcam(const char *settings, const char *url, struct camera_config *c, const char **why)
 {
 	json_t *j = json_loads(settings, 0, NULL);
-	struct octo_webcam w;
+	struct webcam w;
 
 	*c = (struct camera_config){ 0 };
 	octo_read_webcam(j, &w);
 	json_decref(j);
-	return octo_webcam_camera(&w, url, c, why);
+	return webcam_camera(&w, url, c, why);
 }
 
 TEST(octoprints_webcam_is_taken_over)

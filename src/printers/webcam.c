@@ -1,31 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* OctoPrint's webcam as a camera of ours. */
+#include "printers/webcam.h"
 
 #include "base/text.h"
-#include "printers/octoprint/report.h"
 #include "wire/url.h"
 
 #include <stdio.h>
 #include <string.h>
-
-static bool flag_of(const json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
-
-void octo_read_webcam(const json_t *settings, struct octo_webcam *ret)
-{
-	const json_t *w = json_object_get(settings, "webcam");
-	const char *stream = json_string_value(json_object_get(w, "streamUrl"));
-	const char *snapshot = json_string_value(json_object_get(w, "snapshotUrl"));
-
-	*ret = (struct octo_webcam){ .is_flipped_h = flag_of(w, "flipH"),
-		                     .is_flipped_v = flag_of(w, "flipV"),
-		                     .is_rotated = flag_of(w, "rotate90"),
-		                     .is_on = !json_is_false(json_object_get(w, "webcamEnabled")) };
-	TEXT_SET(ret->stream, stream ? stream : "");
-	TEXT_SET(ret->snapshot, snapshot ? snapshot : "");
-}
 
 static bool is_own_host(const char *host)
 {
@@ -33,7 +13,7 @@ static bool is_own_host(const char *host)
 	       strcmp(host, "::1") == 0;
 }
 
-/* As a browser on OctoPrint's page would take `text`; its own computer is OctoPrint's. False if
+/* As a browser on its page would take `text`; "localhost" is the server. False if
  * it is no HTTP. */
 static bool resolve(const char *text, const char *url, struct url *ret)
 {
@@ -85,7 +65,7 @@ static bool is_video(const char *stream)
 	return strstr(stream, ".m3u8") || text_starts(stream, "webrtc");
 }
 
-/* "/c/TOKEN/…": OctoPrint shows a picture that a Bedside serves (docs/camera-clients.md). Taking it
+/* "/c/TOKEN/…": it shows a picture that a Bedside serves (docs/camera-clients.md). Taking it
  * back would watch ourselves. */
 static bool is_bedside(const char *stream)
 {
@@ -95,26 +75,26 @@ static bool is_bedside(const char *stream)
 	return n >= 16 && at[3 + n] == '/';
 }
 
-bool octo_webcam_camera(const struct octo_webcam *w, const char *url, struct camera_config *ret,
-                        const char **ret_why)
+bool webcam_camera(const struct webcam *w, const char *url, struct camera_config *ret,
+                   const char **ret_why)
 {
 	if (!w->is_on || (!w->stream[0] && !w->snapshot[0])) {
-		*ret_why = "OctoPrint has no webcam set up.";
+		*ret_why = "It has no webcam set up.";
 		return false;
 	}
 	if (is_bedside(w->stream)) {
-		*ret_why = "OctoPrint's webcam is a picture that Bedside serves.";
+		*ret_why = "Its webcam is a picture that Bedside serves.";
 		return false;
 	}
 	if (!(!is_video(w->stream) && use(w->stream, "http-mjpeg", url, ret)) &&
 	    !use(w->snapshot, "http-still", url, ret)) {
 		*ret_why =
-			"OctoPrint's webcam is no stream of JPEGs, and has no address for single "
-			"pictures; add it as a camera of its own, if it has another address.";
+			"Its webcam is no stream of JPEGs, and has no address for single pictures; "
+			"add it as a camera of its own, if it has another address.";
 		return false;
 	}
 	ret->is_flipped_h = w->is_flipped_h;
 	ret->is_flipped_v = w->is_flipped_v;
-	ret->rotation = w->is_rotated ? 270 : 0; /* OctoPrint turns it left */
+	ret->rotation = w->rotation;
 	return true;
 }

@@ -1,0 +1,781 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/moonraker/link.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "printers/download.h"
+#include "printers/moonraker/command.h"
+#include "printers/moonraker/report.h"
+#include "wire/fetch.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POLL_MS 5000
+#define CALL_MS 15000                /* for what Moonraker answers by itself */
+#define EFFECT_MS 60000              /* for commands: what is queued runs out before a pause */
+#define REFRESH_US (30 * 60000000LL) /* a login's token is good for an hour */
+#define MAX_CALLS 32
+#define UNAUTHORIZED (-32602) /* also for wrong parameters: then with another text */
+
+static const unsigned capabilities =
+	PRINTER_CAN_PAUSE | PRINTER_CAN_HEAT | PRINTER_CAN_FANS | PRINTER_CAN_SPEED |
+	PRINTER_CAN_HOME | PRINTER_CAN_GCODE | PRINTER_CAN_SCRIPT | PRINTER_CAN_START |
+	PRINTER_CAN_UPLOAD | PRINTER_CAN_FETCH_JOB | PRINTER_CAN_POSITION | PRINTER_CAN_CLEAR_ERROR;
+
+struct moon;
+struct call;
+
+/* `result` NULL: `error` says why. */
+typedef void call_fn(struct moon *o, struct call *c, const json_t *result, const json_t *error);
+
+/* What was asked over the WebSocket and has no answer yet. */
+struct call {
+	bool is_used, is_answered; /* is_answered: its effect is waited for */
+	int id;
+	call_fn *done;
+	uint32_t ticket; /* of a command; 0 our own question */
+	enum printer_command_kind kind;
+	int64_t until_us;
+};
+
+struct moon {
+	struct printer *printer;
+	struct rest *rest; /* NULL while closed */
+	struct ws_client *ws;
+	struct download *download;
+	struct moon_memory memory;
+	struct webcam webcam;
+	char auth[SECRET_MAX + 1024]; /* header; "" none */
+	char refresh_token[SECRET_MAX + 1024];
+	char described[256]; /* the file whose metadata was asked for */
+	bool is_in;          /* online at least once since it was opened */
+	bool is_subscribed;
+	struct timer poll;
+	int64_t refreshed_us;
+	int next_id;
+	struct call calls[MAX_CALLS];
+};
+
+static int64_t now_us(const struct moon *o)
+{
+	return loop_now_us(printer_driver_env(o->printer)->loop);
+}
+
+static struct printer_state *state(struct moon *o)
+{
+	return printer_driver_state(o->printer);
+}
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *t = json_string_value(json_object_get(o, key));
+
+	return t ? t : "";
+}
+
+static bool fail_by(struct moon *o, const struct rest_answer *a)
+{
+	return printer_driver_fail_by(o->printer, o->rest, a, "Moonraker", o->is_in);
+}
+
+static void fail(struct moon *o, enum printer_failure why, int code, const char *text)
+{
+	struct err err = { 0 };
+
+	(void)err_set(&err, code, "%s", text);
+	printer_driver_failed(o->printer, why, &err);
+}
+
+static void judge_calls(struct moon *o);
+static void ask_metadata(struct moon *o);
+
+static void heard(struct moon *o)
+{
+	o->is_in = true;
+	state(o)->capabilities = capabilities;
+	printer_driver_heard(o->printer);
+	judge_calls(o);
+	ask_metadata(o);
+}
+
+/* ---- calls ---- */
+
+static struct call *ask(struct moon *o, const char *method, json_t *params, call_fn *done)
+{
+	struct call *c = NULL;
+	json_t *j;
+
+	for (size_t i = 0; i < MAX_CALLS && !c; i++) {
+		if (!o->calls[i].is_used)
+			c = &o->calls[i];
+	}
+	if (!c || !o->ws) {
+		json_decref(params);
+		return NULL;
+	}
+	*c = (struct call){ .is_used = true,
+		            .id = ++o->next_id,
+		            .done = done,
+		            .until_us = now_us(o) + CALL_MS * 1000LL };
+	j = json_pack("{s:s, s:s, s:i}", "jsonrpc", "2.0", "method", method, "id", c->id);
+	if (params)
+		json_object_set_new(j, "params", params);
+
+	auto_free char *text = json_dumps(j, JSON_COMPACT);
+
+	json_decref(j);
+	if (!text || !ws_client_send(o->ws, text, strlen(text))) {
+		*c = (struct call){ 0 };
+		c = NULL;
+	}
+	if (text)
+		secret_wipe(text, strlen(text));
+	return c;
+}
+
+static bool is_unauthorized(const json_t *error)
+{
+	json_int_t code = json_integer_value(json_object_get(error, "code"));
+
+	return code == 401 ||
+	       (code == UNAUTHORIZED && text_starts(text_of(error, "message"), "Unauthorized"));
+}
+
+static void take_answer(struct moon *o, const json_t *j)
+{
+	json_int_t id = json_integer_value(json_object_get(j, "id"));
+	const json_t *error = json_object_get(j, "error");
+	const json_t *result = json_object_get(j, "result");
+
+	if (is_unauthorized(error)) {
+		fail(o, PRINTER_FAILURE_CODE, -EACCES, "it refuses the key or the login");
+		return;
+	}
+	for (size_t i = 0; i < MAX_CALLS; i++) {
+		struct call *c = &o->calls[i], was = *c;
+
+		if (!c->is_used || c->is_answered || c->id != id)
+			continue;
+		if (!was.ticket)
+			*c = (struct call){ 0 };
+		if (was.done)
+			was.done(o, was.ticket ? c : &was, error ? NULL : result, error);
+		return;
+	}
+}
+
+/* ---- what is asked at the beginning, and when Klipper is back ---- */
+
+static void ask_klipper(struct moon *o);
+
+static void on_subscribed(struct moon *o, struct call *c UNUSED, const json_t *result,
+                          const json_t *error UNUSED)
+{
+	const json_t *status = json_object_get(result, "status");
+
+	if (!status)
+		return; /* Klipper has just gone: the poll asks again */
+	o->is_subscribed = true;
+	moon_report_status(&o->memory, status, state(o), now_us(o));
+	heard(o);
+}
+
+static void on_listed(struct moon *o, struct call *c UNUSED, const json_t *result,
+                      const json_t *error UNUSED)
+{
+	const json_t *list = json_object_get(result, "objects");
+
+	if (!list)
+		return;
+	(void)ask(o, "printer.objects.subscribe",
+	          json_pack("{s:o}", "objects", moon_report_want(&o->memory, list)), on_subscribed);
+}
+
+static void tell_klippy(struct moon *o, const char *condition, const char *message)
+{
+	struct printer_state *s = state(o);
+	bool is_news = moon_report_klippy(&o->memory, condition, message, s);
+
+	if (!text_equal(condition, "ready"))
+		o->is_subscribed = false;
+	if (is_news && s->print_error)
+		printer_driver_notice(o->printer, s->print_error_text);
+}
+
+static void on_klipper(struct moon *o, struct call *c UNUSED, const json_t *result,
+                       const json_t *error)
+{
+	const char *condition = text_of(result, "state");
+	struct printer_state *s = state(o);
+	char why[200];
+
+	if (error) {
+		moon_read_error(text_of(error, "message"), why, sizeof(why));
+		tell_klippy(o, "disconnected", why);
+		heard(o);
+		return;
+	}
+	memset(s->firmware, 0, sizeof(s->firmware));
+	TEXT_SET(s->firmware, text_of(result, "software_version"));
+	text_clean(s->firmware);
+	if (!s->model[0])
+		TEXT_SET(s->model, "Klipper");
+	tell_klippy(o, condition, text_of(result, "state_message"));
+	if (text_equal(condition, "ready"))
+		(void)ask(o, "printer.objects.list", NULL, on_listed);
+	else
+		heard(o);
+}
+
+static void on_info(struct moon *o, struct call *c UNUSED, const json_t *result,
+                    const json_t *error UNUSED)
+{
+	if (!result)
+		return;
+	if (!json_is_true(json_object_get(result, "klippy_connected"))) {
+		tell_klippy(o, "disconnected", "");
+		heard(o);
+		return;
+	}
+	if (!o->is_subscribed)
+		ask_klipper(o);
+	else
+		heard(o);
+}
+
+static void ask_klipper(struct moon *o)
+{
+	(void)ask(o, "printer.info", NULL, on_klipper);
+}
+
+static void ask_info(struct moon *o)
+{
+	(void)ask(o, "server.info", NULL, on_info);
+}
+
+static void on_webcams(struct moon *o, struct call *c UNUSED, const json_t *result,
+                       const json_t *error UNUSED)
+{
+	moon_read_webcam(json_object_get(result, "webcams"), &o->webcam);
+	state(o)->camera_is_on = o->webcam.is_on;
+	if (o->is_in)
+		printer_driver_changed(o->printer);
+}
+
+static void on_metadata(struct moon *o, struct call *c UNUSED, const json_t *result,
+                        const json_t *error UNUSED)
+{
+	if (result && text_equal(text_of(result, "filename"), state(o)->job.file))
+		moon_report_metadata(&o->memory, result, state(o));
+}
+
+static void ask_metadata(struct moon *o)
+{
+	const char *file = printer_state(o->printer)->job.file;
+
+	if (!o->ws || !o->is_subscribed || !file[0] || text_equal(file, o->described))
+		return;
+	TEXT_SET(o->described, file);
+	(void)ask(o, "server.files.metadata", json_pack("{s:s}", "filename", file), on_metadata);
+}
+
+/* ---- commands ---- */
+
+static void finish_call(struct moon *o, struct call *c, enum printer_answer a, const char *reason)
+{
+	uint32_t ticket = c->ticket;
+
+	*c = (struct call){ 0 };
+	printer_driver_answer(o->printer, ticket, a, reason);
+}
+
+static bool has_effect(const struct moon *o, enum printer_command_kind kind)
+{
+	const struct printer_state *s = printer_state(o->printer);
+
+	switch (kind) {
+	case PRINTER_PAUSE_PRINT:
+		return s->activity == PRINTER_PAUSED;
+	case PRINTER_RESUME_PRINT:
+		return s->activity == PRINTER_PRINTING || s->activity == PRINTER_PREPARING;
+	case PRINTER_STOP_PRINT:
+		return !printer_activity_is_job(s->activity);
+	case PRINTER_START_FILE:
+		return printer_activity_is_job(s->activity);
+	default:
+		return true;
+	}
+}
+
+static void judge_calls(struct moon *o)
+{
+	for (size_t i = 0; i < MAX_CALLS; i++) {
+		struct call *c = &o->calls[i];
+
+		if (c->is_used && c->is_answered && has_effect(o, c->kind))
+			finish_call(o, c, PRINTER_ACKNOWLEDGED, "");
+	}
+}
+
+/* Of the script: where the head has come to rest. */
+static void on_position(struct moon *o, struct call *c, const json_t *result,
+                        const json_t *error UNUSED)
+{
+	uint32_t ticket = c->ticket;
+
+	if (json_object_get(result, "status")) {
+		moon_report_status(&o->memory, json_object_get(result, "status"), state(o),
+		                   now_us(o));
+		printer_driver_heard(o->printer);
+	}
+	*c = (struct call){ 0 };
+	printer_driver_answer(o->printer, ticket, PRINTER_ACKNOWLEDGED, "");
+}
+
+static void on_commanded(struct moon *o, struct call *c, const json_t *result UNUSED,
+                         const json_t *error)
+{
+	char why[200], reason[230];
+
+	if (error) {
+		moon_read_error(text_of(error, "message"), why, sizeof(why));
+		(void)snprintf(reason, sizeof(reason), "Klipper says: %s", *why ? why : "no");
+		finish_call(o, c, PRINTER_REFUSED, reason);
+		return;
+	}
+	if (c->kind != PRINTER_SCRIPT) {
+		c->is_answered = true;
+		judge_calls(o);
+		return;
+	}
+
+	uint32_t ticket = c->ticket;
+	struct call *next;
+
+	*c = (struct call){ 0 };
+	next = ask(o, "printer.objects.query",
+	           json_pack("{s:{s:[s], s:[s], s:[s]}}", "objects", "motion_report",
+	                     "live_position", "gcode_move", "gcode_position", "toolhead",
+	                     "homed_axes"),
+	           on_position);
+	if (next)
+		next->ticket = ticket;
+	else
+		printer_driver_answer(o->printer, ticket, PRINTER_ACKNOWLEDGED, "");
+}
+
+static void moon_send(void *priv, const struct printer_command *c, uint32_t ticket)
+{
+	struct moon *o = priv;
+	const char *method;
+	json_t *params;
+	struct err err = { 0 };
+	struct call *call;
+	int64_t limit_ms = EFFECT_MS;
+
+	if (c->kind == PRINTER_REFRESH) {
+		o->is_subscribed = false;
+		ask_info(o);
+		printer_driver_answer(o->printer, ticket, PRINTER_ACKNOWLEDGED, "");
+		return;
+	}
+	if (moon_command_write(c, state(o), &o->memory, &method, &params, &err) < 0) {
+		printer_driver_answer(o->printer, ticket, PRINTER_NOT_SENT, err.text);
+		return;
+	}
+	call = ask(o, method, params, on_commanded);
+	if (!call) {
+		printer_driver_answer(o->printer, ticket, PRINTER_NOT_SENT,
+		                      "too many commands are waiting for their answer");
+		return;
+	}
+	if (c->kind == PRINTER_SCRIPT)
+		limit_ms = c->timeout_ms > 0 ? c->timeout_ms : 10000;
+	else
+		printer_driver_wait(o->printer, ticket, EFFECT_MS);
+	call->ticket = ticket;
+	call->kind = c->kind;
+	call->until_us = now_us(o) + limit_ms * 1000;
+}
+
+/* ---- the socket ---- */
+
+static void take_notice(struct moon *o, const char *method, const json_t *params)
+{
+	const json_t *first = json_array_get(params, 0);
+
+	if (text_equal(method, "notify_status_update")) {
+		const json_t *hooks = json_object_get(first, "webhooks");
+
+		if (!o->is_subscribed)
+			return;
+		moon_report_status(&o->memory, first, state(o), now_us(o));
+		if (json_object_get(hooks, "state") &&
+		    !text_equal(text_of(hooks, "state"), "ready"))
+			tell_klippy(o, text_of(hooks, "state"), text_of(hooks, "state_message"));
+	} else if (text_equal(method, "notify_klippy_ready")) {
+		o->is_subscribed = false;
+		ask_klipper(o);
+	} else if (text_equal(method, "notify_klippy_shutdown")) {
+		o->is_subscribed = false;
+		ask_klipper(o); /* for its reason */
+	} else if (text_equal(method, "notify_klippy_disconnected")) {
+		tell_klippy(o, "disconnected", "");
+	} else if (text_equal(method, "notify_history_changed")) {
+		moon_report_history(&o->memory, first);
+	} else if (text_equal(method, "notify_webcams_changed")) {
+		(void)ask(o, "server.webcams.list", NULL, on_webcams);
+	}
+	if (o->is_in)
+		heard(o);
+}
+
+static void on_ws_message(void *arg, const char *text, size_t size)
+{
+	struct moon *o = arg;
+	json_t *j = json_loadb(text, size, 0, NULL);
+	const char *method = json_string_value(json_object_get(j, "method"));
+
+	if (method)
+		take_notice(o, method, json_object_get(j, "params"));
+	else if (j)
+		take_answer(o, j);
+	json_decref(j);
+}
+
+/* An older one knows no identify, and has judged the handshake. */
+static void on_identified(struct moon *o, struct call *c UNUSED, const json_t *result UNUSED,
+                          const json_t *error UNUSED)
+{
+	ask_info(o);
+	(void)ask(o, "server.webcams.list", NULL, on_webcams);
+}
+
+static void on_ws_opened(void *arg)
+{
+	struct moon *o = arg;
+	const struct printer_config *c = printer_config(o->printer);
+	json_t *params = json_pack("{s:s, s:s, s:s, s:s}", "client_name", "Bedside", "version",
+	                           BEDSIDE_VERSION, "type", "other", "url", "http://bedside.local");
+
+	if (c->user[0] && o->auth[0])
+		json_object_set_new(params, "access_token",
+		                    json_string(o->auth + strlen("Authorization: Bearer ")));
+	else if (secret_is_set(&c->access_code))
+		json_object_set_new(params, "api_key", json_string(secret_peek(&c->access_code)));
+	(void)ask(o, "server.connection.identify", params, on_identified);
+}
+
+static void on_ws_closed(void *arg, enum ws_end end, const struct err *why)
+{
+	struct moon *o = arg;
+
+	if (end == WS_END_REFUSED &&
+	    (ws_client_status(o->ws) == 401 || ws_client_status(o->ws) == 403))
+		printer_driver_failed(o->printer, PRINTER_FAILURE_CODE, why);
+	else
+		printer_driver_fail_ws(o->printer, o->ws, end, why);
+}
+
+static void open_socket(struct moon *o, const char *token)
+{
+	const struct ws_client_events events = { on_ws_opened, on_ws_message, on_ws_closed, o };
+	const char *const headers[] = { o->auth };
+	char path[400];
+
+	(void)snprintf(path, sizeof(path), "/websocket%s%.300s", *token ? "?token=" : "", token);
+	/* A one-shot token stands for the login. */
+	o->ws = printer_driver_ws(o->printer, path, headers, o->auth[0] && !*token ? 1 : 0,
+	                          &events);
+	secret_wipe(path, sizeof(path));
+}
+
+/* ---- the first questions, by HTTP ---- */
+
+static bool ask_http(struct moon *o, const char *target, const char *body, rest_fn *done)
+{
+	const struct rest_question q = { .target = target, .body = body };
+
+	return rest_ask(o->rest, &q, done, o);
+}
+
+bool moon_is_moonraker(const struct rest *r, const struct rest_answer *a, struct err *err)
+{
+	const json_t *result = json_object_get(a->json, "result");
+
+	if (a->status == 404 || (a->status == 200 && !json_object_get(result, "klippy_state"))) {
+		(void)err_set(err, -EPROTO,
+		              "%s is no Moonraker%s%.60s%s. Is it the address of Moonraker (port "
+		              "7125) or of Mainsail or Fluidd, or is it an OctoPrint or a "
+		              "PrusaLink (then choose that driver)?",
+		              rest_peer(r), a->server[0] ? " but '" : "", a->server,
+		              a->server[0] ? "'" : "");
+		return false;
+	}
+	return rest_is_fine(r, a, "Moonraker", err);
+}
+
+static void on_token(void *arg, const struct rest_answer *a)
+{
+	struct moon *o = arg;
+	const char *token = json_string_value(json_object_get(a->json, "result"));
+
+	if (fail_by(o, a))
+		return;
+	/* It is base32: anything else would not be one. */
+	if (!token || strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                            "abcdefghijklmnopqrstuvwxyz0123456789-_=") != strlen(token))
+		token = "";
+	open_socket(o, token);
+}
+
+static void on_server(void *arg, const struct rest_answer *a)
+{
+	struct moon *o = arg;
+	struct err err = { 0 };
+
+	if (moon_is_moonraker(o->rest, a, &err)) {
+		if (printer_config(o->printer)->user[0])
+			(void)ask_http(o, "/access/oneshot_token", NULL, on_token);
+		else
+			open_socket(o, "");
+	} else if (err.code == -EPROTO) {
+		printer_driver_failed(o->printer, PRINTER_FAILURE_REFUSED, &err);
+	} else {
+		(void)fail_by(o, a);
+	}
+}
+
+static void make_rest(struct moon *o)
+{
+	const char *const headers[] = { o->auth };
+
+	rest_free(o->rest);
+	o->rest = printer_driver_rest(o->printer, headers, o->auth[0] ? 1 : 0);
+}
+
+static void take_bearer(struct moon *o, const char *token)
+{
+	log_hide(token);
+	(void)snprintf(o->auth, sizeof(o->auth), "Authorization: Bearer %s", token);
+	o->refreshed_us = now_us(o);
+}
+
+static void on_login(void *arg, const struct rest_answer *a)
+{
+	struct moon *o = arg;
+	const json_t *result = json_object_get(a->json, "result");
+	const char *token = text_of(result, "token");
+	struct rest_answer said = *a;
+
+	/* It says 400 to a user or a password that is wrong. */
+	if (a->status == 400)
+		said.status = 401;
+	if (fail_by(o, &said))
+		return;
+	if (!*token || strpbrk(token, "\r\n ") || strlen(token) > 1000) {
+		fail(o, PRINTER_FAILURE_REFUSED, -EPROTO,
+		     "it is no Moonraker: it takes the login and gives no token");
+		return;
+	}
+	TEXT_SET(o->refresh_token, text_of(result, "refresh_token"));
+	log_hide(o->refresh_token);
+	take_bearer(o, token);
+	make_rest(o); /* `a` is gone */
+	(void)ask_http(o, "/server/info", NULL, on_server);
+}
+
+static void ask_login(struct moon *o)
+{
+	const struct printer_config *c = printer_config(o->printer);
+	json_t *j = json_pack("{s:s, s:s}", "username", c->user, "password",
+	                      secret_peek(&c->access_code));
+	auto_free char *body = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+	json_decref(j);
+	(void)ask_http(o, "/access/login", body ? body : "{}", on_login);
+	if (body)
+		secret_wipe(body, strlen(body));
+}
+
+static void on_refreshed(struct moon *o, struct call *c UNUSED, const json_t *result,
+                         const json_t *error UNUSED)
+{
+	const char *token = text_of(result, "token");
+
+	if (*token && !strpbrk(token, "\r\n ") && strlen(token) <= 1000)
+		take_bearer(o, token);
+}
+
+/* ---- life ---- */
+
+static void on_poll(void *arg)
+{
+	struct moon *o = arg;
+
+	for (size_t i = 0; i < MAX_CALLS; i++) {
+		struct call *c = &o->calls[i];
+
+		if (!c->is_used || now_us(o) < c->until_us)
+			continue;
+		if (!c->ticket && c->done != on_metadata && c->done != on_webcams &&
+		    c->done != on_refreshed) {
+			fail(o, PRINTER_FAILURE_LOST, -ETIMEDOUT,
+			     "Moonraker does not answer a question");
+			return;
+		}
+		*c = (struct call){ 0 }; /* nobody waits any more */
+	}
+	if (!o->ws || !ws_client_is_open(o->ws))
+		return;
+	if (o->refresh_token[0] && now_us(o) - o->refreshed_us >= REFRESH_US) {
+		o->refreshed_us = now_us(o);
+		(void)ask(o, "access.refresh_jwt",
+		          json_pack("{s:s}", "refresh_token", o->refresh_token), on_refreshed);
+	}
+	if (o->is_in && !o->is_subscribed)
+		ask_info(o);
+}
+
+static void moon_open(void *priv)
+{
+	struct moon *o = priv;
+	const struct printer_config *c = printer_config(o->printer);
+
+	memset(o->auth, 0, sizeof(o->auth));
+	if (!c->user[0] && secret_is_set(&c->access_code))
+		(void)snprintf(o->auth, sizeof(o->auth), "X-Api-Key: %s",
+		               secret_peek(&c->access_code));
+	moon_memory_fini(&o->memory);
+	o->memory = (struct moon_memory){ 0 };
+	memset(o->described, 0, sizeof(o->described));
+	o->is_in = o->is_subscribed = false;
+	timer_start_every(&o->poll, POLL_MS);
+	make_rest(o);
+	if (c->user[0])
+		ask_login(o);
+	else
+		(void)ask_http(o, "/server/info", NULL, on_server);
+}
+
+static void moon_close(void *priv)
+{
+	struct moon *o = priv;
+
+	timer_stop(&o->poll);
+	rest_free(o->rest);
+	o->rest = NULL;
+	ws_client_free(o->ws);
+	o->ws = NULL;
+	memset(o->calls, 0, sizeof(o->calls));
+	secret_wipe(o->refresh_token, sizeof(o->refresh_token));
+}
+
+static void moon_nudge(void *priv)
+{
+	struct moon *o = priv;
+
+	if (o->ws)
+		ask_info(o);
+}
+
+static void moon_init(void *priv, struct printer *p)
+{
+	struct moon *o = priv;
+
+	o->printer = p;
+	o->download = download_new(p);
+	timer_init(&o->poll, printer_driver_env(p)->loop, on_poll, o);
+}
+
+static void moon_fini(void *priv)
+{
+	struct moon *o = priv;
+
+	download_free(o->download);
+	moon_memory_fini(&o->memory);
+	secret_wipe(o->auth, sizeof(o->auth));
+}
+
+static json_t *moon_raw(const void *priv)
+{
+	const struct moon *o = priv;
+
+	return o->memory.status ? json_deep_copy(o->memory.status) : json_object();
+}
+
+static int moon_fetch_job(void *priv, const char *dest_path, const struct printer_fetch *f,
+                          struct err *err)
+{
+	struct moon *o = priv;
+	const struct printer_job *job = &printer_state(o->printer)->job;
+
+	if (!job->file[0])
+		return err_set(err, -ENOENT, "Klipper does not say which file is printed");
+
+	auto_free char *path = fetch_escape_path(job->file);
+	auto_free char *target = mem_printf("/server/files/gcodes/%s", path);
+
+	return download_start(o->download, target, o->auth[0] ? o->auth : NULL, dest_path, f, err);
+}
+
+static void moon_fetch_cancel(void *priv)
+{
+	download_cancel(((struct moon *)priv)->download);
+}
+
+static bool moon_own_camera(const void *priv, struct camera_config *ret, const char **ret_why)
+{
+	const struct moon *o = priv;
+	const struct printer_config *c = printer_config(o->printer);
+	char page[600];
+
+	*ret_why = "";
+	memset(ret, 0, sizeof(*ret));
+	if (!c->has_camera) {
+		*ret_why = "The printer's own camera is switched off in the configuration.";
+		return false;
+	}
+	moon_page_url(c->url, page, sizeof(page));
+	if (!webcam_camera(&o->webcam, page, ret, ret_why))
+		return false;
+	(void)snprintf(ret->id, sizeof(ret->id), "%.40s-camera", c->id);
+	(void)snprintf(ret->name, sizeof(ret->name), "%.80s camera", c->name);
+	TEXT_SET(ret->printer, c->id);
+	ret->trust = c->trust;
+	return true;
+}
+
+const struct printer_driver printer_driver_moonraker = {
+	.name = "moonraker",
+	.title = "Klipper (Moonraker)",
+	.priv_size = sizeof(struct moon),
+	.login = PRINTER_LOGIN_OPEN,
+	.key_word = "key or login",
+	.key_advice =
+		"Enter Moonraker's API key (Mainsail and Fluidd show it in their settings), or "
+		"a user and password of it, or list this computer under trusted_clients in "
+		"moonraker.conf.",
+	.refused_advice = "",
+	.key_header = "X-Api-Key",
+	.probes = moon_probes,
+	.n_probes = ARRAY_LEN(moon_probes),
+	.init = moon_init,
+	.fini = moon_fini,
+	.open = moon_open,
+	.close = moon_close,
+	.nudge = moon_nudge,
+	.send = moon_send,
+	.raw = moon_raw,
+	.fetch_job = moon_fetch_job,
+	.fetch_cancel = moon_fetch_cancel,
+	.own_camera = moon_own_camera,
+};
