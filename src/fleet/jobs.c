@@ -37,6 +37,8 @@ struct watch {
 	bool was_away; /* nothing was heard for a while: compare before concluding */
 	bool is_fetching;
 	int heard_layer, heard_percent; /* of the running job, newest in its reports; -1 none yet */
+	int64_t heard_pos;
+	bool is_captured; /* by our own moves, now */
 	struct job job;
 	struct layers *layers;
 	struct watch *prev, *next; /* jobs.watches */
@@ -313,6 +315,9 @@ static bool has_begun_again(const struct watch *w, const struct printer_job *p)
 	int layer = w->heard_layer >= 0 ? w->heard_layer : j->layer;
 	double done = -1;
 
+	/* A place in the file only rises. */
+	if (p->layer < 0 && p->file_pos >= 0 && w->heard_pos >= 0)
+		return p->file_pos < w->heard_pos;
 	if (p->layer < 0 || p->layer >= layer - 1)
 		return false;
 	if (w->heard_percent >= 0)
@@ -356,6 +361,7 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 	w->has_job = true;
 	w->is_from_store = w->is_paused = false;
 	w->heard_layer = w->heard_percent = -1;
+	w->heard_pos = -1;
 	w->job = (struct job){ .layer = -1,
 		               .layers = -1,
 		               .estimate_s = (double)NAN,
@@ -506,19 +512,23 @@ static void report(struct watch *w, const struct printer_state *s)
 		                   .layers = s->job.layers,
 		                   .percent = s->job.percent,
 		                   .remaining_min = s->job.remaining_min,
-		                   .stage = s->stage };
+		                   .stage = s->stage,
+		                   .has_file_pos = s->job.file_pos >= 0,
+		                   .file_pos = s->job.file_pos,
+		                   .file_size = MAX(s->job.file_size, (int64_t)0),
+		                   .has_z = isfinite(s->job.z_mm),
+		                   .z_mm = s->job.z_mm,
+		                   .is_ahead = s->job.z_is_queued && s->job.is_streamed,
+		                   .is_table_coming = w->is_fetching || w->jobs->n_indexing > 0,
+		                   .is_own_move = w->is_captured };
 	bool is_paused = s->activity == PRINTER_PAUSED;
 
-	/* It counts no layers, but says how far it has read the file; its percentage is of bytes, and
-	 * proves nothing of times. */
-	if (r.layer < 0 && s->job.file_pos >= 0) {
-		r.layer = layers_of_byte(w->layers, s->job.file_pos);
-		r.percent = r.remaining_min = -1;
-	}
 	if (r.layer >= 0)
 		w->heard_layer = r.layer;
 	if (r.percent >= 0)
 		w->heard_percent = r.percent;
+	if (r.has_file_pos)
+		w->heard_pos = r.file_pos;
 	if (is_paused && !w->is_paused) {
 		layers_report(w->layers, s->heard_us, s->heard_wall_ms, &r);
 		layers_pause(w->layers);
@@ -582,10 +592,21 @@ static void heard_state(struct jobs *js, const struct event_printer *e)
 	w->was_away = false;
 }
 
+/* While it runs the head is where we want it: heights mean no layers. */
+static void heard_capture(struct jobs *js, const struct capture *c)
+{
+	struct watch *w = find(js, c->printer);
+
+	if (w)
+		w->is_captured = c->state == CAPTURE_RUNNING && c->mode != CAPTURE_SNAP;
+}
+
 static void heard(void *arg, const struct bus_event *e)
 {
 	if (e->type == EVENT_PRINTER)
 		heard_state(arg, event_as_printer(e));
+	if (e->type == EVENT_CAPTURE)
+		heard_capture(arg, &event_as_capture(e)->capture);
 }
 
 /* ---- beginning and end ---- */
@@ -618,6 +639,7 @@ static void take_up(struct jobs *js, const struct job *j)
 	}
 	w->has_job = w->is_from_store = w->was_away = true;
 	w->heard_layer = w->heard_percent = -1;
+	w->heard_pos = -1;
 	w->job = *j;
 	w->layers = layers_new(j->id, j->printer, LAYERS_JOINED, layer_said, w);
 	if (j->layer > 0)

@@ -216,6 +216,46 @@ TEST(a_job_from_start_to_finish_has_each_layer_once)
 	close_bench(&b);
 }
 
+/* Three reports of a printer that counts no layers. */
+static void height(struct bench *b, double z_mm)
+{
+	b->state->job.layer = b->state->job.layers = b->state->job.percent = -1;
+	b->state->job.z_mm = z_mm;
+	for (int i = 0; i < 3; i++)
+		becomes(b, PRINTER_PRINTING);
+}
+
+static void capture(struct bench *b, enum capture_state state)
+{
+	struct event_capture *e = event_new_capture();
+
+	TEXT_SET(e->capture.printer, "a1");
+	e->capture.mode = CAPTURE_GRID;
+	e->capture.state = state;
+	bus_publish(b->bus, &e->head);
+	loop_advance(b->loop, 10);
+}
+
+TEST(heights_are_layers_but_not_those_of_our_own_moves)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	height(&b, 0.2);
+	height(&b, 0.4);
+	CHECK_INT(b.n_layers, 2);
+	capture(&b, CAPTURE_RUNNING);
+	height(&b, 0.6);
+	height(&b, 0.8);
+	capture(&b, CAPTURE_COMPLETED);
+	height(&b, 0.4);
+	CHECK_INT(b.n_layers, 2);
+	height(&b, 0.6);
+	CHECK_INT(b.n_layers, 3);
+	close_bench(&b);
+}
+
 TEST(pauses_are_told_once_each)
 {
 	struct bench b;

@@ -9,12 +9,17 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "fleet/layers_z.h"
 #include "gcode/index.h"
 
 #define RESTART_REPORTS 3 /* rising ones from below before the printer is believed to count anew */
 #define RESTART_US 15000000
 #define INFER_MAX 3     /* layers that a percentage alone may bring at once */
 #define PERCENT_SLACK 4 /* between table and printer */
+#define Z_JUMP_MAX 3    /* layers that a height alone may bring at once */
+#define Z_SLACK_MM 0.04
+#define Z_FALL_MM 0.3      /* another object */
+#define Z_ABOVE_FIRST_MM 1 /* higher the head waits, and does not print yet */
 /* A number above is no layer: each one in between would become an event. */
 #define MAX_LAYERS 50000
 
@@ -22,6 +27,7 @@ struct table {
 	size_t n;
 	float *z;
 	uint64_t *byte;
+	uint64_t n_bytes;
 	double *time_s;
 	int32_t *reported;
 	uint32_t percent[101];
@@ -37,6 +43,8 @@ struct layers {
 
 	struct table *table; /* NULL: none */
 	bool is_table_sound; /* counts as the printer does, as far as we know */
+	int64_t file_size;   /* of the file that is printed, 0 unknown */
+	struct layers_z height;
 	double first_mm, other_mm;
 
 	int said;   /* the last number; 0 before the first */
@@ -65,6 +73,7 @@ struct layers *layers_new(const char *job, const char *printer, enum layers_star
 	l->fn = fn;
 	l->arg = arg;
 	l->total = l->held = l->below = l->percent = l->last_percent = -1;
+	layers_z_init(&l->height);
 	return l;
 }
 
@@ -96,11 +105,17 @@ void layers_said_before(struct layers *l, int number)
 		l->joined = number;
 }
 
+/* The table is of the very file that is printed. */
+static bool is_of_file(const struct layers *l)
+{
+	return l->table && l->file_size > 0 && (uint64_t)l->file_size == l->table->n_bytes;
+}
+
 /* A table of another plate or another slicing would put layers in the wrong place. */
 static void table_check(struct layers *l)
 {
 	l->is_table_sound = l->table && l->table->n > 0 && l->table->n <= MAX_LAYERS &&
-	                    (l->total <= 0 || (size_t)l->total == l->table->n);
+	                    (l->total <= 0 || (size_t)l->total == l->table->n || is_of_file(l));
 }
 
 void layers_set_table(struct layers *l, const struct gcode_index *ix)
@@ -110,6 +125,7 @@ void layers_set_table(struct layers *l, const struct gcode_index *ix)
 	t->n = ix->n_layers;
 	t->z = mem_new_array(t->n + 1, sizeof(*t->z));
 	t->byte = mem_new_array(t->n + 1, sizeof(*t->byte));
+	t->n_bytes = ix->n_bytes;
 	t->time_s = mem_new_array(t->n + 1, sizeof(*t->time_s));
 	t->reported = mem_new_array(t->n + 1, sizeof(*t->reported));
 	for (size_t i = 0; i < t->n; i++) {
@@ -138,7 +154,7 @@ int layers_number(const struct layers *l)
 
 int layers_total(const struct layers *l)
 {
-	if (l->total > 0)
+	if (l->total > 0 && !(l->is_table_sound && is_of_file(l)))
 		return l->total;
 	return l->is_table_sound ? (int)l->table->n : -1;
 }
@@ -151,23 +167,6 @@ int layers_joined(const struct layers *l)
 bool layers_has_table(const struct layers *l)
 {
 	return l->is_table_sound;
-}
-
-int layers_of_byte(const struct layers *l, int64_t pos)
-{
-	size_t low = 0, high = l->is_table_sound ? l->table->n : 0;
-
-	if (high == 0 || pos < 0)
-		return -1;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (l->table->byte[middle] < (uint64_t)pos)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return (int)low;
 }
 
 static bool has_row(const struct layers *l, int number)
@@ -414,6 +413,163 @@ static void total_learn(struct layers *l, const struct layers_report *r)
 	table_check(l);
 }
 
+/* ---- printers that count no layers: place in the file, height ---- */
+
+/* The layer that the file's text has begun at that byte: 0 before the first; -1 where the bytes are
+ * not those of the table. */
+static int layer_of_byte(const struct layers *l, const struct layers_report *r)
+{
+	size_t low = 0, high = l->is_table_sound ? l->table->n : 0;
+
+	if (!r->has_file_pos || high == 0 || r->file_pos < 0 ||
+	    (l->file_size > 0 && !is_of_file(l)))
+		return -1;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		/* At the byte itself the line is still to come. */
+		if (l->table->byte[middle] < (uint64_t)r->file_pos)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (int)low;
+}
+
+/* The highest layer that begins at or below that height, upwards from `from` in one object. */
+static int climb(const struct layers *l, int from, double z_mm)
+{
+	int n = from;
+
+	while (has_row(l, n + 1) && z_of(l, n + 1) <= z_mm + Z_SLACK_MM &&
+	       (n < 1 || z_of(l, n + 1) >= z_of(l, n) - Z_FALL_MM))
+		n++;
+	return n;
+}
+
+/* The layer of the table that the height means, never below the present one. */
+static int layer_of_z_by_table(const struct layers *l, const struct layers_report *r,
+                               const struct layers_height *h)
+{
+	int n = l->said;
+
+	if (n == 0 && l->start == LAYERS_FROM_START && h->low > z_of(l, 1) + Z_ABOVE_FIRST_MM &&
+	    r->percent <= 1)
+		return 0;
+	if (n > 0 && h->high < z_of(l, n) - Z_FALL_MM) {
+		/* Near its end an object is followed by the next one, from below. */
+		for (int i = n + 1; i <= n + Z_JUMP_MAX && has_row(l, i); i++)
+			if (z_of(l, i) < z_of(l, i - 1) - Z_FALL_MM && h->low < z_of(l, i - 1))
+				return climb(l, i, h->low);
+		return n;
+	}
+	n = climb(l, n, h->low);
+	/* The line that cleans the nozzle lies at a height of its own. */
+	if (l->said <= 1 && n <= 2 && n > l->said && h->low > z_of(l, n) + Z_SLACK_MM)
+		return l->said;
+	if (n <= l->said + Z_JUMP_MAX || !(l->table->total_s > 0))
+		return n;
+	/* Parked, unless the progress says so too, or nobody knows where it was before. */
+	if (l->said == 0 && l->start == LAYERS_JOINED && r->percent < 0)
+		return n;
+	return r->percent + 1 >= l->table->time_s[n - 1] / l->table->total_s * 100 ? n : l->said;
+}
+
+/* Who joins without a table can only guess how many layers are below. */
+static int layer_joined_by_z(struct layers *l, const struct layers_height *h)
+{
+	double other = l->other_mm > 0 ? l->other_mm : 0.2;
+	double first = l->first_mm > 0 ? l->first_mm : other;
+
+	l->height.base = h->low;
+	return MAX(1, 1 + (int)lround((h->low - first) / other));
+}
+
+static int layer_of_z(struct layers *l, const struct layers_report *r, const struct saying *s)
+{
+	struct layers_height h;
+
+	if (r->is_own_move || !r->has_z) {
+		layers_z_reset(&l->height);
+		return -1;
+	}
+	layers_z_hear(&l->height, s->mono_us, r->z_mm);
+	if (!layers_z_settled(&l->height, &h))
+		return -1;
+	if (!l->is_table_sound && l->said == 0 && l->start == LAYERS_JOINED)
+		return h.low > 0 && !r->is_table_coming ? layer_joined_by_z(l, &h) : -1;
+
+	/* Counted in any case, so that the base is known when the table turns out to be another's. */
+	int counted = layers_z_count(&l->height, &h, l->said);
+
+	return l->is_table_sound ? layer_of_z_by_table(l, r, &h) : counted;
+}
+
+static void say_joined(struct layers *l, struct saying *s)
+{
+	char reason[96];
+
+	if (l->said == 0 && l->start == LAYERS_JOINED && s->to > 1) {
+		(void)snprintf(reason, sizeof(reason),
+		               "joined at layer %d: it had begun before the first report", s->to);
+		s->reason = reason;
+		s->confidence = MIN(s->confidence, 0.5);
+		l->said = s->to - 1;
+	}
+	say_up_to(l, s);
+}
+
+/* True if the bytes have told all there is to tell. */
+static bool report_bytes(struct layers *l, const struct layers_report *r, struct saying *s)
+{
+	struct layers_report told = *r;
+
+	told.layer = layer_of_byte(l, r);
+	told.layers = told.percent = told.remaining_min = -1;
+	if (told.layer < 0)
+		return false;
+	if (l->said == 0 && !begin(l, &told))
+		return true;
+	s->to = told.layer;
+	s->confidence = r->is_ahead ? 0.9 : 0.95;
+	s->filled_confidence = 0.6;
+	s->reason = r->is_ahead ? "by how far the file is read; some of it waits in the printer"
+	                        : "by the printer's place in the file";
+	if (s->to > l->said)
+		say_joined(l, s);
+	return true;
+}
+
+static void report_height(struct layers *l, const struct layers_report *r, struct saying *s)
+{
+	int n = layer_of_z(l, r, s);
+	int proven = r->has_file_pos ? 0 : layer_of_percent(l, r);
+	int total = layers_total(l);
+
+	s->confidence = (l->is_table_sound ? 0.8 : 0.5) - (r->is_ahead ? 0.1 : 0);
+	s->filled_confidence = 0.4;
+	s->reason = l->is_table_sound ? "by the height of the nozzle and the file's layers"
+	                              : "by the height of the nozzle alone";
+	if (n > l->said && n <= MAX_LAYERS && (total <= 0 || n <= total)) {
+		s->to = n;
+		say_joined(l, s);
+	}
+	if (proven > l->said && proven <= l->said + INFER_MAX) {
+		s->to = proven;
+		s->confidence = 0.7;
+		s->reason = "inferred from the progress: its height is not known yet";
+		say_up_to(l, s);
+	}
+}
+
+static void file_learn(struct layers *l, const struct layers_report *r)
+{
+	if (r->file_size <= 0 || r->file_size == l->file_size)
+		return;
+	l->file_size = r->file_size;
+	table_check(l);
+}
+
 void layers_report(struct layers *l, int64_t mono_us, int64_t wall_ms,
                    const struct layers_report *r)
 {
@@ -427,9 +583,19 @@ void layers_report(struct layers *l, int64_t mono_us, int64_t wall_ms,
 		return;
 	if (l->is_paused || !r->is_printing) {
 		l->was_paused |= l->said > 0;
+		layers_z_reset(&l->height);
 		return;
 	}
 	total_learn(l, r);
+	file_learn(l, r);
+	if (report_bytes(l, r, &s))
+		return;
+	if (r->layer < 0 && (r->has_z || r->has_file_pos)) {
+		report_height(l, r, &s);
+		if (r->percent > l->percent)
+			l->percent = r->percent;
+		return;
+	}
 	if (l->said == 0 && (!is_at_work(r) || !begin(l, r)))
 		return;
 
@@ -457,6 +623,7 @@ void layers_pause(struct layers *l)
 {
 	l->is_paused = true;
 	l->was_paused = true;
+	layers_z_reset(&l->height);
 }
 
 void layers_resume(struct layers *l)

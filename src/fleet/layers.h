@@ -12,6 +12,10 @@
  *    do for each object of a print by objects: its numbers then go on from ours.
  *  - With the table, a percentage is evidence too: the text itself holds the M73 that makes the
  *    printer report it, so that the layer of that line has begun.
+ *  - A printer that counts nothing says how far it is in the file: with the table the layer whose
+ *    bytes hold that place has begun. Else its height: the table's layer at or above the present one,
+ *    or, without a table, each rise of what stays by a plausible layer height (fleet/layers_z.h).
+ *    Hops, parking and our own moves are no layers.
  *  - What a printer still reports of the job before is recognised and waited out.
  *  - Who joins a print under way begins at the layer it finds, not at 1.
  *  - FINISH completes the count; a failed print ends where it was.
@@ -35,6 +39,17 @@ struct layers_report {
 	int percent;       /* mc_percent */
 	int remaining_min; /* mc_remaining_time */
 	int stage;         /* stg_cur: 0, -1 and 255 are none, all else is not printing */
+
+	/* Of printers that tell them; zeroed: unknown. A percentage beside a place in the file is one
+	 * of its bytes, and no evidence of its own. */
+	bool has_file_pos;
+	int64_t file_pos;  /* bytes of the G-code read or executed */
+	int64_t file_size; /* 0 unknown: only a file of the table's size is measured by its bytes */
+	bool has_z;
+	double z_mm;
+	bool is_ahead;        /* place and height were queued, not executed yet */
+	bool is_table_coming; /* who joins waits for it instead of guessing */
+	bool is_own_move;     /* the head goes where we sent it: its height means nothing */
 };
 
 enum layers_outcome {
@@ -74,10 +89,6 @@ void layers_resume(struct layers *l);
 
 /* Says what is due at the end; nothing is said after it. */
 void layers_end(struct layers *l, int64_t mono_us, int64_t wall_ms, enum layers_outcome outcome);
-
-/* The layer of byte `pos` of the G-code text, for printers that say how far they have read it: 0
- * before the first; -1 without a table. */
-int layers_of_byte(const struct layers *l, int64_t pos);
 
 int layers_number(const struct layers *l); /* the last one said, 0 before the first */
 int layers_total(const struct layers *l);  /* of the job, -1 unknown */

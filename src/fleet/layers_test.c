@@ -189,7 +189,12 @@ TEST(layers_of_the_preparation_do_not_count)
 {
 	static struct heard h;
 	struct layers *l = fresh(&h, LAYERS_JOINED);
-	struct layers_report r = { true, 30, 57, 60, -1, 2 };
+	struct layers_report r = { .is_printing = true,
+		                   .layer = 30,
+		                   .layers = 57,
+		                   .percent = 60,
+		                   .remaining_min = -1,
+		                   .stage = 2 };
 
 	layers_report(l, 0, 0, &r);
 	r.is_printing = false;
@@ -315,24 +320,6 @@ TEST(layers_take_heights_and_progress_from_the_table)
 	gcode_index_free(ix);
 }
 
-TEST(layers_know_the_layer_of_a_byte)
-{
-	static struct heard h;
-	struct gcode_index *ix = made_table(20);
-	struct layers *l = fresh(&h, LAYERS_FROM_START);
-	int64_t fifth = (int64_t)ix->layers[4].byte;
-
-	CHECK_INT(layers_of_byte(l, 1000), -1);
-	layers_set_table(l, ix);
-	CHECK_INT(layers_of_byte(l, -1), -1);
-	CHECK_INT(layers_of_byte(l, 0), 0);
-	CHECK_INT(layers_of_byte(l, fifth), 4);
-	CHECK_INT(layers_of_byte(l, fifth + 1), 5);
-	CHECK_INT(layers_of_byte(l, INT64_MAX), 20);
-	layers_free(l);
-	gcode_index_free(ix);
-}
-
 TEST(layers_leave_a_table_of_another_job_aside)
 {
 	static struct heard h;
@@ -382,7 +369,9 @@ TEST(layers_of_the_recorded_print_come_once_each)
 		SKIP("the developers' recordings are not here");
 
 	struct layers *l = fresh(&h, LAYERS_FROM_START);
-	struct layers_report r = { false, -1, -1, -1, -1, -1 };
+	struct layers_report r = {
+		.layer = -1, .layers = -1, .percent = -1, .remaining_min = -1, .stage = -1
+	};
 
 	while (fgets(line, sizeof(line), f)) {
 		json_t *root = json_loads(line, 0, NULL);
@@ -406,5 +395,150 @@ TEST(layers_of_the_recorded_print_come_once_each)
 	CHECK_INT(h.all[0].number, 1);
 	CHECK_INT(h.all[56].number, 57);
 	CHECK(h.all[0].at_us == 428 * SECOND);
+	layers_free(l);
+}
+
+/* ---- printers that count nothing ---- */
+
+/* Four layers of 0.2 mm, at the bytes 100, 200, 300, 400 of a file of 500. */
+static void set_small_table(struct layers *l)
+{
+	struct gcode_layer rows[4];
+	struct gcode_index ix = { .layers = rows, .n_layers = 4, .n_bytes = 500, .time_s = 400 };
+
+	for (unsigned i = 0; i < 4; i++)
+		rows[i] = (struct gcode_layer){ .byte = 100 * (i + 1),
+			                        .number = i + 1,
+			                        .reported = -1,
+			                        .z_mm = 0.2f * (float)(i + 1),
+			                        .time_s = 100.0 * i };
+	memset(ix.percent_layer, 0xff, sizeof(ix.percent_layer));
+	layers_set_table(l, &ix);
+}
+
+static struct layers_report uncounted(void)
+{
+	return (struct layers_report){ .is_printing = true,
+		                       .layer = -1,
+		                       .layers = -1,
+		                       .percent = -1,
+		                       .remaining_min = -1,
+		                       .stage = -1 };
+}
+
+static void report_place(struct layers *l, int ms, int64_t pos, int64_t size)
+{
+	struct layers_report r = uncounted();
+
+	r.has_file_pos = true;
+	r.file_pos = pos;
+	r.file_size = size;
+	r.percent = 50; /* of bytes: proves nothing */
+	layers_report(l, ms * INT64_C(1000), ms, &r);
+}
+
+/* As a printer of 2 s between its words: three of them. */
+static void report_height(struct layers *l, int *second, double z_mm)
+{
+	struct layers_report r = uncounted();
+
+	r.has_z = true;
+	r.z_mm = z_mm;
+	for (int i = 0; i < 3; i++) {
+		*second += 2;
+		layers_report(l, *second * SECOND, *second * 1000, &r);
+	}
+}
+
+TEST(layers_follow_the_place_in_the_file)
+{
+	static const int64_t places[] = { 0, 90, 100, 101, 150, 201, 199, 300, 320, 499 };
+	static const int said[] = { 0, 0, 0, 1, 1, 2, 2, 2, 3, 4 };
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+
+	set_small_table(l);
+	for (int i = 0; i < 10; i++) {
+		report_place(l, 1000 * i, places[i], 500);
+		CHECK_INT(h.n, said[i]);
+	}
+	CHECK(h.all[3].confidence > 0.9 && !h.all[3].is_catching_up);
+	CHECK_INT(layers_total(l), 4);
+	layers_free(l);
+}
+
+TEST(layers_do_not_measure_another_file_by_its_bytes)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+
+	set_small_table(l);
+	for (int i = 0; i < 10; i++)
+		report_place(l, 1000 * i, 50 * i, 501);
+	CHECK_INT(h.n, 0);
+	layers_free(l);
+}
+
+TEST(layers_join_at_the_place_in_the_file)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_JOINED);
+
+	set_small_table(l);
+	report_place(l, 0, 350, 500);
+	CHECK_INT(layers_joined(l), 3);
+	CHECK(strstr(h.all[0].reason, "joined at layer 3") != NULL);
+	layers_free(l);
+}
+
+TEST(layers_are_counted_by_height_alone)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+	int second = 0;
+
+	report_height(l, &second, 15); /* heating up */
+	CHECK_INT(h.n, 0);
+	report_height(l, &second, 0.3); /* the purge line */
+	report_height(l, &second, 0.2);
+	report_height(l, &second, 0.4);
+	CHECK_INT(h.n, 2);
+	report_height(l, &second, 10); /* parked */
+	report_height(l, &second, 0.4);
+	CHECK_INT(h.n, 2);
+	report_height(l, &second, 0.6);
+	CHECK_INT(h.n, 3);
+	CHECK(h.all[2].confidence <= 0.5);
+	layers_free(l);
+}
+
+TEST(layers_are_no_hops_and_no_moves_of_ours)
+{
+	static struct heard h;
+	struct layers *l = fresh(&h, LAYERS_FROM_START);
+	struct layers_report r = uncounted();
+
+	set_small_table(l);
+	r.has_z = r.is_ahead = true;
+	/* Every other word is of a hop that ends at the height of the next layer. */
+	for (int ms = 0; ms < 10000; ms += 250) {
+		r.z_mm = ms / 250 % 2 ? 0.4 : 0.2;
+		layers_report(l, ms * INT64_C(1000), ms, &r);
+	}
+	CHECK_INT(h.n, 1);
+	CHECK(h.all[0].confidence < 0.8);
+	r.is_own_move = true;
+	r.z_mm = 0.6;
+	for (int ms = 10000; ms < 20000; ms += 250)
+		layers_report(l, ms * INT64_C(1000), ms, &r);
+	r.is_own_move = false;
+	r.z_mm = 0.2;
+	for (int ms = 20000; ms < 30000; ms += 250)
+		layers_report(l, ms * INT64_C(1000), ms, &r);
+	CHECK_INT(h.n, 1);
+	r.z_mm = 0.4;
+	for (int ms = 30000; ms < 32000; ms += 250)
+		layers_report(l, ms * INT64_C(1000), ms, &r);
+	CHECK_INT(h.n, 2);
 	layers_free(l);
 }

@@ -267,7 +267,9 @@ static void before(struct run *r, double from)
 {
 	struct message *m;
 
-	r->state = (struct layers_report){ false, -1, -1, -1, -1, -1 };
+	r->state = (struct layers_report){
+		.layer = -1, .layers = -1, .percent = -1, .remaining_min = -1, .stage = -1
+	};
 	if (r->has_leftover) {
 		int old = between(&r->random, 1, LAYERS_MAX);
 		bool was_whole = is_in(&r->random, 60);
