@@ -9,6 +9,7 @@ import { dirname, extname, join, normalize } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { encodeJpeg } from './jpeg.mjs';
 import { MockCameras, MockWall, moreCameras } from './mock-cameras.mjs';
+import { MockCaptures } from './mock-captures.mjs';
 import { makeCameras, makeFilm, makeFilms, makeJobs, makeNotices, makePrinters, makeSession } from './mock-data.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
@@ -267,6 +268,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   };
   const plain = (u) => ({ ...u, csrf: undefined });
 
+  const captures = new MockCaptures({ printers, cameras, tell, Refusal, log });
   const routes = [
     ['GET', 'start', null, ({ user }) => ({ needs_setup: needsSetup, has_link: false, is_demo: isDemo, is_signed_in: !!user, version: '0.1.0-mock' })],
     ['POST', 'setup', null, ({ body, response }) => {
@@ -437,6 +439,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       request.on('close', () => clearInterval(timer));
     }],
     ...new MockCameras({ cameras, tell, Refusal, log, base }).routes(),
+    ...captures.routes(),
     ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {

@@ -4,6 +4,7 @@
 // growing pauses. What was last seen stays on the screen, marked as such.
 import { get, liveUrl } from './api';
 import { clock } from './clock.svelte';
+import type { Capture } from '../captures/captures';
 import { traceForget, traceSample } from './traces';
 import type { Camera, Film, Layer, Notice, Printer, Session, Storage } from './types';
 
@@ -27,6 +28,8 @@ class Live {
   notices = $state.raw<Notice[]>([]);
   storage = $state<Storage | null>(null);
   layers = $state.raw<Record<string, Layer[]>>({});
+  /** Of each printer, the capture of a layer last told of. */
+  captures = $state.raw<Record<string, Capture>>({});
   layerTimes = $state<Record<string, number | null>>({});
   version = $state('');
   unseenAlarms = $state(0);
@@ -69,6 +72,7 @@ class Live {
     this.films = {};
     this.notices = [];
     this.layers = {};
+    this.captures = {};
     this.storage = null;
   }
 
@@ -214,6 +218,9 @@ class Live {
         return this.frame(m.frame as { session: string; layer: number });
       case 'notice':
         return this.notice(m.notice as Notice);
+      case 'capture':
+        this.captures = { ...this.captures, [(m.capture as Capture).printer]: m.capture as Capture };
+        return;
       case 'storage':
         this.storage = m.storage as Storage;
         return;
