@@ -270,6 +270,9 @@ static void deliver(struct camera_thread *t, struct frame *f)
 
 	pthread_mutex_lock(&t->lock);
 	if (t->wanted == t->open && !t->is_ending) {
+		/* Decoding goes on with it; of the older ones something would be lost anyway. */
+		if (is_video(f) && f->is_key && t->n_queued == QUEUE)
+			drop_queue(t);
 		t->is_awaiting_key =
 			is_video(f) && (t->n_queued == QUEUE || (t->is_awaiting_key && !f->is_key));
 		if (!t->is_awaiting_key)

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cameras/camera.h"
 #include "cameras/private.h"
+#include "cameras/video.h"
 #include "core/bus.h"
 #include "media/draw.h"
 #include "media/frame.h"
@@ -26,6 +27,8 @@ struct toy {
 	atomic_uint n_opened, n_closed, n_given, n_orders, n_ended;
 	atomic_bool fails_to_open, waits_to_open, is_slow;
 	atomic_uint give_up_after; /* 0: never */
+	atomic_bool is_let_go;     /* video: may give its packets */
+	unsigned n_packets;        /* video: how many, of which KEY_AT is the second key frame */
 	struct frame *jpeg;        /* its data are read only */
 };
 
@@ -48,12 +51,33 @@ static int toy_open(void *dev, struct camera_thread *t, const struct camera_conf
 	return atomic_load(&y->fails_to_open) ? err_set(err, -ENODEV, "not there") : 0;
 }
 
+#define KEY_AT 12
+
+static int video_next(struct toy *y, struct camera_thread *t, struct frame **ret)
+{
+	unsigned n = atomic_load(&y->n_given);
+	uint8_t *bytes;
+
+	if (!atomic_load(&y->is_let_go) || n == y->n_packets) {
+		(void)camera_thread_wait(t, -1, 0, 2);
+		return 0;
+	}
+	*ret = frame_new(FRAME_H264, 1, &bytes);
+	bytes[0] = 0;
+	(*ret)->is_key = n == 0 || n == KEY_AT;
+	(*ret)->dts_us = (*ret)->pts_us = 1000000 * (int64_t)(n + 1);
+	atomic_fetch_add(&y->n_given, 1);
+	return 0;
+}
+
 static int toy_next(void *dev, struct camera_thread *t, struct frame **ret, struct err *err)
 {
 	struct toy *y = dev;
 	unsigned n = atomic_load(&y->give_up_after);
 	uint8_t *bytes;
 
+	if (y->n_packets > 0)
+		return video_next(y, t, ret);
 	/* Long, so that a test would fail if it were not broken off. */
 	(void)camera_thread_wait(t, -1, 0, atomic_load(&y->is_slow) ? 100000 : 1);
 	if (atomic_load(&y->is_slow))
@@ -326,6 +350,62 @@ TEST(thread_is_opened_and_closed_in_quick_turns)
 	run_until(&r, has_frames);
 	camera_unwatch(&r.watcher);
 	teardown(&r);
+}
+
+struct video_rig {
+	struct rig rig;
+	struct camera_video_watcher watcher;
+	unsigned n;
+	int64_t first_us, last_us;
+};
+
+static void on_packet(void *arg, struct frame *f)
+{
+	struct video_rig *v = arg;
+
+	if (v->n++ == 0) {
+		CHECK(f->is_key);
+		v->first_us = f->pts_us;
+	}
+	v->last_us = f->pts_us;
+}
+
+static void on_no_packet(void *arg UNUSED)
+{
+}
+
+/* The loop is kept busy while the device gives all. */
+static bool is_stuffed(struct rig *r)
+{
+	if (atomic_load(&r->toy->n_opened) == 0)
+		return false;
+	atomic_store(&r->toy->is_let_go, true);
+	/* The last that was given may not be queued yet: it needs one turn more. */
+	while (atomic_load(&r->toy->n_given) < r->toy->n_packets)
+		(void)poll(NULL, 0, 1);
+	return true;
+}
+
+static bool has_last(struct rig *r)
+{
+	return CONTAINER_OF(r, struct video_rig, rig)->last_us ==
+	       1000000 * (int64_t)r->toy->n_packets;
+}
+
+TEST(thread_keeps_the_key_frame_that_meets_a_full_queue)
+{
+	struct toy toy = { .n_packets = KEY_AT + 4 };
+	struct video_rig v = { .watcher = { .packet = on_packet, .broken = on_no_packet } };
+
+	v.watcher.arg = &v;
+	setup(&v.rig, &toy);
+	camera_video_watch(v.rig.camera, &v.watcher);
+	run_until(&v.rig, is_stuffed);
+	run_until(&v.rig, has_last);
+	CHECK_INT(v.first_us, 1000000 * (KEY_AT + 1));
+	CHECK_INT(v.n, 4);
+	camera_video_unwatch(&v.watcher);
+	teardown(&v.rig);
 }
 
 /* A removed camera leaves its thread behind only as long as a device hangs. */
