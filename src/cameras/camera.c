@@ -288,6 +288,13 @@ int64_t camera_source_wanted_us(const struct camera_source *src)
 	return us;
 }
 
+int64_t camera_source_before_us(const struct camera_source *src, int64_t opened_us)
+{
+	int64_t before_us = MIN(opened_us, camera_source_wanted_us(src)) - 1;
+
+	return before_us > 0 ? before_us : 1; /* 0 would mean: on arrival */
+}
+
 static void stamp(struct camera *c, struct frame *f, int64_t now_us)
 {
 	if (f->arrived_us == 0)

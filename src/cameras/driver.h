@@ -87,6 +87,9 @@ void camera_source_packet(struct camera_source *src, struct frame *f);
 /* The earliest moment at or after which a waiting shot wants its picture captured; INT64_MAX while
  * none waits. */
 int64_t camera_source_wanted_us(const struct camera_source *src);
+/* The time to give to a picture that may be from before the camera was opened at `opened_us`: too
+ * early for every shot that waits. */
+int64_t camera_source_before_us(const struct camera_source *src, int64_t opened_us);
 /* The camera answers, but its picture is still the one before: nothing is wrong with the connection,
  * yet what it shows grows old. */
 void camera_source_unchanged(struct camera_source *src, const char *text);

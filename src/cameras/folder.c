@@ -56,7 +56,8 @@ struct folder {
 	struct watch *watch;
 	struct timer look, quiet;
 	struct reading *reading;
-	struct stamp newest;
+	struct stamp newest; /* size 0: none yet */
+	int64_t opened_us;
 	char next[256]; /* to be read */
 	bool has_next, is_next_whole;
 	bool has_heard; /* the kernel does tell of this folder */
@@ -173,11 +174,16 @@ static void publish(struct folder *f, struct reading *r)
 	int64_t age_us = loop_wall_ms(env->loop) * 1000 - r->found.mtime_ns / 1000;
 
 	r->bytes = NULL;
-	f->newest = r->found;
 	frame->arrived_us = loop_now_us(env->loop);
-	/* A file of the future is one whose clock is wrong. */
-	age_us = MAX(age_us, (int64_t)0) + camera_source_config(f->source)->latency_us;
-	frame->captured_us = MAX(frame->arrived_us - age_us, (int64_t)1);
+	/* A file of the future is one whose clock is wrong: it is from now if it came under our
+	 * eyes, else of any age. */
+	if (age_us < 0 && f->newest.size == 0 && !r->is_whole) {
+		frame->captured_us = camera_source_before_us(f->source, f->opened_us);
+	} else {
+		age_us = MAX(age_us, (int64_t)0) + camera_source_config(f->source)->latency_us;
+		frame->captured_us = MAX(frame->arrived_us - age_us, (int64_t)1);
+	}
+	f->newest = r->found;
 	camera_source_frame(f->source, frame);
 }
 
@@ -274,7 +280,7 @@ static void folder_open(void *priv, struct camera_source *src)
 	const struct watch_events events = { .changed = on_changed, .gone = on_gone, .arg = f };
 	struct err err;
 
-	*f = (struct folder){ .source = src };
+	*f = (struct folder){ .source = src, .opened_us = loop_now_us(env->loop) };
 	timer_init(&f->look, env->loop, on_look, f);
 	timer_init(&f->quiet, env->loop, on_quiet, f);
 	if (watch_open(env->loop, camera_source_config(src)->source, &events, &f->watch, &err) <

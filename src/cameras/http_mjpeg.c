@@ -5,7 +5,8 @@
  *
  * Each picture is copied once, from the socket's buffer into the frame. Where the server stamps
  * them, the time that the network took is taken out; a picture with the stamp of the one before
- * is that one again.
+ * is that one again. The first picture of a connection may be old: ustreamer and camera-streamer
+ * begin with the last one that they have. It is shown, but serves no shot.
  */
 
 #include "base/err.h"
@@ -33,7 +34,8 @@ struct http_mjpeg {
 	struct http_clock clock;
 	char content_type[256];
 	int status;
-	bool is_parsing;
+	bool is_parsing, has_picture;
+	int64_t opened_us;
 	size_t last_size;
 	uint64_t n_other; /* told so far */
 	struct err why;   /* code != 0: why we ended the answer */
@@ -108,7 +110,9 @@ static void take_part(struct http_mjpeg *h, const struct mjpeg_part *part)
 		is_stamped ? http_clock_arrival(&h->clock, part->stamp_us, arrived_us) : arrived_us;
 	f = frame_adopt(FRAME_JPEG, part->bytes, part->size);
 	f->arrived_us = arrived_us;
-	f->captured_us = came_us - c->latency_us;
+	f->captured_us = h->has_picture ? came_us - c->latency_us
+	                                : camera_source_before_us(h->source, h->opened_us);
+	h->has_picture = true;
 	camera_source_frame(h->source, f);
 }
 
@@ -161,7 +165,8 @@ static void mjpeg_open(void *priv, struct camera_source *src)
 		                             .done = on_done,
 		                             .arg = h };
 
-	*h = (struct http_mjpeg){ .source = src };
+	*h = (struct http_mjpeg){ .source = src,
+		                  .opened_us = loop_now_us(camera_source_env(src)->loop) };
 	http_common_config(camera_source_config(src), &config);
 	h->client = http_client_new(camera_source_env(src)->loop, &config);
 	http_client_get(h->client, NULL, 0, 0);

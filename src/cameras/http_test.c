@@ -465,6 +465,34 @@ TEST(a_stream_gives_its_pictures_and_their_size_may_change)
 	teardown(&r);
 }
 
+static void stream_one(void *arg, struct http_play_conn *c, const char *head)
+{
+	note(arg, head);
+	say_text(c, stream_head);
+	say_part(arg, c, ((struct rig *)arg)->scenario ? "1000.000000" : NULL, 64);
+}
+
+/* Servers begin with the last picture that they have, which may be of any age. */
+TEST(the_first_picture_of_a_stream_is_shown_but_serves_no_shot)
+{
+	for (int is_stamped = 0; is_stamped < 2; is_stamped++) {
+		static struct rig r;
+		int64_t asked_us;
+
+		r = (struct rig){ .scenario = is_stamped };
+		setup(&r, stream_one, &mjpeg_config);
+		asked_us = loop_now_us(r.loop);
+		camera_shoot(r.camera, &r.shot, asked_us, LIMIT_MS, on_shot, &r);
+		run_until(&r, has_one);
+		CHECK_INT((int)r.n_shots_done, 0);
+		CHECK(camera_status(r.camera)->newest_us < asked_us);
+		say_part(&r, http_play_first(&r.play), is_stamped ? "1000.100000" : NULL, 80);
+		run_until(&r, has_shot);
+		CHECK(r.shot_got && r.shot_got->width == 80);
+		teardown(&r);
+	}
+}
+
 static bool is_connected_twice(const struct rig *r)
 {
 	return r->play.n_connections >= 2;

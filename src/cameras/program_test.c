@@ -472,6 +472,23 @@ TEST(the_newest_picture_of_a_folder_is_shown_with_its_age)
 	teardown(&r);
 }
 
+TEST(a_picture_of_the_future_that_was_there_before_serves_no_shot)
+{
+	struct rig r;
+	struct camera_config c;
+	int64_t opened_us;
+
+	begin(&r);
+	set_age(&r, "vid.jpg", -3600);
+	folder_config(&r, &c);
+	opened_us = loop_now_us(r.loop);
+	add(&r, &c);
+	run_until(&r, has_one);
+	CHECK(camera_status(r.camera)->newest_us < loop_now_us(r.loop));
+	CHECK(camera_status(r.camera)->newest_us <= MAX(opened_us, 1) + 1000000);
+	teardown(&r);
+}
+
 TEST(a_picture_that_is_moved_or_written_into_a_folder_is_taken_when_it_is_whole)
 {
 	struct rig r;
