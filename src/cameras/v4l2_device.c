@@ -19,6 +19,8 @@
 #define N_BUFFERS 6
 /* A device with fewer buffers than this to fill loses pictures. */
 #define MIN_QUEUED 3
+#define MAX_SIDE 16384
+#define MAX_STRIDE (4 * MAX_SIDE) /* so that raw_size() fits 32 bits */
 #define MAX_BUFFER_BYTES (64U << 20)
 #define MAX_PICTURE_BYTES (32U << 20)
 /* A stamp that is older, or of the future, is of another clock than it says. */
@@ -204,7 +206,7 @@ static int set_format(struct v4l2_stream *s, const struct v4l2_format_choice *wa
 	if (rc < 0)
 		return err_set(err, rc, "the camera refuses %u×%u", wanted->width, wanted->height);
 	if (p->pixelformat != wanted->pixel || p->width == 0 || p->height == 0 ||
-	    p->width > 16384 || p->height > 16384)
+	    p->width > MAX_SIDE || p->height > MAX_SIDE || p->bytesperline > MAX_STRIDE)
 		return err_set(err, -EINVAL,
 		               "the camera gives another format than it says: choose another size");
 	s->format = *wanted;
@@ -213,7 +215,8 @@ static int set_format(struct v4l2_stream *s, const struct v4l2_format_choice *wa
 	s->stride = MAX(p->bytesperline, tight_stride(p->pixelformat, p->width));
 	s->picture_size =
 		raw_size(p->pixelformat, tight_stride(p->pixelformat, p->width), p->height);
-	if (is_raw(p->pixelformat) && s->picture_size > MAX_BUFFER_BYTES)
+	if (is_raw(p->pixelformat) &&
+	    raw_size(p->pixelformat, s->stride, p->height) > MAX_BUFFER_BYTES)
 		return err_set(err, -EOVERFLOW, "pictures of %u×%u are too large", p->width,
 		               p->height);
 	return 0;

@@ -22,6 +22,7 @@
 #include "media/jpeg_scan.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,25 @@ TEST(v4l2_closes_the_gaps_of_raw_rows)
 	CHECK(!next(stream));
 	v4l2_stream_stop(stream);
 	sim_fini(&s);
+}
+
+TEST(v4l2_refuses_rows_of_impossible_length)
+{
+	static const struct sim_format raw[] = { { V4L2_PIX_FMT_NV12, 8, 16000, 30 } };
+	static const unsigned extras[] = { 30000, 0x20000000, UINT_MAX - 8 };
+	struct v4l2_format_choice c = { V4L2_PIX_FMT_NV12, 8, 16000, 30 };
+
+	for (size_t i = 0; i < ARRAY_LEN(extras); i++) {
+		struct v4l2_stream *stream = NULL;
+		struct err err = { 0 };
+		struct v4l2_sim s;
+
+		sim_init(&s, raw, 1);
+		s.stride_extra = extras[i];
+		CHECK(v4l2_stream_start(&s.sys, s.fd, &c, &stream, &err) < 0);
+		CHECK(err.code != 0 && err.text[0]);
+		sim_fini(&s);
+	}
 }
 
 TEST(v4l2_turns_uyvy_into_yuyv)
