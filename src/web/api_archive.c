@@ -76,7 +76,9 @@ static void have_piece(void *arg)
 	if (a->got < 0)
 		log_warn(&a->web->log, "capture archive: %s", a->err.text);
 	if (a->got <= 0 || a->is_closed) {
-		if (!a->is_closed)
+		if (!a->is_closed && a->got < 0)
+			http_channel_abort(a->channel);
+		else if (!a->is_closed)
 			http_channel_end(a->channel);
 		end(a);
 		return;

@@ -66,10 +66,11 @@ static void have_piece(void *arg)
 
 	d->is_reading = false;
 	if (d->got < 0)
-		/* The archive lacks its end: whoever wants to restore it will be told. */
 		log_warn(&d->web->log, "backup: %s", d->err.text);
 	if (d->got <= 0 || d->is_closed) {
-		if (!d->is_closed)
+		if (!d->is_closed && d->got < 0)
+			http_channel_abort(d->channel);
+		else if (!d->is_closed)
 			http_channel_end(d->channel);
 		end(d);
 		return;

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -205,6 +206,24 @@ bool http_channel_takes(struct http_channel *ch, size_t size)
 	size_t unsent = http_channel_unsent(ch);
 
 	return unsent == 0 || (unsent <= HTTP_CHANNEL_SLACK && room_for(size) <= c->room);
+}
+
+void http_channel_abort(struct http_channel *ch)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+	struct http_conn *c;
+
+	if (!ch)
+		return;
+	c = channel_conn(ch);
+	c->channel.ev = (struct http_channel_events){ 0 };
+	if (c->is_closing)
+		return;
+	/* A reset, and no goodbye of TLS: without a length both would look like the end. */
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	if (c->ssl)
+		SSL_set_quiet_shutdown(c->ssl, 1);
+	http_conn_close(c);
 }
 
 void http_channel_end(struct http_channel *ch)

@@ -199,14 +199,18 @@ static void answered(struct http_conn *c)
 	                                         : s->config.idle_timeout_ms);
 }
 
+static bool has_input(const struct http_conn *c)
+{
+	return c->in.size > 0 || (c->ssl && SSL_pending(c->ssl) > 0);
+}
+
 static void after_flush(struct http_conn *c, bool is_from_poll)
 {
 	if (c->phase == HTTP_PHASE_ANSWERING) {
 		answered(c);
-		if (c->phase == HTTP_PHASE_HEAD && !c->is_working) {
-			http_conn_work(c);
-			return;
-		}
+		/* Never inside the answer to the one before: its maker is not done with it. */
+		if (c->phase == HTTP_PHASE_HEAD && !c->is_working && has_input(c))
+			http_conn_work_soon(c);
 	} else if ((c->phase == HTTP_PHASE_STREAM || c->phase == HTTP_PHASE_WEBSOCKET)) {
 		if (c->closes_after)
 			linger(c);
@@ -318,11 +322,6 @@ void http_conn_work(struct http_conn *c)
 	http_conn_update_poll(c);
 }
 
-static void work_now(void *arg)
-{
-	http_conn_work(arg);
-}
-
 void http_conn_work_soon(struct http_conn *c)
 {
 	timer_start(&c->soon, 0);
@@ -389,6 +388,16 @@ static void conn_readable(struct http_conn *c)
 	}
 	if (!c->is_closing)
 		http_conn_update_poll(c);
+}
+
+static void work_now(void *arg)
+{
+	struct http_conn *c = arg;
+
+	http_conn_work(c);
+	/* What TLS has taken from the socket while a question was worked on: no poll tells of it. */
+	if (reads_now(c) && c->ssl && SSL_pending(c->ssl) > 0)
+		conn_readable(c);
 }
 
 static void shake_hands(struct http_conn *c)

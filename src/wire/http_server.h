@@ -163,6 +163,9 @@ bool http_channel_takes(struct http_channel *ch, size_t size);
 
 /* IMF-fixdate (RFC 9110 §5.6.7), whatever the locale. */
 void http_date_text(char dst[40], int64_t wall_ms);
+/* Breaks off: the client sees that the answer failed, not that it is whole. The owner hears nothing
+ * more. NULL is allowed. */
+void http_channel_abort(struct http_channel *ch);
 /* Sends what is queued, then closes; the owner hears nothing more. NULL is allowed. */
 void http_channel_end(struct http_channel *ch);
 

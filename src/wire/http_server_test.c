@@ -38,7 +38,8 @@ struct rig {
 	size_t queued_max;
 	int hangs_up; /* a client's socket, closed with a reset before the answer; 0 none */
 	unsigned n_refused;
-	bool is_late; /* WebSockets are answered in a later turn */
+	bool is_answering; /* inside answer_later() */
+	bool is_late;      /* WebSockets are answered in a later turn */
 	char file[300];
 	void (*talk)(struct rig *r);
 	pthread_t client;
@@ -60,7 +61,9 @@ static void answer_later(void *arg)
 		open_websocket(r, STEAL_PTR(r->waiting));
 		return;
 	}
+	r->is_answering = true;
 	http_reply_bytes(STEAL_PTR(r->waiting), &ok, text_bytes("late"));
+	r->is_answering = false;
 }
 
 static void channel_message(void *arg, const char *text, size_t size)
@@ -129,6 +132,7 @@ static void asked(void *arg, struct http_request *req)
 	size_t size;
 	const char *body = http_request_body(req, &size);
 
+	CHECK(!r->is_answering);
 	r->n_asked++;
 	if (strcmp(h->path, "/late") != 0)
 		hang_up(r);
@@ -144,6 +148,9 @@ static void asked(void *arg, struct http_request *req)
 		r->n_refused += !r->channel;
 		if (r->channel)
 			flood(r);
+	} else if (strcmp(h->path, "/fault") == 0) {
+		r->channel = http_reply_stream(req, &ok, &ev);
+		http_channel_abort(STEAL_PTR(r->channel));
 	} else if (strcmp(h->path, "/ws") == 0 && h->wants_websocket) {
 		open_websocket(r, req);
 	} else {
@@ -284,6 +291,28 @@ TEST(http_server_answers_requests_sent_in_a_row_in_order)
 	struct rig r;
 
 	run(talk_in_a_row, &r);
+}
+
+static void talk_to_a_fault(struct rig *r)
+{
+	static const char ask[] = "GET /fault HTTP/1.1\r\nHost: a\r\n\r\n";
+	int fd = dial(r);
+	char piece[4096];
+	ssize_t n;
+
+	CHECK(send(fd, ask, sizeof(ask) - 1, MSG_NOSIGNAL) > 0);
+	while ((n = recv(fd, piece, sizeof(piece), 0)) > 0)
+		;
+	CHECK(n < 0 && errno == ECONNRESET);
+	CHECK_INT(r->n_closed, 0);
+	(void)close(fd);
+}
+
+TEST(http_server_resets_the_connection_of_an_answer_that_fails)
+{
+	struct rig r;
+
+	run(talk_to_a_fault, &r);
 }
 
 static void talk_in_chunks(struct rig *r)
