@@ -158,6 +158,15 @@ void hls_answer_index(struct feed *f, struct call *c, int64_t now_us)
 	DL_APPEND(h->waiting, w);
 }
 
+/* Others may still look at the feed in another way. */
+static void fall_asleep(struct hls *h)
+{
+	while (h->n_segments > 0)
+		drop_first(h);
+	hls_break(h);
+	h->asked_us = 0;
+}
+
 void hls_check(struct feed *f, int64_t now_us)
 {
 	struct hls_call *w, *next;
@@ -168,6 +177,8 @@ void hls_check(struct feed *f, int64_t now_us)
 			call_refuse(stop_waiting(&f->hls, w), 503,
 			            "No video came from the camera in time.");
 	}
+	if (f->hls.asked_us > 0 && !f->hls.waiting && now_us - f->hls.asked_us >= HLS_IDLE_US)
+		fall_asleep(&f->hls);
 }
 
 /* "seg-12.m4s" → 12 */

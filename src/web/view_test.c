@@ -21,6 +21,7 @@
 #include "web/limit.h"
 #include "web/route.h"
 #include "web/tokens.h"
+#include "web/video_feed.h"
 #include "web/wall.h"
 #include "wire/http_server.h"
 
@@ -817,4 +818,27 @@ TEST(wall_waits_for_acknowledgements)
 	struct rig r;
 
 	run(&r, talk_unacknowledged);
+}
+
+/* A viewer of another kind may keep the feed. */
+TEST(hls_makes_no_segments_for_long_after_the_last_question)
+{
+	static struct feed f;
+	struct fragment g = { .is_key = true, .to_us = HLS_MIN_US };
+
+	g.bytes = http_bytes_new("x", 1);
+	hls_init(&f.hls);
+	f.hls.asked_us = 1000;
+	hls_put(&f, &g);
+	g.from_us = HLS_MIN_US;
+	hls_put(&f, &g);
+	hls_check(&f, 1000 + HLS_IDLE_US - 1);
+	CHECK_INT(f.hls.n_segments, 1);
+	CHECK(f.hls.making.size > 0);
+	hls_check(&f, 1000 + HLS_IDLE_US);
+	CHECK(f.hls.asked_us == 0 && f.hls.n_segments == 0 && f.hls.making.size == 0);
+	hls_put(&f, &g);
+	CHECK_INT(f.hls.making.size, 0);
+	http_bytes_unref(g.bytes);
+	hls_fini(&f.hls, "");
 }
