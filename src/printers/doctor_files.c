@@ -202,6 +202,7 @@ static void take_line(struct doctor_files *f, char *line)
 	long code = strtol(line, &rest, 10);
 
 	line[strcspn(line, "\r")] = '\0';
+	text_clean(line); /* it may stand in a sentence of ours */
 	/* RFC 959: of several lines only the last has a blank behind its number. */
 	if (rest == line + 3 && *rest != '-' && code >= 100 && code < 600)
 		answered(f, (int)code, line);
