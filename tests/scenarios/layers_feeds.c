@@ -8,8 +8,10 @@
  * with all its comments taken out, and told of as OctoPrint does (place in the file and Z a second
  * ahead of the nozzle, every half second and at each change of Z), as Moonraker does (place, four times
  * a second) and as PrusaLink does (height and percent every two seconds); and as OctoPrint does without
- * its file, Z alone. Each layer must be said exactly once, in order, the last one before the end of
- * the print; misses are printed by name, and how late layers are said. Exit status 1 if there is one
+ * its file, Z alone. Once more each with a table that comes late, a minute of silence, and a pause in
+ * which we move the head ("rough"). Each layer must be said exactly once, in order, the last one before the end of
+ * the print. Of binary files the moves are made up from their table, with hops, and told of as
+ * PrusaLink does. Misses are printed by name, and how late layers are said. Exit status 1 if there is one
  * where a table is; without one 3 % are borne.
  */
 
@@ -61,6 +63,8 @@ struct receiver {
 	int said[LAYERS_MAX + 2];
 	double said_s[LAYERS_MAX + 2];
 	double now_s;
+	double paused_s; /* so far */
+	bool is_rough, is_own_move;
 	int last, n_filled, n_bad;
 	bool is_over;
 	int at_end; /* said by the end alone */
@@ -231,7 +235,8 @@ static void tell(struct receiver *r, struct layers *l, double now_s)
 		                        .stage = -1,
 		                        .has_z = true,
 		                        .z_mm = m->z,
-		                        .is_ahead = is_octoprint };
+		                        .is_ahead = is_octoprint,
+		                        .is_own_move = r->is_own_move };
 
 	if (r->feed == FEED_PRUSALINK) {
 		report.percent = percent_of_text(s, m, now_s);
@@ -241,8 +246,40 @@ static void tell(struct receiver *r, struct layers *l, double now_s)
 		report.file_size = (int64_t)s->size;
 		report.percent = (int)(100 * m->end / s->size);
 	}
+	if (r->is_own_move)
+		report.z_mm += 10;
 	r->now_s = now_s;
-	layers_report(l, (int64_t)(now_s * 1e6), (int64_t)(now_s * 1e3), &report);
+	layers_report(l, (int64_t)((now_s + r->paused_s) * 1e6), (int64_t)(now_s * 1e3), &report);
+}
+
+#define PAUSE_S 30
+#define SILENCE_S 60
+
+/* We take the head away; first and last the printer still says that it prints. */
+static void pause(struct receiver *r, struct layers *l, double now_s)
+{
+	r->is_own_move = true;
+	for (int i = 0; i < 2 * PAUSE_S; i++) {
+		r->paused_s += 0.5;
+		if (i == 10)
+			layers_pause(l);
+		if (i == 2 * PAUSE_S - 10)
+			layers_resume(l);
+		tell(r, l, now_s);
+	}
+	r->is_own_move = false;
+}
+
+/* False: nothing is heard now. */
+static bool is_heard(struct receiver *r, struct layers *l, double now_s, double end_s)
+{
+	if (!r->is_rough)
+		return true;
+	if (!layers_has_table(l) && now_s > 0.07 * end_s)
+		layers_set_table(l, r->story->ix);
+	if (r->paused_s == 0 && now_s > 0.6 * end_s)
+		pause(r, l, now_s);
+	return now_s < 0.4 * end_s || now_s > 0.4 * end_s + SILENCE_S;
 }
 
 static void play(struct receiver *r, struct layers *l)
@@ -253,6 +290,8 @@ static void play(struct receiver *r, struct layers *l)
 	double z = NAN;
 
 	for (double now = 0.05; now < end; now += every_s[r->feed]) {
+		if (!is_heard(r, l, now, end))
+			continue;
 		tell(r, l, now);
 		/* Of changes in between OctoPrint tells each, of Z only. */
 		for (double t = now; r->feed != FEED_PRUSALINK && r->feed != FEED_MOONRAKER &&
@@ -266,14 +305,19 @@ static void play(struct receiver *r, struct layers *l)
 		}
 	}
 	r->is_over = true;
-	layers_end(l, (int64_t)(end * 1e6), (int64_t)(end * 1e3), LAYERS_FINISHED);
+	layers_end(l, (int64_t)((end + r->paused_s) * 1e6), (int64_t)(end * 1e3), LAYERS_FINISHED);
 }
 
 /* ---- verdict ---- */
 
-static int run(const struct story *s, enum feed feed, int *ret_layers)
+static int run(const struct story *s, enum feed feed, bool is_rough, int *ret_layers)
 {
-	static const char *const names[] = { "octoprint", "moonraker", "prusalink", "Z alone" };
+	static const char *const names[][2] = { { "octoprint", "octoprint, rough" },
+		                                { "moonraker", "moonraker, rough" },
+		                                { "prusalink", "prusalink, rough" },
+		                                { "Z alone", "" } };
+	static const double soon_s[] = { -1.5, -0.1, -8 }, late_s[] = { 1, 1, 12 };
+	const char *how = names[feed][is_rough];
 	struct receiver *r = MEM_NEW(struct receiver);
 	struct layers *l = layers_new("job", "printer", LAYERS_FROM_START, hear, r);
 	int n = (int)MIN(s->ix->n_layers, (size_t)LAYERS_MAX), misses = 0;
@@ -281,23 +325,31 @@ static int run(const struct story *s, enum feed feed, int *ret_layers)
 
 	r->story = s;
 	r->feed = feed;
-	if (feed != FEED_Z_ALONE)
+	r->is_rough = is_rough;
+	if (feed != FEED_Z_ALONE && !is_rough)
 		layers_set_table(l, s->ix);
 	play(r, l);
 	for (int i = 1; i <= LAYERS_MAX; i++) {
 		if (r->said[i] != (i <= n)) {
 			misses++;
 			if (misses <= 5)
-				printf("%s, %s: layer %d of %d %s\n", s->name, names[feed], i, n,
+				printf("%s, %s: layer %d of %d %s\n", s->name, how, i, n,
 				       i <= n ? "was missed" : "was said and is none");
 		} else if (i <= n) {
 			latest = MAX(latest, r->said_s[i] - s->begins[i]);
 			soonest = MIN(soonest, r->said_s[i] - s->begins[i]);
 		}
 	}
+	/* A right number at another layer's time is a wrong one. */
+	if (feed != FEED_Z_ALONE && !is_rough &&
+	    (soonest < soon_s[feed] || latest > late_s[feed])) {
+		misses++;
+		printf("%s, %s: a layer was said %+.1f s or %+.1f s from its beginning\n", s->name,
+		       how, soonest, latest);
+	}
 	misses += r->n_bad + (feed != FEED_Z_ALONE ? r->at_end : 0);
-	printf("%-52s %-9s %4d layers, %d misses, %2d filled, %d by the end; %+.1f to %+.1f s\n",
-	       s->name, names[feed], n, misses, r->n_filled, r->at_end, soonest, latest);
+	printf("%-52s %-16s %4d layers, %d misses, %2d filled, %d by the end; %+.1f to %+.1f s\n",
+	       s->name, how, n, misses, r->n_filled, r->at_end, soonest, latest);
 	*ret_layers += n;
 	layers_free(l);
 	free(r);
@@ -321,7 +373,10 @@ static void run_all(const char *name, const char *text, size_t size, struct tota
 	} else {
 		print(s);
 		for (enum feed f = FEED_OCTOPRINT; f <= FEED_Z_ALONE; f++)
-			t->misses[f == FEED_Z_ALONE] += run(s, f, &t->layers[f == FEED_Z_ALONE]);
+			t->misses[f == FEED_Z_ALONE] +=
+				run(s, f, false, &t->layers[f == FEED_Z_ALONE]);
+		for (enum feed f = FEED_OCTOPRINT; f < FEED_Z_ALONE; f++)
+			t->misses[0] += run(s, f, true, &t->layers[0]);
 	}
 	gcode_index_free(s->ix);
 	free(s->moves);
@@ -350,6 +405,55 @@ static void run_bare(const char *name, const char *text, size_t size, struct tot
 	free(bare);
 }
 
+#define HOP_EVERY_S 3
+#define HOP_S 0.4
+
+/* Each layer at its height for as long as the table says, hops in between. */
+static void print_table(struct story *s)
+{
+	struct head h = { 0 };
+
+	for (size_t i = 0; i < s->ix->n_layers && i < LAYERS_MAX; i++) {
+		const struct gcode_layer *l = &s->ix->layers[i];
+		double until = i + 1 < s->ix->n_layers ? s->ix->layers[i + 1].time_s
+		                                       : MAX(s->ix->time_s, l->time_s + 10);
+
+		if (i == 0) {
+			h.at[2] = 15;
+			h.now_s = l->time_s;
+			add_move(s, &h, l->byte);
+		}
+		s->begins[i + 1] = h.now_s;
+		while (h.now_s < until) {
+			h.at[2] = (double)l->z_mm;
+			h.now_s = MIN(until, h.now_s + HOP_EVERY_S - HOP_S);
+			add_move(s, &h, l->byte + l->size);
+			h.at[2] += 0.4;
+			h.now_s = MIN(until, h.now_s + HOP_S);
+			add_move(s, &h, l->byte + l->size);
+		}
+	}
+	h.now_s += END_MOVES_S;
+	add_move(s, &h, s->ix->n_bytes);
+}
+
+static void run_binary(const char *name, const char *bytes, size_t size, struct totals *t)
+{
+	struct story *s = MEM_NEW(struct story);
+
+	s->name = name;
+	s->size = size;
+	if (gcode_bytes_index(bytes, size, 0, NULL, &s->ix, NULL) < 0 || s->ix->n_layers == 0) {
+		printf("%s: holds no layers\n", name);
+	} else {
+		print_table(s);
+		t->misses[0] += run(s, FEED_PRUSALINK, false, &t->layers[0]);
+	}
+	gcode_index_free(s->ix);
+	free(s->moves);
+	free(s);
+}
+
 static void run_file(const char *path, struct totals *t)
 {
 	const char *name = strrchr(path, '/');
@@ -360,22 +464,24 @@ static void run_file(const char *path, struct totals *t)
 	name = name ? name + 1 : path;
 	if (f)
 		(void)fclose(f);
-	if (n > 0) {
+	if (n > 0 && gcode_kind_of(text, n) == GCODE_KIND_BINARY) {
+		run_binary(name, text, n, t);
+	} else if (n > 0) {
 		run_all(name, text, n, t);
 		run_bare(name, text, n, t);
 	}
 	free(text);
 }
 
-static int is_text(const struct dirent *d)
+static int is_gcode(const struct dirent *d)
 {
-	return text_ends(d->d_name, ".gcode");
+	return text_ends(d->d_name, ".gcode") || text_ends(d->d_name, ".bgcode");
 }
 
 static void run_folder(const char *folder, struct totals *t)
 {
 	struct dirent **names = NULL;
-	int n = scandir(folder, &names, is_text, alphasort);
+	int n = scandir(folder, &names, is_gcode, alphasort);
 
 	for (int i = 0; i < n; i++) {
 		char *path = mem_printf("%s/%s", folder, names[i]->d_name);
