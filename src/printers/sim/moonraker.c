@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/sim/moonraker.h"
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/loop.h"
+#include "core/work.h"
+#include "gcode/index.h"
+#include "printers/sim/job.h"
+#include "wire/http_server.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <utlist.h>
+
+#define TICK_MS 250
+#define DOWN_MS 2000
+#define LATE_MS 3000
+#define MAX_BODY 4096
+
+struct client {
+	struct moon_sim *sim;
+	struct http_channel *channel; /* NULL once it is gone */
+	bool is_let_in, is_subscribed;
+	struct client *prev, *next;
+};
+
+/* A script whose motion is not finished. */
+struct script {
+	struct moon_sim *sim;
+	struct client *client;
+	json_int_t id;
+	struct timer timer;
+	struct script *prev, *next;
+};
+
+struct moon_sim {
+	struct loop *loop;
+	struct moon_sim_config config;
+	struct work_pool *pool;
+	struct http_server *server;
+	struct client *clients;
+	struct script *scripts;
+	struct sim_job *job;
+	struct timer tick;
+	const char *state; /* print_stats.state */
+	const char *klippy;
+	double done_s; /* of the job, in its own time */
+	int64_t at_us, begun_us;
+	int64_t down_until_us, late_until_us;
+	double head[3];
+	bool has_failed[MOON_SIM_FAULT_N];
+};
+
+static int64_t now_us(const struct moon_sim *m)
+{
+	return loop_now_us(m->loop);
+}
+
+static bool is_ready(const struct moon_sim *m)
+{
+	return text_equal(m->klippy, "ready");
+}
+
+/* ---- the print ---- */
+
+static size_t layer_now(const struct moon_sim *m)
+{
+	size_t n = 0;
+
+	while (n < m->job->n_layers && m->job->layers[n].at_s <= m->done_s)
+		n++;
+	return n;
+}
+
+static uint64_t byte_now(const struct moon_sim *m)
+{
+	const struct gcode_index *ix = m->job->index;
+	size_t n = layer_now(m);
+
+	if (n == 0)
+		return 0;
+
+	const struct sim_layer *l = &m->job->layers[n - 1];
+	uint64_t from = ix->layers[n - 1].byte;
+	uint64_t to = n < ix->n_layers ? ix->layers[n].byte : ix->n_bytes;
+	double part = l[1].at_s > l->at_s ? (m->done_s - l->at_s) / (l[1].at_s - l->at_s) : 1;
+
+	part = MAX(part, 0.0);
+	return from + 1 + (uint64_t)((double)(to - from - 1) * MIN(part, 1.0));
+}
+
+static void begin(struct moon_sim *m)
+{
+	m->state = "printing";
+	m->done_s = 0;
+	m->begun_us = now_us(m);
+}
+
+static void go_on(struct moon_sim *m)
+{
+	double passed_s = (double)(now_us(m) - m->at_us) / 1e6;
+
+	m->at_us = now_us(m);
+	if (!text_equal(m->state, "printing"))
+		return;
+	m->done_s += passed_s * m->config.speed;
+	if (m->done_s >= m->job->layers[m->job->n_layers].at_s)
+		m->state = "complete";
+	size_t n = layer_now(m);
+
+	if (n > 0)
+		m->head[2] = (double)m->job->layers[n - 1].z_mm;
+}
+
+static json_t *status(const struct moon_sim *m)
+{
+	size_t n = layer_now(m);
+	bool has_file = !text_equal(m->state, "standby");
+	bool is_job = text_equal(m->state, "printing") || text_equal(m->state, "paused");
+	double size = (double)m->job->index->n_bytes, at = (double)byte_now(m);
+	json_t *info = m->config.counts_layers && has_file
+	                       ? json_pack("{s:i, s:i}", "total_layer", (int)m->job->n_layers,
+	                                   "current_layer", (int)n)
+	                       : json_pack("{s:n, s:n}", "total_layer", "current_layer");
+	json_t *j = json_pack(
+		"{s:{s:s, s:s, s:s, s:f, s:o}, s:{s:f, s:I, s:I, s:b}}", "print_stats", "state",
+		m->state, "filename", has_file ? m->job->file : "", "message", "", "print_duration",
+		m->done_s, "info", info, "virtual_sdcard", "progress", is_job ? at / size : 0.0,
+		"file_position", is_job ? (json_int_t)at : (json_int_t)0, "file_size",
+		is_job ? (json_int_t)size : (json_int_t)0, "is_active",
+		text_equal(m->state, "printing"));
+	double target = is_job ? 210 : 0;
+
+	json_object_set_new(
+		j, "extruder",
+		json_pack("{s:f, s:f}", "temperature", is_job ? 209.8 : 24.0, "target", target));
+	json_object_set_new(j, "heater_bed",
+	                    json_pack("{s:f, s:f}", "temperature", is_job ? 60.1 : 23.0, "target",
+	                              is_job ? 60.0 : 0.0));
+	json_object_set_new(j, "fan", json_pack("{s:f}", "speed", is_job ? 1.0 : 0.0));
+	json_object_set_new(j, "motion_report",
+	                    json_pack("{s:[f, f, f, f]}", "live_position", m->head[0], m->head[1],
+	                              m->head[2], 0.0));
+	json_object_set_new(j, "gcode_move",
+	                    json_pack("{s:[f, f, f, f], s:f}", "gcode_position", m->head[0],
+	                              m->head[1], m->head[2], 0.0, "speed_factor", 1.0));
+	json_object_set_new(j, "toolhead",
+	                    json_pack("{s:s, s:[f, f, f, f], s:[f, f, f, f]}", "homed_axes", "xyz",
+	                              "axis_minimum", 0.0, 0.0, -2.0, 0.0, "axis_maximum", 250.0,
+	                              250.0, 240.0, 0.0));
+	json_object_set_new(j, "webhooks",
+	                    json_pack("{s:s, s:s}", "state", m->klippy, "state_message", ""));
+	return j;
+}
+
+/* ---- talking ---- */
+
+static void say(struct client *c, json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
+
+	if (c->channel)
+		http_channel_send_text(c->channel, "", 0, b);
+	http_bytes_unref(b);
+	free(text);
+	json_decref(j);
+}
+
+static void notify(struct moon_sim *m, const char *method, json_t *params)
+{
+	struct client *c;
+
+	DL_FOREACH(m->clients, c)
+	{
+		json_t *j = json_pack("{s:s, s:s}", "jsonrpc", "2.0", "method", method);
+
+		if (params)
+			json_object_set(j, "params", params);
+		if (c->is_subscribed || !params)
+			say(c, j);
+		else
+			json_decref(j);
+	}
+	json_decref(params);
+}
+
+static void answer(struct client *c, json_int_t id, json_t *result)
+{
+	say(c, json_pack("{s:s, s:I, s:o}", "jsonrpc", "2.0", "id", id, "result", result));
+}
+
+static void refuse(struct client *c, json_int_t id, int code, const char *message)
+{
+	say(c, json_pack("{s:s, s:I, s:{s:i, s:s}}", "jsonrpc", "2.0", "id", id, "error", "code",
+	                 code, "message", message));
+}
+
+static json_t *server_info(const struct moon_sim *m)
+{
+	return json_pack("{s:b, s:s, s:s, s:[], s:[i, i, i]}", "klippy_connected", 1,
+	                 "klippy_state", m->klippy, "moonraker_version", "v0.9.3-sim", "warnings",
+	                 "api_version", 1, 5, 0);
+}
+
+static json_t *printer_info(const struct moon_sim *m)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "state", m->klippy, "state_message",
+	                 is_ready(m) ? "Printer is ready" : "MCU 'mcu' shutdown: Timer too close",
+	                 "hostname", "simulated", "software_version", "v0.12.0-sim");
+}
+
+static json_t *webcams(void)
+{
+	return json_pack("{s:[]}", "webcams");
+}
+
+/* ---- scripts ---- */
+
+static void script_done(void *arg)
+{
+	struct script *s = arg;
+
+	DL_DELETE(s->sim->scripts, s);
+	if (s->client)
+		answer(s->client, s->id, json_string("ok"));
+	free(s);
+}
+
+static bool word_of(const char *line, size_t n, char letter, double *ret)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (toupper((unsigned char)line[i]) == letter && line[i - 1] == ' ') {
+			*ret = strtod(line + i + 1, NULL);
+			return isfinite(*ret);
+		}
+	}
+	return false;
+}
+
+/* Absolute moves, one line each; how long they take. */
+static double move(struct moon_sim *m, const char *script)
+{
+	static const char axes[] = "XYZ";
+	double feed = 3000, seconds = 0;
+
+	while (*script) {
+		size_t n = strcspn(script, "\n");
+		double way = 0, to;
+
+		if (strncmp(script, "G1 ", 3) == 0 || strncmp(script, "G0 ", 3) == 0) {
+			(void)word_of(script, n, 'F', &feed);
+			for (size_t i = 0; i < 3; i++) {
+				if (!word_of(script, n, axes[i], &to))
+					continue;
+				way = hypot(way, to - m->head[i]);
+				m->head[i] = to;
+			}
+			seconds += feed > 0 ? way / feed * 60 : 0;
+		}
+		script += n;
+		script += strspn(script, "\n");
+	}
+	return MIN(seconds, 60.0);
+}
+
+static void run_script(struct client *c, json_int_t id, const json_t *params)
+{
+	const char *text = json_string_value(json_object_get(params, "script"));
+	struct script *s;
+
+	if (!text) {
+		refuse(c, id, -32602, "No data for argument: script");
+		return;
+	}
+	s = MEM_NEW(struct script);
+	s->sim = c->sim;
+	s->client = c;
+	s->id = id;
+	timer_init(&s->timer, c->sim->loop, script_done, s);
+	DL_APPEND(c->sim->scripts, s);
+	timer_start(&s->timer, (int64_t)(move(c->sim, text) * 1000));
+}
+
+/* ---- calls ---- */
+
+static void command_print(struct client *c, json_int_t id, const char *what, const json_t *params)
+{
+	struct moon_sim *m = c->sim;
+	const char *file = json_string_value(json_object_get(params, "filename"));
+	bool is_printing = text_equal(m->state, "printing"),
+	     is_paused = text_equal(m->state, "paused");
+
+	if (text_equal(what, "start") && !is_printing && !is_paused &&
+	    text_equal(file, m->job->file))
+		begin(m);
+	else if (text_equal(what, "pause") && is_printing)
+		m->state = "paused";
+	else if (text_equal(what, "resume") && is_paused)
+		m->state = "printing";
+	else if (text_equal(what, "cancel") && (is_printing || is_paused))
+		m->state = "cancelled";
+	else {
+		refuse(c, id, 400, "{'error': 'WebRequestError', 'message': 'Not in this state'}");
+		return;
+	}
+	answer(c, id, json_string("ok"));
+}
+
+static void restart(struct moon_sim *m)
+{
+	m->klippy = "ready";
+	m->state = "standby";
+	notify(m, "notify_klippy_ready", NULL);
+}
+
+static void call_klipper(struct client *c, json_int_t id, const char *method, const json_t *params)
+{
+	struct moon_sim *m = c->sim;
+
+	if (text_equal(method, "printer.firmware_restart")) {
+		answer(c, id, json_string("ok"));
+		restart(m);
+	} else if (text_equal(method, "printer.info")) {
+		answer(c, id, printer_info(m));
+	} else if (!is_ready(m)) {
+		refuse(c, id, 503, "Klippy Host not ready");
+	} else if (text_equal(method, "printer.objects.list")) {
+		json_t *all = status(m), *names = json_array(), *v;
+		const char *name;
+
+		json_object_foreach(all, name, v) json_array_append_new(names, json_string(name));
+		json_decref(all);
+		answer(c, id, json_pack("{s:o}", "objects", names));
+	} else if (text_starts(method, "printer.objects.")) {
+		c->is_subscribed |= text_equal(method, "printer.objects.subscribe");
+		answer(c, id, json_pack("{s:f, s:o}", "eventtime", 1.0, "status", status(m)));
+	} else if (text_equal(method, "printer.gcode.script")) {
+		run_script(c, id, params);
+	} else if (text_starts(method, "printer.print.")) {
+		command_print(c, id, method + strlen("printer.print."), params);
+	} else {
+		refuse(c, id, -32601, "Method not found");
+	}
+}
+
+static void call(struct client *c, json_int_t id, const char *method, const json_t *params)
+{
+	struct moon_sim *m = c->sim;
+
+	if (text_equal(method, "server.connection.identify")) {
+		const char *key = json_string_value(json_object_get(params, "api_key"));
+
+		c->is_let_in |= !m->config.key || text_equal(key, m->config.key);
+		if (c->is_let_in)
+			answer(c, id, json_pack("{s:i}", "connection_id", 1));
+		else
+			refuse(c, id, -32602, "Unauthorized");
+	} else if (!c->is_let_in) {
+		refuse(c, id, -32602, "Unauthorized");
+	} else if (text_equal(method, "server.info")) {
+		answer(c, id, server_info(m));
+	} else if (text_equal(method, "server.webcams.list")) {
+		answer(c, id, webcams());
+	} else if (text_equal(method, "server.files.metadata")) {
+		answer(c, id,
+		       json_pack("{s:s, s:f, s:I}", "filename", m->job->file, "estimated_time",
+		                 m->job->layers[m->job->n_layers].at_s, "size",
+		                 (json_int_t)m->job->index->n_bytes));
+	} else {
+		call_klipper(c, id, method, params);
+	}
+}
+
+static void on_message(void *arg, const char *text, size_t size)
+{
+	struct client *c = arg;
+	json_t *j = json_loadb(text, size, 0, NULL);
+	const char *method = json_string_value(json_object_get(j, "method"));
+
+	if (method)
+		call(c, json_integer_value(json_object_get(j, "id")), method,
+		     json_object_get(j, "params"));
+	json_decref(j);
+}
+
+static void forget(struct client *c)
+{
+	struct script *s;
+
+	DL_FOREACH(c->sim->scripts, s)
+	{
+		if (s->client == c)
+			s->client = NULL;
+	}
+	DL_DELETE(c->sim->clients, c);
+	free(c);
+}
+
+static void on_closed(void *arg)
+{
+	forget(arg);
+}
+
+/* ---- HTTP ---- */
+
+static void reply(struct http_request *r, int status_code, json_t *j)
+{
+	const struct http_reply head = { .status = status_code, .type = "application/json" };
+	char *text = json_dumps(j, JSON_COMPACT);
+	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
+
+	http_reply_bytes(r, &head, b);
+	http_bytes_unref(b);
+	free(text);
+	json_decref(j);
+}
+
+static void reply_error(struct http_request *r, int code, const char *message)
+{
+	reply(r, code, json_pack("{s:{s:i, s:s}}", "error", "code", code, "message", message));
+}
+
+static bool has_key(const struct moon_sim *m, const struct http_head *h)
+{
+	for (size_t i = 0; i < h->n_headers; i++) {
+		if (strcasecmp(h->headers[i].name, "X-Api-Key") == 0)
+			return text_equal(h->headers[i].value, m->config.key);
+	}
+	return false;
+}
+
+static void open_socket(struct moon_sim *m, struct http_request *r, bool is_let_in)
+{
+	struct client *c = MEM_NEW(struct client);
+	const struct http_channel_events ev = { .message = on_message,
+		                                .closed = on_closed,
+		                                .arg = c };
+
+	c->sim = m;
+	c->is_let_in = is_let_in;
+	DL_APPEND(m->clients, c);
+	c->channel = http_reply_websocket(r, &ev);
+	if (!c->channel)
+		forget(c);
+}
+
+static void asked(void *arg, struct http_request *r)
+{
+	struct moon_sim *m = arg;
+	const struct http_head *h = http_request_head(r);
+	bool is_let_in = !m->config.key || has_key(m, h);
+	const struct http_reply file = { .status = 200, .type = "text/plain" };
+
+	if (now_us(m) < m->down_until_us)
+		reply_error(r, 502, "Bad Gateway");
+	else if (text_equal(h->path, "/websocket") && h->wants_websocket)
+		open_socket(m, r, is_let_in);
+	else if (!is_let_in)
+		reply_error(r, 401, "Unauthorized");
+	else if (text_equal(h->path, "/server/info"))
+		reply(r, 200, json_pack("{s:o}", "result", server_info(m)));
+	else if (text_equal(h->path, "/printer/info"))
+		reply(r, 200, json_pack("{s:o}", "result", printer_info(m)));
+	else if (text_equal(h->path, "/server/webcams/list"))
+		reply(r, 200, json_pack("{s:o}", "result", webcams()));
+	else if (text_starts(h->path, "/server/files/gcodes/") &&
+	         text_equal(h->path + strlen("/server/files/gcodes/"), m->job->file))
+		http_reply_file(r, &file, m->config.file, "{}");
+	else
+		reply_error(r, 404, "Not Found");
+}
+
+static size_t body_limit(void *arg UNUSED, const struct http_request *r UNUSED)
+{
+	return MAX_BODY;
+}
+
+/* ---- faults and time ---- */
+
+static void drop(struct moon_sim *m)
+{
+	struct client *c, *next;
+
+	m->down_until_us = now_us(m) + DOWN_MS * 1000LL;
+	DL_FOREACH_SAFE(m->clients, c, next)
+	{
+		http_channel_end(c->channel);
+		forget(c);
+	}
+}
+
+static void fail(struct moon_sim *m, enum moon_sim_fault f)
+{
+	switch (f) {
+	case MOON_SIM_DROP:
+		drop(m);
+		return;
+	case MOON_SIM_SHUTDOWN:
+		m->klippy = "shutdown";
+		m->state = "error";
+		notify(m, "notify_klippy_shutdown", NULL);
+		return;
+	case MOON_SIM_LATE:
+		m->late_until_us = now_us(m) + LATE_MS * 1000LL;
+		return;
+	case MOON_SIM_FAULT_N:
+		return;
+	}
+}
+
+static void on_tick(void *arg)
+{
+	struct moon_sim *m = arg;
+
+	go_on(m);
+	for (int i = 0; i < MOON_SIM_FAULT_N; i++) {
+		double at_s = m->config.fault_s[i];
+
+		if (!(at_s > 0) || m->has_failed[i] || !m->begun_us ||
+		    now_us(m) < m->begun_us + (int64_t)(at_s * 1e6))
+			continue;
+		m->has_failed[i] = true;
+		fail(m, (enum moon_sim_fault)i);
+	}
+	if (is_ready(m) && m->clients && now_us(m) >= m->late_until_us)
+		notify(m, "notify_status_update", json_pack("[o, f]", status(m), 1.0));
+}
+
+int moon_sim_start(struct loop *l, const struct moon_sim_config *c, struct moon_sim **ret,
+                   struct err *err)
+{
+	struct moon_sim *m = MEM_NEW(struct moon_sim);
+	struct http_server_config server = { .address = c->address ? c->address : "127.0.0.1",
+		                             .port = c->port,
+		                             .body_limit = body_limit,
+		                             .asked = asked,
+		                             .arg = m };
+	int rc = sim_job_load(c->file, 0, &m->job, err);
+
+	m->loop = l;
+	m->config = *c;
+	m->state = "standby";
+	m->klippy = "ready";
+	m->at_us = now_us(m);
+	timer_init(&m->tick, l, on_tick, m);
+	m->pool = server.pool = work_pool_new(l, "files", 1);
+	if (rc == 0)
+		rc = http_server_new(l, &server, &m->server, err);
+	if (rc < 0) {
+		moon_sim_stop(m);
+		return rc;
+	}
+	if (c->begins)
+		begin(m);
+	timer_start_every(&m->tick, TICK_MS);
+	*ret = m;
+	return 0;
+}
+
+void moon_sim_stop(struct moon_sim *m)
+{
+	struct script *s, *next;
+
+	if (!m)
+		return;
+	timer_stop(&m->tick);
+	if (m->server)
+		http_server_free(m->server);
+	DL_FOREACH_SAFE(m->scripts, s, next)
+	{
+		timer_stop(&s->timer);
+		free(s);
+	}
+	work_pool_free(m->pool);
+	if (m->job)
+		sim_job_unref(m->job);
+	free(m);
+}
+
+uint16_t moon_sim_port(const struct moon_sim *m)
+{
+	return http_server_port(m->server);
+}

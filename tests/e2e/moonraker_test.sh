@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# moonraker: a Klipper printer that `bedside simulate moonraker` plays prints a real file while we watch, photograph and
+# command it, and while its link drops, its reports come late and Klipper shuts down.
+# A real Moonraker is not in the Python registry (it is installed from git), so that none is tested here.
+. "$(dirname "$0")/lib.sh"
+need curl
+need jq
+here=$(cd "$(dirname "$0")/.." && pwd)
+key=0123456789abcdef0123456789abcdef
+
+simulate() { # OPTIONS
+  "$BEDSIDE" simulate moonraker --key $key --port "${port:-0}" "$@" "$here/data/ring.gcode" >"$tmp/sim.out" 2>"$tmp/sim.log" &
+  sim=$!
+  pids+=("$sim")
+  until_true 30 test -s "$tmp/sim.out" || die "the simulator does not start"
+  port=$(jq -r .port "$tmp/sim.out")
+}
+simulate --speed 30
+cat >"$tmp/bedside.yaml" <<EOF2
+data: $tmp/data
+web: {port: 0}
+printers:
+  - name: Voron
+    driver: moonraker
+    url: http://127.0.0.1:$port
+    api_key: $key
+    offline_after: 30s
+cameras:
+  - {name: cam, driver: fake, printer: voron, fps: 5, size: 640x480}
+EOF2
+"$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
+printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
+"$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
+pids+=($!)
+until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
+base=$(address_of "$tmp/serve.out")api/v1
+csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)
+get() { curl -sf --max-time 20 -b "$tmp/jar" "$base/$1"; }
+holds() { get "$1" | jq -e "$2" >/dev/null; }
+is() { holds printers/voron "$1"; }
+expect() { # WHAT BODY JQ
+  local answer
+  answer=$(curl -s --max-time 120 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "$base/printers/voron/commands")
+  jq -e "$3" <<<"$answer" >/dev/null || die "$1: $answer"
+}
+order() { expect "$1" "{\"command\":\"$1\"}" '.answer == "acknowledged"'; }
+layers() { get printers/voron/layers | jq -c '[.layers[].number]'; }
+all='[1,2,3,4,5,6,7,8,9,10,11,12]'
+
+# ---- it is there ----
+until_true 60 is '.link.state == "online" and .activity == "idle"' || die "not online: $(get printers/voron | jq -c .link)"
+is '.limits.x == [0, 250] and (.capabilities | index("script"))' || die "limits: $(get printers/voron | jq -c '[.limits, .capabilities]')"
+"$BEDSIDE" doctor --config "$tmp/bedside.yaml" Voron >"$tmp/doctor.out" || die "the doctor: $(cat "$tmp/doctor.out")"
+sed "s/$key/WRONG/" "$tmp/bedside.yaml" >"$tmp/wrong.yaml"
+! "$BEDSIDE" doctor --config "$tmp/wrong.yaml" Voron >"$tmp/doctor.out" || die "a wrong key is fine"
+grep -q 'refuses the key' "$tmp/doctor.out" || die "a wrong key: $(cat "$tmp/doctor.out")"
+expect "a script" '{"command":"script","gcode":"G90\nG1 Z10 F600\nG1 X50 Y60 F6000","timeout_s":60}' '.answer == "acknowledged"'
+is '.position | .x_mm == 50 and .y_mm == 60 and .z_mm == 10' || die "the position: $(get printers/voron | jq -c .position)"
+
+# ---- a print: each layer once, by the byte that is read ----
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 60 is '.activity == "printing" and .job.name == "ring.gcode"' || die "it does not print: $(get printers/voron | jq -c .job)"
+order pause
+is '.activity == "paused"' || die "acknowledged, but not paused"
+order resume
+until_true 240 is '.activity == "finished"' || die "it does not finish: $(get printers/voron | jq -c '[.activity, .job]')"
+until_true 60 holds jobs '.jobs[0] | .outcome == "finished" and .name == "ring.gcode"' || die "the job: $(get jobs | jq -c '.jobs[0]')"
+[ "$(layers)" = $all ] || die "layers are not counted once each: $(layers)"
+until_true 120 holds films '.films[0].state == "verified"' || die "no film: $(get films | jq -c '.films[0]')"
+holds sessions '.sessions[0] | .n_frames >= 12' || die "the session: $(get sessions | jq -c '.sessions[0]')"
+echo "ok: 12 layers once each, $(get sessions | jq '.sessions[0].n_frames') pictures, a film"
+
+# ---- the link drops, reports come late ----
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+simulate --speed 10 --fault drop@3 --fault late@9
+until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
+lost() { grep -c 'connection was lost\|Cannot reach it' "$tmp/serve.log" || true; }
+before=$(lost)
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 240 is '.activity == "finished"' || die "it does not finish: $(get printers/voron | jq -c '[.activity, .link]')"
+[ "$(lost)" -gt "$before" ] || die "the link did not drop"
+until_true 60 holds jobs '.jobs[0].outcome == "finished" and (.jobs | length) == 2' || die "the jobs: $(get jobs | jq -c .jobs)"
+[ "$(layers)" = $all ] || die "layers with a link that drops: $(layers)"
+echo "ok: dropped and late, and yet each layer once"
+
+# ---- Klipper shuts down ----
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+simulate --speed 1 --fault klippy-shutdown@2
+until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 60 is '.activity == "failed"' || die "shut down: $(get printers/voron | jq -c .activity)"
+get printers/voron | grep -q 'Timer too close' || die "it is not said why"
+until_true 60 holds jobs '.jobs[0].outcome == "failed"' || die "the job that failed: $(get jobs | jq -c '.jobs[0]')"
+order clear_error
+until_true 60 is 'tostring | contains("Timer too close") | not' || die "still in error"
+! grep -q "$key" "$tmp/serve.log" || die "the key stands in the log"
+echo "ok: shut down, said why, restarted"
