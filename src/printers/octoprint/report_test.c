@@ -175,8 +175,9 @@ TEST(octoprint_survives_messages_of_other_shapes)
 		"[]",
 		"{\"current\":7}",
 		"{\"current\":{\"state\":7,\"job\":[],\"progress\":\"\",\"temps\":{},\"logs\":{}}}",
-		"{\"current\":{\"temps\":[7],\"currentZ\":\"high\",\"progress\":{\"completion\":-4,"
-		"\"filepos\":1e300,\"printTimeLeft\":-7}}}",
+		("{\"current\":{\"temps\":[7],\"currentZ\":\"high\",\"progress\":{\"completion\":-"
+		 "4,"
+		 "\"filepos\":1e300,\"printTimeLeft\":-7}}}"),
 		"{\"event\":[]}",
 		"{\"event\":{\"type\":7}}",
 		"{\"reauthRequired\":null}",
