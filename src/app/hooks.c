@@ -3,6 +3,7 @@
 #include "app/hooks_priv.h"
 
 #include "app/config.h"
+#include "app/pairings.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -22,6 +23,7 @@ struct hooks *hooks_new(const struct hooks_env *env)
 	struct hooks *h = MEM_NEW(struct hooks);
 
 	h->env = *env;
+	h->pairings = pairings_new(env->loop);
 	return h;
 }
 
@@ -72,6 +74,7 @@ void hooks_free(struct hooks *h)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): finish() takes each out of the list */
 		finish(h->errands, NULL, &err);
 	}
+	pairings_free(h->pairings, &err);
 	free(h);
 }
 
@@ -122,6 +125,43 @@ static int add_printer(void *arg, struct printer_config *c, struct err *err)
 	rc = config_add_printer(h->env.config->data_dir, c, err);
 
 	return rc < 0 ? rc : plumbing_add_printer(h->env.plumbing, c, err);
+}
+
+/* ---- keys that OctoPrints give ---- */
+
+static void begin_pairing(void *arg, const struct printer_config *config, const char *user,
+                          void (*done)(void *done_arg, json_t *pairing, const struct err *),
+                          void *done_arg)
+{
+	struct hooks *h = arg;
+	struct printer_config c = { .trust = config->trust };
+	struct err err = { 0 };
+
+	TEXT_SET(c.url, config->url);
+	if (config_check_url(&c, &err) == 0 && is_known_url(h->env.printers, c.url))
+		(void)err_set(&err, -EEXIST, "The printer at %s is here already.", c.url);
+	if (err.code)
+		done(done_arg, NULL, &err);
+	else
+		pairings_start(h->pairings, &c, user, done, done_arg);
+}
+
+static json_t *pairing(void *arg, const char *id)
+{
+	return pairings_json(((struct hooks *)arg)->pairings, id);
+}
+
+static void unpair(void *arg, const char *id)
+{
+	pairings_drop(((struct hooks *)arg)->pairings, id);
+}
+
+static bool take_key(void *arg, const char *id, struct printer_config *config)
+{
+	struct hooks *h = arg;
+
+	return config_check_url(config, NULL) == 0 &&
+	       pairings_take(h->pairings, id, config->url, &config->access_code);
 }
 
 static int remove_printer(void *arg, const char *id, struct err *err)
@@ -268,6 +308,10 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret)
 	*ret = (struct web_hooks){
 		.add_printer = add_printer,
 		.remove_printer = remove_printer,
+		.pair = begin_pairing,
+		.pairing = pairing,
+		.unpair = unpair,
+		.take_key = take_key,
 		.pin_printer = pin_printer,
 		.discover = discover,
 		.doctor = examine,

@@ -20,9 +20,12 @@ struct errand {
 	struct errand *prev, *next;
 };
 
+struct pairings;
+
 struct hooks {
 	struct hooks_env env;
 	struct errand *errands;
+	struct pairings *pairings;
 	struct camera_search *searches; /* under way on the pool */
 };
 

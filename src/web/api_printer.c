@@ -5,9 +5,9 @@
 #include "web/web.h"
 
 #include "base/err.h"
-#include "model/event.h"
 #include "base/text.h"
 #include "capture/sessions.h"
+#include "model/event.h"
 #include "model/json.h"
 #include "printers/printer.h"
 
@@ -83,6 +83,15 @@ void api_printer_add(struct call *c)
 	secret_set(
 		&config.access_code,
 		call_text(c, "api_key", call_text(c, "password", call_text(c, "access_code", ""))));
+
+	if (call_text(c, "pairing", "")[0] &&
+	    !(h->take_key && h->take_key(h->arg, call_text(c, "pairing", ""), &config))) {
+		call_refuse_field(c, "pairing",
+		                  "This request was not allowed in OctoPrint, is of another "
+		                  "address, or is too old: ask for a key again.");
+		printer_config_fini(&config);
+		return;
+	}
 
 	int rc = h->add_printer(h->arg, &config, &err);
 	struct printer *p = rc == 0 ? printers_find(c->web->env.printers, config.id) : NULL;
@@ -400,4 +409,54 @@ void api_discover(struct call *c)
 		call_refuse(c, 503,
 		            "Looking for printers is not possible here: run 'bedside "
 		            "discover'.");
+}
+
+/* ---- keys that OctoPrints give ---- */
+
+static void paired(void *arg, json_t *pairing, const struct err *err)
+{
+	struct call *c = arg;
+
+	if (pairing)
+		call_json(c, 201, pairing);
+	else
+		call_refuse_err(c, err->code, err);
+}
+
+void api_pair(struct call *c)
+{
+	const struct web_hooks *h = &c->web->env.hooks;
+	struct printer_config config = { 0 };
+
+	if (!h->pair) {
+		call_refuse(c, 503, "Keys cannot be asked for here: run 'bedside pair'.");
+		return;
+	}
+	TEXT_SET(config.url, call_text(c, "url", ""));
+	if (!trust_from_text(&config.trust, call_text(c, "trust", "ca"))) {
+		call_refuse_field(c, "trust",
+		                  "trust must be ca, insecure, or sha256: and 64 hex digits.");
+		return;
+	}
+	h->pair(h->arg, &config, call_text(c, "user", NULL), paired, c);
+}
+
+void api_pairing(struct call *c)
+{
+	const struct web_hooks *h = &c->web->env.hooks;
+	json_t *pairing = h->pairing ? h->pairing(h->arg, c->params[0]) : NULL;
+
+	if (pairing)
+		call_json(c, 200, pairing);
+	else
+		call_refuse(c, 404, "There is no such request; ask for a key again.");
+}
+
+void api_unpair(struct call *c)
+{
+	const struct web_hooks *h = &c->web->env.hooks;
+
+	if (h->unpair)
+		h->unpair(h->arg, c->params[0]);
+	call_done(c);
 }

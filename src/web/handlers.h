@@ -40,6 +40,9 @@ void api_printer_doctor(struct call *c);
 void api_printer_certificate(struct call *c);
 void api_printer_pin(struct call *c);
 void api_discover(struct call *c);
+void api_pair(struct call *c);
+void api_pairing(struct call *c);
+void api_unpair(struct call *c);
 
 /* api_camera.c */
 void api_camera_add(struct call *c);

@@ -95,8 +95,16 @@ static const struct field printer_body[] = {
 	{ "access_code", FIELD_TEXT, SECRET, 1, 64, NULL, "bambu: as on its screen" },
 	{ "url", FIELD_TEXT, 0, 8, 511, NULL, "all but bambu: as in http://octopi.local" },
 	{ "api_key", FIELD_TEXT, SECRET, 1, 256, NULL, "all but bambu" },
+	{ "pairing", FIELD_TEXT, 0, 1, 63, NULL, "octoprint: whose key is taken, instead of api_key" },
 	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "with password, instead of api_key" },
 	{ "password", FIELD_TEXT, SECRET, 1, 256, NULL, "" },
+	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
+	END
+};
+
+static const struct field pair_body[] = {
+	{ "url", FIELD_TEXT, REQUIRED, 8, 511, NULL, "as in http://octopi.local" },
+	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "of OctoPrint, whose key it shall be; whoever allows it if absent" },
 	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
 	END
 };
@@ -396,6 +404,9 @@ static const struct route routes[] = {
 	{ POST, ROLE_ADMIN, V1 "/printers/{id}/doctor", api_printer_doctor, "Test each hop to the printer", NULL, no_body, 200, 0, "steps" },
 	{ GET, ROLE_ADMIN, V1 "/printers/{id}/certificate", api_printer_certificate, "The certificate that was refused", NULL, NULL, 200, 0, "certificate" },
 	{ POST, ROLE_ADMIN, V1 "/printers/{id}/certificate", api_printer_pin, "Trust exactly this certificate", NULL, pin_body, 204, 0, NULL },
+	{ POST, ROLE_ADMIN, V1 "/pairings", api_pair, "Ask an OctoPrint for a key, which a person allows there", NULL, pair_body, 201, 0, "pairing" },
+	{ GET, ROLE_ADMIN, V1 "/pairings/{id}", api_pairing, "How that went", NULL, NULL, 200, 0, "pairing" },
+	{ DELETE, ROLE_ADMIN, V1 "/pairings/{id}", api_unpair, "Take the request back", NULL, NULL, 204, 0, NULL },
 	{ POST, ROLE_ADMIN, V1 "/discover", api_discover, "Listen for printers that announce themselves", NULL, no_body, 200, 0, "found" },
 
 	{ GET, ROLE_VIEWER, V1 "/cameras", api_cameras, "All cameras", NULL, NULL, 200, 0, "cameras" },
@@ -502,6 +513,7 @@ static const struct shape shapes[] = {
 	{ "steps", "steps:[step]" },
 	{ "certificate", "sha256:string subject:string is_trusted:boolean" },
 	{ "found", "printers:[any]" },
+	{ "pairing", "id:string state:string where:string text:string" },
 	{ "camera", "id:string name:string driver:string printer:string printers:[string] origin:string state:string text:string "
 	  "newest_at:time? width:integer height:integer "
 	  "per_second:number? n_frames:integer n_refused:integer n_reconnects:integer watchers:integer has_video:boolean codec:string "

@@ -49,6 +49,15 @@ struct web_hooks {
 	int (*add_printer)(void *arg, struct printer_config *config, struct err *err);
 	/* -EPERM with the sentence when it stands in the user's own file. */
 	int (*remove_printer)(void *arg, const char *id, struct err *err);
+	/* Asks an OctoPrint (url and trust of `config`) for a key. `done` once, on the loop, with the
+	 * pairing (app/pairings.h; a reference for the callee) once a person can allow it, or NULL. */
+	void (*pair)(void *arg, const struct printer_config *config, const char *user,
+	             void (*done)(void *done_arg, json_t *pairing, const struct err *),
+	             void *done_arg);
+	json_t *(*pairing)(void *arg, const char *id); /* NULL: there is none */
+	void (*unpair)(void *arg, const char *id);
+	/* Its key into config->access_code; false: it has none for this URL. */
+	bool (*take_key)(void *arg, const char *id, struct printer_config *config);
 	/* Stores the confirmed certificate and reconnects. */
 	int (*pin_printer)(void *arg, const char *id, const uint8_t sha256[32], struct err *err);
 	/* `done` once, on the loop, with the "printers" array (a reference for the callee) or NULL. */

@@ -16,7 +16,7 @@ export interface Mock {
   url: string;
   printers: Printer[];
   log: { requests: string[]; orders: Record<string, unknown>[]; wall: { camera: string; width: number; fps?: number }[]; sent: number };
-  faults: { refuseSockets: boolean; refuseWall: boolean; deadCameras: Set<string>; answer: unknown };
+  faults: { refuseSockets: boolean; refuseWall: boolean; deadCameras: Set<string>; answer: unknown; denies: boolean };
   cameras: { id: string; name: string; state: string; text: string; newest_at: string | null; [key: string]: unknown }[];
   walls: Set<unknown>;
   storage: Record<string, unknown>;

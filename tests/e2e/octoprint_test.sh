@@ -108,6 +108,18 @@ until_true 30 grep -q Allow "$tmp/pair.log" || die "pair says nothing"
 octoprint_decide false
 ! wait "$pairing" || die "denied, and yet paired"
 grep -q denied "$tmp/pair.log" || die "denied: $(cat "$tmp/pair.log")"
+post() { curl -s --max-time 30 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "$base/$1"; }
+local_url=http://localhost:$octoprint_port
+pairing=$(post pairings "{\"url\":\"$local_url\"}")
+id=$(jq -re 'select(.state == "waiting" and (.where | test("/plugin/appkeys/auth/"))) | .id' <<<"$pairing") || die "the page's pairing: $pairing"
+post printers "{\"name\":\"By page\",\"driver\":\"octoprint\",\"url\":\"$local_url\",\"pairing\":\"$id\"}" |
+  jq -e '.error.field == "pairing"' >/dev/null || die "a key before it is allowed"
+octoprint_decide true
+until_true 30 holds "pairings/$id" '.state == "allowed"' || die "the page's pairing is not allowed: $(get "pairings/$id")"
+post printers "{\"name\":\"By page\",\"driver\":\"octoprint\",\"url\":\"$local_url\",\"pairing\":\"$id\"}" | jq -e '.id == "by-page"' >/dev/null ||
+  die "added by its pairing"
+until_true 60 holds printers/by-page '.link.state == "online"' || die "by its pairing: $(get printers/by-page | jq -c .link)"
+! get printers/by-page | grep -q api_key || die "the key is told"
 sed "s/$octoprint_key/WRONG${octoprint_key#BEDSI}/" "$tmp/bedside.yaml" >"$tmp/wrong.yaml"
 ! "$BEDSIDE" doctor --config "$tmp/wrong.yaml" Octo >"$tmp/doctor.out" || die "a wrong key is fine"
 grep -q 'refuses the key' "$tmp/doctor.out" || die "a wrong key: $(cat "$tmp/doctor.out")"

@@ -60,7 +60,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   const sockets = new Set();
   const walls = new Set();
   const log = { requests: [], orders: [], wall: [], sent: 0 };
-  const faults = { refuseSockets: false, refuseWall: false, deadCameras: new Set(), answer: null };
+  const faults = { refuseSockets: false, refuseWall: false, deadCameras: new Set(), answer: null, denies: false };
   let nextId = 100;
 
   if (!isEmpty) {
@@ -326,7 +326,8 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     })],
     ['GET', 'printers', 'viewer', () => ({ printers })],
     ['POST', 'printers', 'admin', ({ body }) => {
-      if (body.access_code.length < 4) throw new Refusal(422, 'bad_field', 'The access code is too short; it is on the printer’s screen.', 'access_code');
+      if (body.driver === 'octoprint' && !(body.api_key || body.pairing === 'pair-1')) throw new Refusal(422, 'bad_field', 'An API key is missing.', 'api_key');
+      if (body.driver !== 'octoprint' && body.access_code.length < 4) throw new Refusal(422, 'bad_field', 'The access code is too short; it is on the printer’s screen.', 'access_code');
       const p = { ...makePrinters()[3], id: `p${nextId++}`, name: body.name, address: body.address, serial: body.serial ?? '', activity: 'idle' };
       printers.push(p);
       layers.set(p.id, []);
@@ -403,6 +404,13 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       tell({ type: 'printer', printer: { id, link: p.link } });
       return { sha256: body.sha256, subject: `CN=${p.serial}`, is_trusted: true };
     }],
+    ['POST', 'pairings', 'admin', ({ body }) => {
+      if (!body.url.includes('octopi')) throw new Refusal(502, 'failed', 'This is no OctoPrint, or its plugin Application Keys is switched off.');
+      log.orders.push({ pair: body });
+      return { id: 'pair-1', state: 'waiting', where: `${body.url}/plugin/appkeys/auth/abc`, text: '' };
+    }],
+    ['GET', 'pairings/:id', 'admin', ({ id }) => ({ id, where: '', ...(faults.denies ? { state: 'failed', text: 'The request was denied in OctoPrint.' } : { state: 'allowed', text: '' }) })],
+    ['DELETE', 'pairings/:id', 'admin', () => null],
     ['POST', 'discover', 'admin', async () => {
       await new Promise((r) => setTimeout(r, 400));
       return {

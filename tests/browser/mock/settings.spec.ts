@@ -20,6 +20,26 @@ test('a printer is found and added; an unknown certificate only after a yes', as
   await expect(page.getByRole('heading', { name: 'Hanna' })).toBeVisible();
 });
 
+test('an OctoPrint gives its key when it is allowed there, and says so when it is not', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/printers');
+  await page.getByRole('button', { name: 'Add an OctoPrint' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('Ender');
+  await dialog.getByLabel('Address of OctoPrint’s page').fill('http://elsewhere.local');
+  await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
+  await expect(dialog.getByRole('alert')).toContainText('This is no OctoPrint');
+  await dialog.getByLabel('Address of OctoPrint’s page').fill('http://octopi.local');
+  mock.faults.denies = true;
+  await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
+  await expect(dialog.getByRole('status')).toContainText('Waiting for your consent');
+  await expect(dialog.getByRole('link', { name: 'Open it' })).toHaveAttribute('href', 'http://octopi.local/plugin/appkeys/auth/abc');
+  await expect(dialog.getByRole('alert')).toContainText('denied in OctoPrint');
+  mock.faults.denies = false;
+  await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
+  await expect(dialog).toHaveCount(0);
+  expect(mock.log.orders.at(-1)).toEqual({ add: { name: 'Ender', driver: 'octoprint', url: 'http://octopi.local', trust: 'ca', pairing: 'pair-1' } });
+});
+
 test('removing a printer asks first', async ({ page, mock }) => {
   await signIn(page, mock, 'admin', '#/settings/printers');
   await page.getByRole('button', { name: 'Remove Dora' }).click();

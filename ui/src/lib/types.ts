@@ -58,11 +58,20 @@ export interface PrinterJob {
   prepare_percent: number | null;
 }
 
+/** A key that an OctoPrint was asked for. */
+export interface Pairing {
+  id: string;
+  state: 'waiting' | 'allowed' | 'failed';
+  where: string;
+  text: string;
+}
+
 export interface Printer {
   id: string;
   name: string;
   driver: string;
   address: string;
+  url?: string;
   serial: string;
   model: string | null;
   link: { state: Link; text: string };
