@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # moonraker: a Klipper printer that `bedside simulate moonraker` plays prints a real file while we watch, photograph and
 # command it, and while its link drops, its reports come late and Klipper shuts down.
-# A real Moonraker is not in the Python registry (it is installed from git), so that none is tested here.
+# The simulator answers as Moonraker's documentation says. The Python registry has a package 'moonraker': it is not tried
+# here yet, nor is Klipper, without which it prints nothing.
 . "$(dirname "$0")/lib.sh"
 need curl
 need jq
