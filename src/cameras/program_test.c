@@ -407,6 +407,26 @@ TEST(an_autofocus_that_fails_goes_back_to_where_it_was_right)
 	teardown(&r);
 }
 
+TEST(what_a_killed_program_left_of_a_raspberry_pi_camera_is_removed)
+{
+	static const char *const names[] = { "rpicam-side-aB3dE6", "rpicam-side-2-aB3dE6",
+		                             "rpicam-side-notes.txt" };
+	struct rig r;
+	struct camera_config c;
+	char path[300];
+
+	begin(&r);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		write_file(&r, names[i], "{}", 2);
+	rpicam_config(&c);
+	add(&r, &c);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		path_in(&r, names[i], path, sizeof(path));
+		CHECK_INT(access(path, F_OK) == 0, i > 0);
+	}
+	teardown(&r);
+}
+
 TEST(why_a_raspberry_pi_camera_gives_nothing_is_said)
 {
 	struct rig r;

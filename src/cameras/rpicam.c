@@ -23,6 +23,7 @@
 #include "media/frame.h"
 #include "model/camera.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -247,12 +248,39 @@ static bool judge_focus(struct rpicam *r)
 	return has_failed && r->has_lens;
 }
 
+/* What all its files begin with. */
+static void metadata_prefix(const struct camera_source *src, char *dst, size_t size)
+{
+	(void)snprintf(dst, size, "rpicam-%s-", camera_source_config(src)->id);
+}
+
+/* Of a program that was killed in the middle of a still. */
+static void drop_leftovers(const struct camera_source *src)
+{
+	const char *path = camera_source_env(src)->data_dir;
+	DIR *dir = path ? opendir(path) : NULL;
+	const struct dirent *d;
+	char prefix[100];
+
+	if (!dir)
+		return;
+	metadata_prefix(src, prefix, sizeof(prefix));
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): a stream of its own */
+	while ((d = readdir(dir)))
+		/* Another camera's id may begin with ours. */
+		if (text_starts(d->d_name, prefix) && strlen(d->d_name) == strlen(prefix) + 6)
+			(void)unlinkat(dirfd(dir), d->d_name, 0);
+	(void)closedir(dir);
+}
+
 static void make_metadata_file(struct rpicam *r)
 {
 	const char *dir = camera_source_env(r->source)->data_dir;
+	char prefix[100];
 	int fd;
 
-	(void)snprintf(r->metadata, sizeof(r->metadata), "%s/rpicam-XXXXXX", dir ? dir : "/tmp");
+	metadata_prefix(r->source, prefix, sizeof(prefix));
+	(void)snprintf(r->metadata, sizeof(r->metadata), "%s/%sXXXXXX", dir ? dir : "/tmp", prefix);
 	fd = mkostemp(r->metadata, O_CLOEXEC);
 	if (fd >= 0)
 		(void)close(fd);
@@ -468,6 +496,11 @@ static void rpicam_close(void *priv)
 	r->held = NULL;
 }
 
+static void rpicam_added(void *priv UNUSED, struct camera_source *src)
+{
+	drop_leftovers(src);
+}
+
 static void rpicam_removed(void *priv)
 {
 	struct rpicam *r = priv;
@@ -491,6 +524,7 @@ const struct camera_driver camera_driver_rpicam = {
 	.priv_size = sizeof(struct rpicam),
 	.open = rpicam_open,
 	.close = rpicam_close,
+	.added = rpicam_added,
 	.removed = rpicam_removed,
 	.shot = on_shot,
 	.wants_stills = wants_stills,
