@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/fs.h"
 #include "store/backup.h"
+#include "store/restore.h"
 #include "store/store.h"
 
 #include <getopt.h>
@@ -116,13 +117,20 @@ int cmd_backup(int argc, char **argv)
 	return status;
 }
 
+static int check_restored(void *arg, const char *folder, struct err *err)
+{
+	return config_check_restored(arg, folder, err);
+}
+
 static int restore(const struct wish *w, const struct config *c)
 {
+	char path[sizeof(c->path)], size[24];
+	struct restore_check check = { check_restored, path };
 	struct backup_result r;
 	struct err err;
-	char size[24];
 
-	if (backup_restore(w->folder, c->data_dir, &r, &err) < 0)
+	TEXT_SET(path, c->path);
+	if (backup_restore(w->folder, c->data_dir, &check, &r, &err) < 0)
 		return complain(&err);
 	printf("%llu files (%s) are back in %s\n", (unsigned long long)r.n_files,
 	       text_size(size, sizeof(size), r.bytes), c->data_dir);

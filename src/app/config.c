@@ -4,10 +4,12 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "capture/plan.h"
 #include "core/fs.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,6 +240,24 @@ bool config_load(const char *path, const char *data_dir, struct config *ret,
 		secret_wipe(b.data, b.size);
 	buf_fini(&b);
 	return errors->n == 0;
+}
+
+int config_check_restored(const char *path, const char *folder, struct err *err)
+{
+	struct conf_errors *errors = MEM_NEW(struct conf_errors);
+	struct config *c = MEM_NEW(struct config);
+	int rc = 0;
+
+	if (!config_load(path && path[0] ? path : NULL, folder, c, errors))
+		rc = err_set(err, -EBADMSG,
+		             "the next start would refuse its configuration: %.300s. Nothing was "
+		             "changed; if a printer is missing, first put the bedside.yaml of then "
+		             "in place",
+		             errors->texts[0]);
+	config_fini(c);
+	free(c);
+	free(errors);
+	return rc;
 }
 
 void config_fini(struct config *c)

@@ -47,7 +47,7 @@ struct web_config {
 	unsigned n_proxies;
 	unsigned n_camera_clients;
 	char camera_clients[CONFIG_MAX_PROXIES][64]; /* may see cameras without a token */
-	char proxies[CONFIG_MAX_PROXIES][64]; /* trusted to say where a request came from */
+	char proxies[CONFIG_MAX_PROXIES][64];        /* trusted to say where a request came from */
 	bool has_programs; /* cameras of the page may run programs of this machine */
 };
 
@@ -94,6 +94,9 @@ bool config_find(const char *given, char *dst, size_t size);
 bool config_load(const char *path, const char *data_dir, struct config *ret,
                  struct conf_errors *errors);
 void config_fini(struct config *c);
+/* Whether a start with the file `path` (NULL or "": none) could read printers.d and cameras.d of
+ * `folder`; -EBADMSG with the sentence if not. Any thread. */
+int config_check_restored(const char *path, const char *folder, struct err *err) MUST_CHECK;
 /* The faults on standard error, one per line. Returns 1, the exit status. */
 int config_print_errors(const struct conf_errors *errors);
 

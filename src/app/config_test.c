@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define GOOD "name: B2\naddress: 10.0.0.5\nserial: 03900A400001111\naccess_code: \"12345678\"\n"
+
 static struct config config;
 static struct conf_errors errors;
 static char dir[128];
@@ -249,6 +251,32 @@ TEST(a_printer_that_the_next_start_would_refuse_is_not_written)
 	CHECK(config_load(NULL, dir, &config, &errors));
 	CHECK_INT(config.n_printers, 1);
 	config_fini(&config);
+}
+
+TEST(a_backup_is_refused_if_the_next_start_could_not_read_its_printers)
+{
+	char folder[160], path[200], own[160];
+	struct err err = { 0 };
+
+	TEXT_SET(dir, test_tmp_dir());
+	snprintf(own, sizeof(own), "%s/bedside.yaml", dir);
+	snprintf(folder, sizeof(folder), "%s/restoring/printers.d", dir);
+	snprintf(path, sizeof(path), "%s/b2.yaml", folder);
+	assert_int_equal(fs_make_dirs(folder, NULL), 0);
+	snprintf(folder, sizeof(folder), "%s/restoring", dir);
+	CHECK_INT(config_check_restored("", folder, &err), 0);
+	assert_int_equal(fs_write_atomic(path, GOOD, strlen(GOOD), 0600, NULL), 0);
+	CHECK_INT(config_check_restored("", folder, &err), 0);
+	/* A key of a newer one. */
+	assert_int_equal(fs_write_atomic(path, GOOD "warp: 9\n", strlen(GOOD) + 8, 0600, NULL), 0);
+	CHECK_INT(config_check_restored("", folder, &err), -EBADMSG);
+	CHECK(strstr(err.text, "warp") && strstr(err.text, "b2.yaml"));
+	/* Known here already. */
+	assert_int_equal(fs_write_atomic(path, GOOD, strlen(GOOD), 0600, NULL), 0);
+	CHECK(load("printers:\n  - {name: B2, address: 10.0.0.5, serial: 03900A400001111, "
+	           "access_code: \"12345678\"}\n"));
+	config_fini(&config);
+	CHECK_INT(config_check_restored(own, folder, &err), -EBADMSG);
 }
 
 TEST(printers_without_a_plan_of_their_own_get_that_of_the_file)

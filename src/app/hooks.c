@@ -315,6 +315,7 @@ void hooks_fill(struct hooks *h, struct web_hooks *ret)
 		.pin_printer = pin_printer,
 		.discover = discover,
 		.doctor = examine,
+		.check_restored = config_check_restored,
 		.restart = restart,
 		.arg = h,
 	};

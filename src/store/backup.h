@@ -21,6 +21,7 @@
 #include "base/base.h"
 
 struct err;
+struct restore_check;
 
 struct backup_options {
 	const char *config_path; /* NULL or "": none */
@@ -45,5 +46,6 @@ struct backup_result {
 	char aside[1024];  /* where the old files are; "" if there were none */
 	char config[1024]; /* where the configuration was put; "" none */
 };
-int backup_restore(const char *from, const char *data_dir, struct backup_result *ret,
-                   struct err *err) MUST_CHECK;
+/* `check` (store/restore.h) may be NULL. */
+int backup_restore(const char *from, const char *data_dir, const struct restore_check *check,
+                   struct backup_result *ret, struct err *err) MUST_CHECK;

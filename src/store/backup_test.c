@@ -136,10 +136,10 @@ TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
 	make_data(dir, "new");
 	put_file(dir, "printers.d/b2.yaml", "name: b2\n");
 	CHECK_INT(store_open(l, dir, &s, NULL), 0);
-	CHECK_INT(backup_restore(to, dir, &r, &err), -EBUSY);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), -EBUSY);
 	CHECK(strstr(err.text, "stop Bedside first"));
 	store_close(s);
-	CHECK_INT(backup_restore(to, dir, &r, &err), 0);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), 0);
 	CHECK(r.n_files >= 6 && strstr(r.aside, "replaced-"));
 	CHECK(holds(dir, "sessions/" SESSION "/a1/000001.jpg", "picture"));
 	CHECK(!exists(dir, "printers.d/b2.yaml") && !exists(dir, "restoring"));
@@ -168,8 +168,8 @@ TEST(the_database_alone_as_the_page_gives_it_out_comes_back)
 	fill_data(dir);
 	CHECK_INT(store_copy(dir, to, NULL), 0);
 	make_data(dir, "new");
-	CHECK(backup_restore(junk, dir, &r, &err) < 0);
-	CHECK_INT(backup_restore(to, dir, &r, &err), 0);
+	CHECK(backup_restore(junk, dir, NULL, &r, &err) < 0);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), 0);
 	CHECK_INT(r.n_files, 1);
 	CHECK(exists(r.aside, "bedside.db") && holds(dir, "printers.d/a1.yaml", "name: a1\n"));
 	CHECK_INT(store_open(l, dir, &s, NULL), 0);
@@ -191,14 +191,14 @@ TEST(a_damaged_backup_changes_nothing)
 	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
 	put_file(to, "films/lid.mp4", "fiLm");
 	put_file(dir, "films/lid.mp4", "mine");
-	CHECK_INT(backup_restore(to, dir, &r, &err), -EBADMSG);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), -EBADMSG);
 	CHECK(strstr(err.text, "Nothing was changed"));
 	CHECK(holds(dir, "films/lid.mp4", "mine") && exists(dir, "bedside.db"));
 	CHECK(!exists(dir, "restoring"));
 	put_file(to, "backup.json",
 	         "{\"files\":[{\"path\":\"films/../../x\",\"size\":1,\"crc32c\":\"00000000\"}]}");
-	CHECK_INT(backup_restore(to, dir, &r, &err), -EBADMSG);
-	CHECK_INT(backup_restore(dir, dir, &r, &err), -ENOENT);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), -EBADMSG);
+	CHECK_INT(backup_restore(dir, dir, NULL, &r, &err), -ENOENT);
 	CHECK(strstr(err.text, "no backup of Bedside"));
 }
 
@@ -232,6 +232,35 @@ static int unpack(const char *dir, const struct buf *b, size_t piece, struct bac
 		rc = restore_finish(r, ret, err);
 	restore_free(r);
 	return rc;
+}
+
+static int refuse_b2(void *arg, const char *folder, struct err *err)
+{
+	++*(unsigned *)arg;
+	return exists(folder, "printers.d/b2.yaml") ? err_set(err, -EBADMSG, "b2 is of the future")
+	                                            : 0;
+}
+
+TEST(a_backup_that_the_next_start_would_refuse_changes_nothing)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/backup", test_tmp_dir());
+	struct backup_options o = { 0 };
+	unsigned n_asked = 0;
+	struct restore_check check = { refuse_b2, &n_asked };
+	struct backup_result r;
+	struct err err = { 0 };
+
+	fill_data(dir);
+	put_file(dir, "printers.d/b2.yaml", "name: b2\n");
+	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
+	put_file(dir, "printers.d/b2.yaml", "name: mine\n");
+	CHECK_INT(backup_restore(to, dir, &check, &r, &err), -EBADMSG);
+	CHECK(strstr(err.text, "b2 is of the future"));
+	CHECK_INT(n_asked, 1);
+	CHECK(holds(dir, "printers.d/b2.yaml", "name: mine\n") && !exists(dir, "restoring"));
+	CHECK_INT(backup_restore(to, dir, NULL, &r, &err), 0);
+	CHECK(holds(dir, "printers.d/b2.yaml", "name: b2\n"));
 }
 
 TEST(a_backup_as_an_archive_comes_back_at_the_next_start)
@@ -365,7 +394,7 @@ TEST(restore_takes_an_archive_from_a_file_too)
 	pack(dir, &o, 1 << 16, &b);
 	CHECK_INT(fs_write_atomic(file, b.data, b.size, 0600, &err), 0);
 	make_data(dir, "new");
-	CHECK_INT(backup_restore(file, dir, &r, &err), 0);
+	CHECK_INT(backup_restore(file, dir, NULL, &r, &err), 0);
 	CHECK(exists(r.aside, "bedside.db") && holds(dir, "films/lid.mp4", "film"));
 	CHECK(!exists(r.aside, "films"));
 }

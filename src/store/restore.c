@@ -47,6 +47,7 @@ struct restore {
 	uint32_t crc32c;
 	uint64_t unasked; /* bytes since the disk was asked for room */
 	uint64_t n_files, bytes;
+	struct restore_check check;
 };
 
 static bool is_ours(const char *name)
@@ -250,6 +251,11 @@ int restore_begin(const char *data_dir, struct restore **ret, struct err *err)
 	return 0;
 }
 
+void restore_set_check(struct restore *r, const struct restore_check *check)
+{
+	r->check = *check;
+}
+
 int restore_feed(struct restore *r, const void *bytes, size_t size, struct err *err)
 {
 	int rc = r->is_failed ? err_set(err, -EBADMSG, "it failed before: begin again")
@@ -327,6 +333,8 @@ int restore_finish(struct restore *r, struct backup_result *ret, struct err *err
 		rc = check_db(r->staging, err);
 	if (rc == 0)
 		rc = check_capture_folders(r, err);
+	if (rc == 0 && r->check.run)
+		rc = r->check.run(r->check.arg, r->staging, err);
 	if (rc == 0)
 		rc = restore_mark(r->data_dir, err);
 	if (rc < 0) {
@@ -452,8 +460,8 @@ static int stage(struct restore *r, const char *from, struct backup_result *ret,
 	return rc < 0 ? rc : restore_finish(r, ret, err);
 }
 
-int backup_restore(const char *from, const char *data_dir, struct backup_result *ret,
-                   struct err *err)
+int backup_restore(const char *from, const char *data_dir, const struct restore_check *check,
+                   struct backup_result *ret, struct err *err)
 {
 	auto_free char *lock = mem_printf("%s/lock", data_dir);
 	auto_fd int lock_fd = -1;
@@ -470,6 +478,8 @@ int backup_restore(const char *from, const char *data_dir, struct backup_result 
 		rc = restore_put(data_dir, ret, err);
 	if (rc == 0)
 		rc = restore_begin(data_dir, &r, err);
+	if (rc == 0 && check)
+		restore_set_check(r, check);
 	if (rc == 0)
 		rc = stage(r, from, ret, err);
 	if (rc < 0 && r)

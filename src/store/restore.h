@@ -22,6 +22,17 @@ struct restore;
 int restore_begin(const char *data_dir, struct restore **ret, struct err *err) MUST_CHECK;
 /* The next bytes of the archive (store/backup_stream.h). Any failure is final. */
 int restore_feed(struct restore *r, const void *bytes, size_t size, struct err *err) MUST_CHECK;
+/*
+ * Whether the next start can read what `folder` holds of printers.d and cameras.d: -EBADMSG with
+ * the sentence if not. That is the configuration's to know, which is above us. Asked before the mark,
+ * on the thread of restore_finish(); NULL: nobody asks.
+ */
+struct restore_check {
+	int (*run)(void *arg, const char *folder, struct err *err);
+	void *arg;
+};
+/* `check` is copied. */
+void restore_set_check(struct restore *r, const struct restore_check *check);
 /* The archive is whole: checks all of it and marks it. `ret` says how many files. */
 int restore_finish(struct restore *r, struct backup_result *ret, struct err *err) MUST_CHECK;
 /* Drops what is not marked. NULL is allowed. */

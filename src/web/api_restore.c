@@ -88,6 +88,15 @@ static struct upload *find(struct call *c, const char *id)
 
 /* ---- beginning ---- */
 
+static int check(void *arg, const char *folder, struct err *err)
+{
+	const struct web *w = arg;
+
+	return w->env.hooks.check_restored
+	               ? w->env.hooks.check_restored(w->env.config_path, folder, err)
+	               : 0;
+}
+
 static void begin(void *arg)
 {
 	struct upload *u = arg;
@@ -100,6 +109,8 @@ static void begin(void *arg)
 		u->rc = err_set(&u->err, -ENOSPC, "There is not enough room on the disk for it.");
 	if (u->rc == 0)
 		u->rc = restore_begin(u->web->env.data_dir, &u->restore, &u->err);
+	if (u->rc == 0)
+		restore_set_check(u->restore, &(struct restore_check){ check, u->web });
 }
 
 static void begun(void *arg)

@@ -605,6 +605,36 @@ TEST(api_ends_well_while_a_backup_is_checked)
 	http_answer_fini(&a);
 }
 
+static int refuse_restored(const char *config_path, const char *folder, struct err *err)
+{
+	CHECK(!config_path || !config_path[0]);
+	CHECK(text_ends(folder, "/restoring"));
+	return err_set(err, -EBADMSG, "a printer of the future");
+}
+
+TEST(api_refuses_a_backup_that_the_next_start_could_not_read)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	struct http_answer a;
+	char id[ID_SIZE], body[64];
+
+	set_hooks(&env);
+	env.hooks.restart = never_restarted;
+	env.hooks.check_restored = refuse_restored;
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	upload_backup(&r, id);
+	snprintf(body, sizeof(body), "{\"id\":\"%s\"}", id);
+	begin(&r, "POST /api/v1/restore/apply", body, strlen(body), &a);
+	for (int i = 0; i < 20 && !a.is_answered; i++)
+		loop_advance(r.loop, 1);
+	CHECK_INT(a.status, 422);
+	CHECK(strstr(a.body, "a printer of the future"));
+	http_answer_fini(&a);
+	stop(&r);
+}
+
 TEST(api_makes_few_archives_of_captures_at_a_time)
 {
 	struct rig r;

@@ -80,6 +80,10 @@ struct web_hooks {
 	void (*find_devices)(void *arg,
 	                     void (*done)(void *done_arg, json_t *devices, const struct err *),
 	                     void *done_arg);
+	/* Whether the next start, with web_env's `config_path`, can read a backup's printers.d and
+	 * cameras.d, unpacked in `folder` (store/restore.h). On a worker, which may be the last to run:
+	 * without `arg`. */
+	int (*check_restored)(const char *config_path, const char *folder, struct err *err);
 	/* Ends the program and begins it again; a backup that waits is put back then. */
 	void (*restart)(void *arg);
 	void *arg;
