@@ -86,3 +86,65 @@ test('the matrix scrolls in itself on a phone', async ({ page, mock }) => {
   await expect(page.locator(`${ROW} img`).first()).toBeVisible();
   expect(await tooWide(page)).toBe('');
 });
+
+test.describe('the plan', () => {
+  const at = '#/printers/anna/captures/plan';
+
+  test('the bed is drawn to scale with its points, the part and the way', async ({ page, mock }) => {
+    await signIn(page, mock, 'viewer', at);
+    const map = page.getByRole('img', { name: /^Bed from above, 256 × 256 mm, 9 positions, part 80 × 64 mm$/ });
+    await expect(map).toBeVisible();
+    await expect(map.locator('circle')).toHaveCount(9);
+    await expect(map.locator('.bad')).toHaveCount(0);
+    const scale = await map.evaluate((svg) => {
+      const w = (sel: string) => svg.querySelector(sel)!.getBoundingClientRect();
+      return { bed: w('.bed').width / w('.bed').height, part: w('.part').width / w('.bed').width };
+    });
+    expect(scale.bed).toBeCloseTo(1, 1);
+    expect(scale.part).toBeCloseTo(80 / 256, 2);
+    await expect(page.getByText(/^about .* moving$/)).toBeVisible();
+    await expect(page.getByLabel('Points in X')).toBeDisabled();
+  });
+
+  test('points beside the bed are shown with the reason while it is edited; saving warns', async ({ page, mock }) => {
+    await signIn(page, mock, 'operator', at);
+    await page.getByLabel('Apart in X').fill('160');
+    await expect(page.getByText('12 of 18 positions not safe')).toBeVisible();
+    await expect(page.getByRole('listitem').filter({ hasText: /is left of 10.0, the bed's edge/ })).toBeVisible();
+    await expect(page.locator('svg[role=img] .bad')).toHaveCount(6);
+    await page.getByRole('button', { name: 'Save' }).click();
+    await expect(page.getByText('The plan is saved, with a warning')).toBeVisible();
+    expect(mock.log.orders.at(-1)).toEqual({ plan: { spacing_x: 160 } });
+    await expect(page.getByRole('button', { name: 'Save' })).toBeDisabled();
+  });
+
+  test('a contradiction is named by its label, and nothing is saved', async ({ page, mock }) => {
+    await signIn(page, mock, 'operator', at);
+    await page.getByLabel('Way').selectOption('parked');
+    await page.getByLabel('Park point X').fill('12.5');
+    await expect(page.getByRole('alert')).toContainText('Park point Y: a park point needs both');
+    await page.getByLabel('Park point Y').fill('20');
+    await expect(page.getByRole('alert')).toHaveCount(0);
+    await expect(page.locator('svg[role=img] .park')).toHaveCount(1);
+    await page.getByLabel('Way').selectOption('snap');
+    await expect(page.getByText('Nothing moves: one picture of each camera')).toBeVisible();
+    await page.getByRole('button', { name: 'Undo the changes' }).click();
+    await expect(page.getByLabel('Points in X')).toHaveValue('3');
+    expect(mock.log.orders).toEqual([]);
+  });
+
+  test('a value out of its range does not leave the form', async ({ page, mock }) => {
+    await signIn(page, mock, 'operator', at);
+    await page.getByLabel('Points in X').fill('12');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await expect(page.getByLabel('Points in X')).toBeFocused();
+    expect(mock.log.orders).toEqual([]);
+  });
+
+  test('the plan fits a phone', async ({ page, mock }) => {
+    await page.setViewportSize({ width: 390, height: 844 });
+    await signIn(page, mock, 'operator', at);
+    await expect(page.locator('svg[role=img]').first()).toBeVisible();
+    expect(await tooWide(page)).toBe('');
+  });
+});
