@@ -321,7 +321,8 @@ void camera_refuse(struct camera *c, struct frame *f, const char *why)
 	char text[sizeof(c->status.text)];
 
 	frame_unref(f);
-	(void)snprintf(text, sizeof(text), "the camera answers, but not with a picture: %s", why);
+	(void)snprintf(text, sizeof(text), "the camera answers, but not with a picture: %.190s",
+	               why);
 	count_refused(c, text);
 }
 

@@ -15,13 +15,14 @@
 #include "printers/printer.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct printer {
 	struct printer_config config;
 	struct printer_state state;
-	bool is_gone;
+	atomic_bool is_gone; /* tests take it away from another thread */
 };
 
 struct camera {
@@ -34,7 +35,7 @@ struct camera {
 	struct camera_video_watcher *video_watcher;
 	struct frame *newest;
 	int64_t control_value;
-	bool is_gone;
+	atomic_bool is_gone;
 };
 
 /* The one thing that may be global: a test program has one of each. */
