@@ -69,9 +69,9 @@ struct run {
 	bool is_paused; /* by us, and confirmed */
 	bool is_moved;  /* or retracted: it must go back */
 	bool is_retracted, is_klipper, restores_itself;
-	bool is_others; /* paused by somebody or something else too */
+	bool is_others;   /* paused by somebody or something else too */
 	bool was_resumed; /* by somebody else, while a command was under way */
-	bool was_away;  /* since the pause, or since the resume was sent */
+	bool was_away;    /* since the pause, or since the resume was sent */
 	bool is_resume_sent;
 	bool is_noted;   /* the note is on disk */
 	bool is_aborted; /* by a person: no further point */

@@ -32,12 +32,12 @@ struct frame {
 	unsigned width, height; /* pixels */
 	int64_t captured_us; /* CLOCK_MONOTONIC of the exposure: the device's stamp or the estimate */
 	int64_t captured_wall_ms;
-	int64_t arrived_us; /* CLOCK_MONOTONIC when the last byte was here */
-	uint64_t seq;       /* counts from 1 per camera; a gap means a loss */
-	bool is_stamped;    /* captured_us is the device's own stamp, not an estimate */
+	int64_t arrived_us;     /* CLOCK_MONOTONIC when the last byte was here */
+	uint64_t seq;           /* counts from 1 per camera; a gap means a loss */
+	bool is_stamped;        /* captured_us is the device's own stamp, not an estimate */
 	int64_t pts_us, dts_us; /* video: media time, dts rising; 0: as it came */
-	bool is_still;      /* taken for a shot by a camera that takes such apart */
-	bool is_key;        /* video: decoding can begin here; parameter sets included */
+	bool is_still;          /* taken for a shot by a camera that takes such apart */
+	bool is_key;            /* video: decoding can begin here; parameter sets included */
 
 	/* private */
 	void (*release)(struct frame *f);

@@ -60,9 +60,9 @@ struct camera_config {
 	bool is_always_open;
 	unsigned width, height; /* wanted; 0: the camera's */
 	double fps;             /* pictures a second wanted; 0: the camera's */
-	char format[8];         /* v4l2: mjpeg, yuyv, nv12, i420, uyvy, h264; "" or auto: the best */
-	int64_t poll_ms;        /* http-still: between two pictures */
-	unsigned quality;       /* 1 to 100, of JPEGs that are made here or for us; 0: 95 */
+	char format[8];   /* v4l2: mjpeg, yuyv, nv12, i420, uyvy, h264; "" or auto: the best */
+	int64_t poll_ms;  /* http-still: between two pictures */
+	unsigned quality; /* 1 to 100, of JPEGs that are made here or for us; 0: 95 */
 
 	/* What comes is mirrored, then turned clockwise, once, before anybody sees it. */
 	unsigned rotation; /* degrees: 0, 90, 180, 270 */

@@ -467,7 +467,7 @@ static void step_camera(struct doctor *d)
 /* X1, P2S, X2D, H2: RTSPS. OPTIONS needs no login (RFC 2326, 10.1). */
 
 static const char live_view_off[] = "Switch on \"LAN-only liveview\" in the printer's settings, "
-                                    "and restart the printer if it is "
+				    "and restart the printer if it is "
 				    "on.";
 
 static void rtsp_opened(void *arg)

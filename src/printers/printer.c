@@ -190,8 +190,7 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 		return;
 	case PRINTER_FAILURE_REFUSED:
 		(void)snprintf(dst, size, "It refuses us: %.220s.%s%s", what,
-		               p->driver->refused_advice[0] ? " " : "",
-		               p->driver->refused_advice);
+		               p->driver->refused_advice[0] ? " " : "", p->driver->refused_advice);
 		return;
 	}
 }

@@ -95,7 +95,8 @@ static const struct field printer_body[] = {
 	{ "access_code", FIELD_TEXT, SECRET, 1, 64, NULL, "bambu: as on its screen" },
 	{ "url", FIELD_TEXT, 0, 8, 511, NULL, "all but bambu: as in http://octopi.local" },
 	{ "api_key", FIELD_TEXT, SECRET, 1, 256, NULL, "all but bambu" },
-	{ "pairing", FIELD_TEXT, 0, 1, 63, NULL, "octoprint: whose key is taken, instead of api_key" },
+	{ "pairing", FIELD_TEXT, 0, 1, 63, NULL,
+	  "octoprint: whose key is taken, instead of api_key" },
 	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "with password, instead of api_key" },
 	{ "password", FIELD_TEXT, SECRET, 1, 256, NULL, "" },
 	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
@@ -104,7 +105,8 @@ static const struct field printer_body[] = {
 
 static const struct field pair_body[] = {
 	{ "url", FIELD_TEXT, REQUIRED, 8, 511, NULL, "as in http://octopi.local" },
-	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "of OctoPrint, whose key it shall be; whoever allows it if absent" },
+	{ "user", FIELD_TEXT, 0, 1, 95, NULL,
+	  "of OctoPrint, whose key it shall be; whoever allows it if absent" },
 	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
 	END
 };
@@ -208,11 +210,10 @@ static const struct field captures_query[] = {
 	END
 };
 
-static const struct field captures_remove_query[] = {
-	ID("job", "of this print"),
-	{ "layer", FIELD_INT, 0, 0, 1000000, NULL, "only of this layer" },
-	END
-};
+static const struct field captures_remove_query[] = { ID("job", "of this print"),
+	                                              { "layer", FIELD_INT, 0, 0, 1000000, NULL,
+	                                                "only of this layer" },
+	                                              END };
 
 static const struct field capture_archive_query[] = {
 	{ "format", FIELD_TEXT, 0, 0, 0, "zip|dataset",
