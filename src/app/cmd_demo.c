@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/plan.h"
 #include "core/fs.h"
 #include "gcode/make.h"
 
@@ -165,6 +166,8 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 
 	*e = (struct printer_entry){ 0 };
 	session_plan_init(&e->plan);
+	capture_plan_init(&e->capture);
+	c->capture = e->capture; /* of printers that are added */
 	e->plan.film.hold_s = 1;
 	TEXT_SET(e->plan.cameras[e->plan.n_cameras++], d->id);
 	TEXT_SET(p->id, d->id);
