@@ -6,9 +6,11 @@
 #include "base/cleanup.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "core/fs.h"
 #include "core/loop.h"
 #include "wire/http_play.h"
-#include "wire/tls_judge.h"
+#include "wire/tls_make.h"
+#include "wire/tls_stream.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -335,6 +337,74 @@ TEST(rest_takes_no_more_than_it_can_hold)
 	run(&s);
 	CHECK_INT(s.n_answers, 1);
 	end(&s);
+}
+
+/* ---- TLS ---- */
+
+static struct tls_server *make_tls(uint8_t sha256[32], char *ca, size_t ca_size)
+{
+	const struct tls_make m = { .cn = "octopi",
+		                    .alternative_names = "IP:127.0.0.1",
+		                    .usage = "serverAuth",
+		                    .not_before_ms = 1700000000000,
+		                    .not_after_ms = 4000000000000 };
+	const char *dir = test_tmp_dir();
+	auto_free char *pem = NULL, *key_pem = NULL;
+	char key[300];
+	struct tls_server *tls = NULL;
+
+	CHECK_INT(tls_make_certificate(&m, &pem, &key_pem, NULL), 0);
+	CHECK(tls_pem_sha256(pem, sha256));
+	(void)snprintf(ca, ca_size, "%s/c", dir);
+	(void)snprintf(key, sizeof(key), "%s/k", dir);
+	CHECK_INT(fs_write_atomic(ca, pem, strlen(pem), 0600, NULL), 0);
+	CHECK_INT(fs_write_atomic(key, key_pem, strlen(key_pem), 0600, NULL), 0);
+
+	const struct tls_server_config c = { .certificate_file = ca, .key_file = key };
+
+	CHECK_INT(tls_server_new(&c, &tls, NULL), 0);
+	return tls;
+}
+
+TEST(rest_sends_its_key_to_a_trusted_certificate_only)
+{
+	static const struct {
+		enum http_client_trust trust;
+		bool has_ca, is_fine;
+	} cases[] = { { HTTP_TRUST_WEB, false, false },
+		      { HTTP_TRUST_WEB, true, true },
+		      { HTTP_TRUST_PIN, false, true },
+		      { HTTP_TRUST_INSECURE, false, true } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct scene s = { .play = { .asked = say_json, .arg = &s } };
+		struct rest_config config = { .url = s.url, .trust = cases[i].trust };
+		struct tls_leaf leaf;
+		char ca[300];
+
+		s.play.tls = make_tls(config.pin, ca, sizeof(ca));
+		s.loop = loop_new();
+		http_play_open(&s.play, s.loop);
+		http_play_url(&s.play, "", s.url, sizeof(s.url));
+		timer_init(&s.limit, s.loop, too_long, &s);
+		config.ca_file = cases[i].has_ca ? ca : NULL;
+		s.rest = rest_new(s.loop, &config);
+		ask(&s, "/", NULL);
+		run(&s);
+		CHECK_INT(s.n_answers, 1);
+		CHECK(s.is_fine == cases[i].is_fine);
+		CHECK_INT((int)s.play.n_requests, cases[i].is_fine ? 1 : 0);
+		/* What was refused can be shown and pinned. */
+		if (!cases[i].is_fine) {
+			CHECK(s.code == -EPERM && rest_leaf(s.rest, &leaf) && !leaf.is_trusted);
+			CHECK(memcmp(leaf.sha256, config.pin, 32) == 0);
+		}
+
+		struct tls_server *tls = s.play.tls;
+
+		end(&s);
+		tls_server_free(tls);
+	}
 }
 
 /* ---- played, on simulated time ---- */

@@ -380,8 +380,9 @@ void octo_report_polled(struct octo_memory *m, const json_t *job, const json_t *
 		json_object_set(c, "state", json_object_get(printer, "state"));
 	else
 		json_object_set_new(c, "state",
-		                    json_pack("{s:s, s:{s:b}}", "text", text_of(job, "state"),
-		                              "flags", "closedOrError", 1));
+		                    json_pack("{s:s, s:s, s:{s:b}}", "text", text_of(job, "state"),
+		                              "error", text_of(job, "error"), "flags",
+		                              "closedOrError", 1));
 	(void)apply_current(m, c, s);
 	apply_heat(m, json_object_get(printer, "temperature"), s);
 	json_decref(c);
