@@ -63,7 +63,7 @@ static void alarm_paused(struct run *r, const char *what)
 	run_fail(r, "%s", what);
 	(void)snprintf(
 		text, sizeof(text),
-		"%s. The print stays paused: look at the printer, then resume it there or on "
+		"%.300s. The print stays paused: look at the printer, then resume it there or on "
 		"the page.",
 		what);
 	tell(r, NOTICE_ALARM, text);

@@ -49,7 +49,7 @@ complains 'web: 5\n' '1: web: must be keys'
 complains 'printers:\n  - name: One\n' '2: printers\[0\].address: is missing' '2: printers\[0\].serial: is missing' \
   "2: printers\[0\].access_code: is missing; it is on the printer's screen"
 complains "printers:\n  - name: A\n    address: ''\n    serial: abc\n    access_code: 1\n    tls: sha256:12\n    driver: prusa\n" \
-  '3: printers\[0\].address: .*text of 1' "4: printers\[0\].serial: 'abc' must be" '6: printers\[0\].tls: .*64 hex' '7: .*must be bambu'
+  '2: printers\[0\].address: is missing' "4: printers\[0\].serial: 'abc' must be" '6: printers\[0\].tls: .*64 hex' '7: .*must be one of bambu'
 complains "printers:\n$one    access_code: '1'\n$one    access_code: '1'\n" "6: printers\[1\].name: 'One' is the name of another" '6: printers\[1\].serial: '
 complains "printers:\n$one    access_code_file: /nowhere\n" '5: printers\[0\].access_code_file: .*No such file'
 complains 'cameras:\n  - name: C\n    driver: v4l3\n    printer: nobody\n' "3: cameras\[0\].driver: .*must be one of .*fake" \
