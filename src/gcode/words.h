@@ -178,13 +178,15 @@ static ALWAYS_INLINE const char *words_quick(const char *p, struct words *w)
 
 		if (k == WORDS_END)
 			return p[i] == ' ' || p[i] == '\t' ? NULL : p + i;
+		if (i >= 63)
+			return NULL;
 		if (stops >> (i + 1) == 0) {
 			if (has_all || i >= 32)
 				return NULL;
 			has_all = true;
 			stops |= words_stops_32(p + 32) << 32;
 		}
-		if (i >= 63 || stops >> (i + 1) == 0 || !(stops >> i & 1))
+		if (stops >> (i + 1) == 0 || !(stops >> i & 1))
 			return NULL;
 
 		bool is_negative = p[i + 1] == '-';

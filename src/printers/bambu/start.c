@@ -329,6 +329,7 @@ static int check(struct bambu_start *s, struct err *err)
 
 void bambu_start_begin(struct bambu_start *s, const struct printer_command *c, uint32_t ticket)
 {
+	bool has_trays = !c->uses_ams || c->n_mapping > 0;
 	struct err err = { 0 };
 
 	if (s->stage != STAGE_NONE || s->reading) {
@@ -339,12 +340,10 @@ void bambu_start_begin(struct bambu_start *s, const struct printer_command *c, u
 	s->command = *c;
 	s->ticket = ticket;
 	s->is_second = false;
-	if (check(s, &err) < 0) {
+	if (check(s, &err) < 0 || (!has_trays && fetch(s, &err) < 0)) {
 		end(s, PRINTER_NOT_SENT, err.text);
-	} else if (!s->command.uses_ams || s->command.n_mapping > 0) {
+	} else if (has_trays) {
 		send_now(s);
-	} else if (fetch(s, &err) < 0) {
-		end(s, PRINTER_NOT_SENT, err.text);
 	} else {
 		s->stage = STAGE_FETCHING;
 		timer_start(&s->watch, FETCH_LIMIT_MS);

@@ -421,12 +421,10 @@ static void take_notice(struct moon *o, const char *method, const json_t *params
 		if (json_object_get(hooks, "state") &&
 		    !text_equal(text_of(hooks, "state"), "ready"))
 			tell_klippy(o, text_of(hooks, "state"), text_of(hooks, "state_message"));
-	} else if (text_equal(method, "notify_klippy_ready")) {
+	} else if (text_equal(method, "notify_klippy_ready") ||
+	           text_equal(method, "notify_klippy_shutdown")) {
 		o->is_subscribed = false;
-		ask_klipper(o);
-	} else if (text_equal(method, "notify_klippy_shutdown")) {
-		o->is_subscribed = false;
-		ask_klipper(o); /* for its reason */
+		ask_klipper(o); /* it knows the reason */
 	} else if (text_equal(method, "notify_klippy_disconnected")) {
 		tell_klippy(o, "disconnected", "");
 	} else if (text_equal(method, "notify_history_changed")) {

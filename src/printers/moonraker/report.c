@@ -205,7 +205,7 @@ static void read_nozzles(const json_t *status, struct printer_state *s)
 		if (text_equal(text_of(toolhead, "extruder"), names[i]))
 			s->active_nozzle = (int)i;
 	}
-	for (unsigned i = 0; i < s->n_nozzles; i++)
+	for (unsigned i = 0; i < s->n_nozzles && i < PRINTER_MAX_NOZZLES; i++)
 		TEXT_SET(s->nozzles[i].name, s->n_nozzles == 1 ? "nozzle" : names[i]);
 }
 
@@ -226,10 +226,9 @@ static void read_named(json_t *status, struct printer_state *s, bool *ret_runout
 	s->fan_heatbreak = s->fan_aux = s->fan_chamber = -1;
 	json_object_foreach(status, name, o)
 	{
-		if (text_starts(name, "heater_generic ")) {
-			read_heat(o, &s->chamber);
-		} else if (text_starts(name, "temperature_") &&
-		           !json_object_get(status, "heater_generic chamber")) {
+		if (text_starts(name, "heater_generic ") ||
+		    (text_starts(name, "temperature_") &&
+		     !json_object_get(status, "heater_generic chamber"))) {
 			read_heat(o, &s->chamber);
 		} else if (text_starts(name, "heater_fan ")) {
 			s->fan_heatbreak = MAX(s->fan_heatbreak, percent_of(o, "speed"));

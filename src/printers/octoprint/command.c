@@ -173,19 +173,24 @@ int octo_command_write(const struct printer_command *c, const struct printer_sta
 	return err_set(err, -EINVAL, "OctoPrint has no such command");
 }
 
+static bool number_of(const char *text, size_t n, double *ret)
+{
+	char number[24];
+	size_t k = 0;
+
+	while (k < n && k + 1 < sizeof(number) && strchr("+-.0123456789", text[k])) {
+		number[k] = text[k];
+		k++;
+	}
+	number[k] = '\0';
+	return text_to_double(number, ret);
+}
+
 static bool word_of(const char *line, size_t n, char letter, double *ret)
 {
-	for (size_t i = 0; i < n && line[i] != ';'; i++) {
-		char number[24];
-		size_t at = i + 1, k = 0;
-
-		if (toupper((unsigned char)line[i]) != letter)
-			continue;
-		while (at < n && k + 1 < sizeof(number) && strchr("+-.0123456789", line[at]))
-			number[k++] = line[at++];
-		number[k] = '\0';
-		return text_to_double(number, ret);
-	}
+	for (size_t i = 0; i < n && line[i] != ';'; i++)
+		if (toupper((unsigned char)line[i]) == letter)
+			return number_of(line + i + 1, n - i - 1, ret);
 	return false;
 }
 

@@ -165,34 +165,39 @@ static json_t *status(const struct moon_sim *m)
 
 /* ---- talking ---- */
 
-static void say(struct client *c, json_t *j)
+static void say_text(struct client *c, const char *text)
 {
-	char *text = json_dumps(j, JSON_COMPACT);
-	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
+	struct http_bytes *b = http_bytes_new(text, strlen(text));
 
 	if (c->channel)
 		http_channel_send_text(c->channel, "", 0, b);
 	http_bytes_unref(b);
+}
+
+static void say(struct client *c, json_t *j)
+{
+	char *text = json_dumps(j, JSON_COMPACT);
+
+	say_text(c, text ? text : "{}");
 	free(text);
 	json_decref(j);
 }
 
 static void notify(struct moon_sim *m, const char *method, json_t *params)
 {
+	bool is_for_subscribers = params != NULL;
+	json_t *j =
+		json_pack("{s:s, s:s, s:o*}", "jsonrpc", "2.0", "method", method, "params", params);
+	char *text = json_dumps(j, JSON_COMPACT);
 	struct client *c;
 
+	json_decref(j);
 	DL_FOREACH(m->clients, c)
 	{
-		json_t *j = json_pack("{s:s, s:s}", "jsonrpc", "2.0", "method", method);
-
-		if (params)
-			json_object_set(j, "params", params);
-		if (c->is_subscribed || !params)
-			say(c, j);
-		else
-			json_decref(j);
+		if (text && (c->is_subscribed || !is_for_subscribers))
+			say_text(c, text);
 	}
-	json_decref(params);
+	free(text);
 }
 
 static void answer(struct client *c, json_int_t id, json_t *result)
@@ -240,7 +245,7 @@ static void script_done(void *arg)
 static bool word_of(const char *line, size_t n, char letter, double *ret)
 {
 	for (size_t i = 1; i < n; i++) {
-		if (toupper((unsigned char)line[i]) == letter && line[i - 1] == ' ') {
+		if ((line[i] & ~0x20) == letter && line[i - 1] == ' ') {
 			*ret = strtod(line + i + 1, NULL);
 			return isfinite(*ret);
 		}
