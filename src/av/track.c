@@ -22,7 +22,7 @@
 #define MAX_LINE (1U << 20)
 #define MAX_SAMPLES 10000000
 #define MAX_AVCC 4096
-#define MAX_HEAD_LINE (4U * MAX_AVCC)
+#define MAX_HEAD_LINE ((size_t)4 * MAX_AVCC)
 #define MAX_LOCKS 5
 #define MDAT_HEAD 16 /* with a length of 64 bits */
 #define PAGE 4096

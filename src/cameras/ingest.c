@@ -16,7 +16,6 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define DEFAULT_QUALITY 95
 
@@ -80,7 +79,8 @@ static struct frame *take_first(struct ingest *in)
 	struct frame *f = in->waiting[0];
 
 	in->n_waiting--;
-	memmove(in->waiting, in->waiting + 1, in->n_waiting * sizeof(*in->waiting));
+	for (unsigned i = 0; i < in->n_waiting; i++)
+		in->waiting[i] = in->waiting[i + 1];
 	return f;
 }
 

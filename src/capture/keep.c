@@ -112,8 +112,10 @@ static void picture_name(char dst[128], const struct capture *c, const struct ca
 
 	if (!isnan(c->z_mm))
 		(void)snprintf(z, sizeof(z), "%.2f", c->z_mm);
-	for (char *p = z; *p; p++)
-		*p = *p == '.' ? '_' : *p;
+	for (char *p = z; *p; p++) {
+		if (*p == '.')
+			*p = '_';
+	}
 	stamp(at, pic->at_wall_ms);
 	n = snprintf(dst, 128, "layer_%04d_pos_%02u_z_%s_%s", MAX(c->layer, 0), pic->index, z, at);
 	if (is_first_camera || n < 0 || n >= 128)
@@ -166,15 +168,15 @@ static struct frame *with_quality(struct frame *f, unsigned quality)
 }
 
 int keep_picture(const char *data_dir, const struct capture *c, const struct capture_plan *plan,
-                 struct frame *f, bool is_first_camera, struct capture_picture *pic,
-                 struct err *err)
+                 const struct keep_shot *shot, struct capture_picture *pic, struct err *err)
 {
+	struct frame *f = shot->frame;
 	auto_free char *dir = mem_printf("%s/%s", data_dir, c->folder);
 	auto_frame struct frame *kept = with_quality(f, plan->quality);
 	char name[128];
 	int rc = fs_make_dirs(dir, err);
 
-	picture_name(name, c, pic, is_first_camera);
+	picture_name(name, c, pic, shot->is_first_camera);
 	if (rc == 0)
 		rc = put(dir, name, ".jpg", kept->data, kept->size, err);
 	if (rc < 0)
@@ -243,16 +245,12 @@ json_t *keep_metadata_json(const struct capture *c, const struct capture_plan *p
 }
 
 int keep_metadata(const char *data_dir, struct capture *c, const struct capture_plan *plan,
-                  const struct capture_picture *pics, unsigned n, const json_t *extra,
-                  struct err *err)
+                  const struct capture_picture *pics, unsigned n, struct err *err)
 {
 	auto_free char *dir = mem_printf("%s/%s", data_dir, c->folder);
 	json_t *j = keep_metadata_json(c, plan, pics, n);
 	char name[128], at[24];
 	int rc = fs_make_dirs(dir, err);
-
-	if (extra)
-		json_object_update(j, (json_t *)(uintptr_t)extra);
 
 	auto_free char *text = json_dumps(j, JSON_INDENT(2) | JSON_SHORT_REALS);
 

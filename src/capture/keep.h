@@ -25,16 +25,21 @@ struct frame;
 /* "captures/2026-11-21" of local time. */
 void keep_folder(char dst[128], const struct capture_plan *plan, int64_t wall_ms);
 
+/* What a camera brought, borrowed. */
+struct keep_shot {
+	struct frame *frame;
+	bool is_first_camera; /* no camera's name in the file's */
+};
+
 /* Writes a picture into <data_dir>/<folder>; `pic` says index, camera and time, and gets file,
- * thumbnail, bytes, sha256 and size. `is_first_camera`: no camera's name in the file's. */
+ * thumbnail, bytes, sha256 and size. */
 int keep_picture(const char *data_dir, const struct capture *c, const struct capture_plan *plan,
-                 struct frame *f, bool is_first_camera, struct capture_picture *pic,
+                 const struct keep_shot *shot, struct capture_picture *pic,
                  struct err *err) MUST_CHECK;
 
-/* Writes the metadata; sets c->metadata. `extra` (may be NULL) is merged in. */
+/* Writes the metadata; sets c->metadata. */
 int keep_metadata(const char *data_dir, struct capture *c, const struct capture_plan *plan,
-                  const struct capture_picture *pics, unsigned n, const json_t *extra,
-                  struct err *err) MUST_CHECK;
+                  const struct capture_picture *pics, unsigned n, struct err *err) MUST_CHECK;
 
 /* The document itself, a new reference. */
 json_t *keep_metadata_json(const struct capture *c, const struct capture_plan *plan,

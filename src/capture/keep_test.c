@@ -111,9 +111,9 @@ TEST(keep_never_overwrites_and_names_as_people_know_it)
 
 	(void)setenv("TZ", "UTC", 1); /* NOLINT(concurrency-mt-unsafe) */
 	capture_plan_init(&plan);
-	CHECK(keep_picture(dir, &c, &plan, f, true, &p, NULL) == 0);
-	CHECK(keep_picture(dir, &c, &plan, f, true, &again, NULL) == 0);
-	CHECK(keep_picture(dir, &c, &plan, f, false, &other, NULL) == 0);
+	CHECK(keep_picture(dir, &c, &plan, &(struct keep_shot){ f, true }, &p, NULL) == 0);
+	CHECK(keep_picture(dir, &c, &plan, &(struct keep_shot){ f, true }, &again, NULL) == 0);
+	CHECK(keep_picture(dir, &c, &plan, &(struct keep_shot){ f, false }, &other, NULL) == 0);
 	CHECK_STR(p.file, "layer_0012_pos_03_z_2_40_20241121_102005.jpg");
 	CHECK_STR(p.thumbnail, "layer_0012_pos_03_z_2_40_20241121_102005_thumb.jpg");
 	CHECK_STR(again.file, "layer_0012_pos_03_z_2_40_20241121_102005_2.jpg");
@@ -143,8 +143,8 @@ TEST(keep_writes_metadata_with_all_that_the_picture_needs)
 
 	capture_plan_init(&plan);
 	TEXT_SET(plan.calibration, "calib.json");
-	CHECK(keep_picture(dir, &c, &plan, f, true, &p, NULL) == 0);
-	CHECK(keep_metadata(dir, &c, &plan, &p, 1, NULL, NULL) == 0);
+	CHECK(keep_picture(dir, &c, &plan, &(struct keep_shot){ f, true }, &p, NULL) == 0);
+	CHECK(keep_metadata(dir, &c, &plan, &p, 1, NULL) == 0);
 
 	auto_free char *path = mem_printf("%s/%s/%s", dir, c.folder, c.metadata);
 
@@ -195,8 +195,9 @@ TEST(export_makes_an_archive_that_unzip_and_tar_take)
 
 	capture_plan_init(&plan);
 	for (unsigned i = 0; i < 3; i++)
-		CHECK(keep_picture(dir, &c, &plan, f, true, &p[i], NULL) == 0);
-	CHECK(keep_metadata(dir, &c, &plan, p, 3, NULL, NULL) == 0);
+		CHECK(keep_picture(dir, &c, &plan, &(struct keep_shot){ f, true }, &p[i], NULL) ==
+		      0);
+	CHECK(keep_metadata(dir, &c, &plan, p, 3, NULL) == 0);
 	/* One is gone by now. */
 	auto_free char *path = mem_printf("%s/%s/%s", dir, c.folder, p[1].file);
 

@@ -285,7 +285,7 @@ int capture_plan_check(const struct capture_plan *p, struct err *err)
 {
 	static const char *const axes[] = { "x", "y" };
 	double heights[CAPTURE_MAX_HEIGHTS];
-	unsigned n;
+	unsigned n = 0;
 	int rc = capture_plan_heights(p, heights, &n, err);
 
 	if (rc < 0)

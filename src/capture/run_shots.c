@@ -68,8 +68,9 @@ static void keep_it(void *arg)
 {
 	struct run_keeping *k = arg;
 
-	k->rc = keep_picture(k->data_dir, &k->c, &k->plan, k->frame, k->is_first, &k->picture,
-	                     &k->err);
+	const struct keep_shot shot = { .frame = k->frame, .is_first_camera = k->is_first };
+
+	k->rc = keep_picture(k->data_dir, &k->c, &k->plan, &shot, &k->picture, &k->err);
 }
 
 static void kept(void *arg)
@@ -194,7 +195,7 @@ static void write_metadata(void *arg)
 {
 	struct run_keeping *k = arg;
 
-	k->rc = keep_metadata(k->data_dir, &k->c, &k->plan, k->pictures, k->n, NULL, &k->err);
+	k->rc = keep_metadata(k->data_dir, &k->c, &k->plan, k->pictures, k->n, &k->err);
 }
 
 static void metadata_written(void *arg)

@@ -448,8 +448,12 @@ static void tidy(struct jobs *js)
 	t->n_keep = KEEP_FILES + 2 * (int)n;
 	t->running = mem_new_array(MAX(n, 1U), sizeof(*t->running));
 	DL_FOREACH(js->watches, w)
-	if (w->has_job)
-		TEXT_SET(t->running[t->n_running++], w->job.id);
+	{
+		if (!w->has_job)
+			continue;
+		TEXT_SET(t->running[t->n_running], w->job.id);
+		t->n_running++;
+	}
 	work_submit(js->env.pool, run_tidy, tidied, t);
 }
 

@@ -2,6 +2,7 @@
 
 #include "gcode/bgcode.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -247,7 +248,7 @@ size_t gcode_meatpack_decode(char *dst, const uint8_t *src, size_t size)
 
 			if (is_full && ++i == size)
 				return n;
-			dst[n++] = is_full ? (char)src[i] : pair->chars[k];
+			dst[n++] = (char)(is_full ? src[i] : pair->chars[k]);
 			if (k == 0 && (c & 15) == 12)
 				break;
 		}
@@ -422,6 +423,7 @@ static int block_take(struct reader *r, const struct block *b, struct err *err)
 	rc = block_unpack(r, b, &bytes, err);
 	if (rc < 0)
 		return rc;
+	assert(bytes);
 	/* Everything but text goes into the scan itself. */
 	if (b->type != BLOCK_GCODE)
 		gcode_feeder_drain(r->feeder);
@@ -461,8 +463,10 @@ int gcode_bgcode_index(const void *bytes, size_t size, const struct gcode_option
 		struct block b = { 0 };
 
 		rc = block_read(&r, &b, err);
-		if (rc == 0)
-			rc = block_take(&r, &b, err);
+		if (rc < 0)
+			break;
+		assert(b.data);
+		rc = block_take(&r, &b, err);
 	}
 	gcode_feeder_stop(r.feeder);
 	gcode_inflater_free(r.inflater);

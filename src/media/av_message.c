@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,7 @@ int av_parse(struct av_parser *p, const uint8_t **bytes, size_t *size, struct av
 
 		if (rc < 0)
 			return rc;
+		assert(p->m.payload);
 	}
 	p->n_payload += take(p->m.payload + p->n_payload, p->m.size - p->n_payload, bytes, size);
 	if (p->n_payload < p->m.size)
