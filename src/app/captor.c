@@ -109,6 +109,7 @@ static void send_line(struct captor *cp, struct printer *p, const char *script,
 	printer_send(p, &c, line_answered, l);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of captures_env */
 static void send(void *arg, const char *printer, enum run_order order, const char *script,
                  int64_t timeout_ms,
                  void (*done)(void *done_arg, enum printer_answer a, const char *reason),

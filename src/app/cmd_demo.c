@@ -169,7 +169,8 @@ static void add_printer(struct config *c, const struct demo_printer *d, const st
 	capture_plan_init(&e->capture);
 	c->capture = e->capture; /* of printers that are added */
 	e->plan.film.hold_s = 1;
-	TEXT_SET(e->plan.cameras[e->plan.n_cameras++], d->id);
+	TEXT_SET(e->plan.cameras[e->plan.n_cameras], d->id);
+	e->plan.n_cameras++;
 	TEXT_SET(p->id, d->id);
 	TEXT_SET(p->name, d->name);
 	TEXT_SET(p->driver, "bambu");

@@ -115,21 +115,27 @@ void config_write_printer(const struct printer_config *p, struct buf *out);
 int config_add_printer(const char *data_dir, struct printer_config *p, struct err *err) MUST_CHECK;
 /* Removes what the page added; -EPERM with the sentence if it stands in bedside.yaml. */
 int config_remove_printer(const struct config *c, const char *id, struct err *err) MUST_CHECK;
+
+/* The ids that a new camera cannot have; the caller's, only for the call. */
+struct config_taken {
+	bool (*has)(void *arg, const char *id);
+	void *arg;
+};
+
 /*
  * A camera of the page. `settings` is an object of a camera's keys in bedside.yaml, texts, numbers
  * and lists as JSON; `printers` instead of `printer`, spans as `poll_ms`, controls as "name=value".
  * null takes one away. Fills `ret` (camera_config_fini() it) and writes cameras.d/<id>.yaml, mode
  * 0600. -EINVAL with the sentence for what the next start would refuse, with its key in `field`;
- * -EEXIST when `is_taken` says that the id is; -EPERM when bedside.yaml does not allow it.
+ * -EEXIST when `taken` says that the id is; -EPERM when bedside.yaml does not allow it.
  */
 #define CONFIG_FIELD_SIZE 48
 #define CONFIG_NO_PROGRAMS                                                                         \
 	"cameras of the page may run a program only if bedside.yaml says so; write programs: yes " \
 	"under web: there and restart"
 int config_add_camera(const struct config *c, const json_t *settings,
-                      bool (*is_taken)(void *arg, const char *id), void *arg,
-                      struct camera_config *ret, char field[CONFIG_FIELD_SIZE],
-                      struct err *err) MUST_CHECK;
+                      const struct config_taken *taken, struct camera_config *ret,
+                      char field[CONFIG_FIELD_SIZE], struct err *err) MUST_CHECK;
 /* -EPERM with the sentence if it stands in bedside.yaml. */
 int config_change_camera(const struct config *c, const char *id, const json_t *settings,
                          struct camera_config *ret, char field[CONFIG_FIELD_SIZE],

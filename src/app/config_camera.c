@@ -95,11 +95,12 @@ static int read_window(void *field, const char *text, struct err *err)
 	const char *at = text;
 
 	for (int i = 0; i < 4; i++) {
-		size_t n = strcspn(at, ",");
 		char part[24];
 
 		at += strspn(at, " ");
-		n = strcspn(at, ", ");
+
+		size_t n = strcspn(at, ", ");
+
 		if (!text_copy_n(part, sizeof(part), at, n) || !text_to_double(part, &v[i]))
 			goto bad;
 		at += n + strspn(at + n, " ");
@@ -303,10 +304,12 @@ static void read_printers(const struct reading *r)
 		char id[MODEL_ID_SIZE];
 
 		text_slug(id, sizeof(id), names[i]);
-		if (i == 0)
+		if (i == 0) {
 			TEXT_SET(c->printer, id);
-		else if (!camera_config_sees(c, id))
-			TEXT_SET(c->also[c->n_also++], id);
+		} else if (!camera_config_sees(c, id)) {
+			TEXT_SET(c->also[c->n_also], id);
+			c->n_also++;
+		}
 	}
 }
 

@@ -274,18 +274,24 @@ static int judge(const struct config *c, const struct buf *text, const char *id,
 	return rc;
 }
 
-static int save(const struct config *c, const char *id, const json_t *settings,
-                bool (*is_taken)(void *arg, const char *id), void *arg, struct camera_config *ret,
+/* Of the two the one is set: a camera that is there, or the ids that a new one cannot have. */
+struct saving {
+	const struct config *config;
+	const char *id;
+	const struct config_taken *taken;
+};
+
+static int save(const struct saving *s, const json_t *settings, struct camera_config *ret,
                 char field[CONFIG_FIELD_SIZE], struct err *err)
 {
-	auto_free char *dir = mem_printf("%s/cameras.d", c->data_dir);
+	auto_free char *dir = mem_printf("%s/cameras.d", s->config->data_dir);
 	struct buf b;
 	int rc;
 
 	buf_init(&b, CONF_MAX_BYTES);
 	write_settings(settings, &b);
-	rc = judge(c, &b, id, ret, field, err);
-	if (rc == 0 && !id && is_taken(arg, ret->id)) {
+	rc = judge(s->config, &b, s->id, ret, field, err);
+	if (rc == 0 && s->taken && s->taken->has(s->taken->arg, ret->id)) {
 		rc = err_set(err, -EEXIST, "there is a camera or a printer called '%s' already",
 		             ret->name);
 		text_copy(field, CONFIG_FIELD_SIZE, "name");
@@ -305,16 +311,17 @@ static int save(const struct config *c, const char *id, const json_t *settings,
 }
 
 int config_add_camera(const struct config *c, const json_t *settings,
-                      bool (*is_taken)(void *arg, const char *id), void *arg,
-                      struct camera_config *ret, char field[CONFIG_FIELD_SIZE], struct err *err)
+                      const struct config_taken *taken, struct camera_config *ret,
+                      char field[CONFIG_FIELD_SIZE], struct err *err)
 {
+	const struct saving s = { .config = c, .taken = taken };
 	json_t *all = json_object();
 	int rc;
 
 	field[0] = '\0';
 	*ret = (struct camera_config){ 0 };
 	merge(all, settings);
-	rc = save(c, NULL, all, is_taken, arg, ret, field, err);
+	rc = save(&s, all, ret, field, err);
 	json_decref(all);
 	return rc;
 }
@@ -357,6 +364,7 @@ int config_change_camera(const struct config *c, const char *id, const json_t *s
                          struct camera_config *ret, char field[CONFIG_FIELD_SIZE], struct err *err)
 {
 	auto_free char *path = mem_printf("%s/cameras.d/%s" ENDING, c->data_dir, id);
+	const struct saving s = { .config = c, .id = id };
 	json_t *all = read_known(path, err);
 	int rc;
 
@@ -372,7 +380,7 @@ int config_change_camera(const struct config *c, const char *id, const json_t *s
 		             "the password away");
 	} else {
 		merge(all, settings);
-		rc = save(c, id, all, NULL, NULL, ret, field, err);
+		rc = save(&s, all, ret, field, err);
 	}
 	json_decref(all);
 	return rc;

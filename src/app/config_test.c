@@ -329,7 +329,8 @@ static int add_camera(const char *settings, char field[CONFIG_FIELD_SIZE], struc
 
 	CHECK(j);
 
-	int rc = config_add_camera(&config, j, is_b2, NULL, &k, field, err);
+	int rc = config_add_camera(&config, j, &(struct config_taken){ is_b2, NULL }, &k, field,
+	                           err);
 
 	camera_config_fini(&k);
 	json_decref(j);

@@ -44,13 +44,14 @@ static int save_camera(void *arg, const char *id, const json_t *settings,
                        char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err)
 {
 	struct hooks *h = arg;
+	const struct config_taken taken = { is_taken, h };
 	struct camera_config c;
 	int rc;
 
 	if (!id && count_cameras(h) >= CONFIG_MAX_CAMERAS)
 		return err_set(err, -ENOSPC, "there are %d cameras already", CONFIG_MAX_CAMERAS);
 	rc = id ? config_change_camera(h->env.config, id, settings, &c, says->field, err)
-	        : config_add_camera(h->env.config, settings, is_taken, h, &c, says->field, err);
+	        : config_add_camera(h->env.config, settings, &taken, &c, says->field, err);
 	if (rc < 0)
 		return rc;
 	if (id)
@@ -208,6 +209,11 @@ static json_t *json_device(const struct hooks *h, const struct found_device *d)
 	                 json_sizes(d));
 }
 
+static void forget_search(struct hooks *h, struct camera_search *s)
+{
+	DL_DELETE(h->searches, s);
+}
+
 static void searched(void *arg)
 {
 	struct camera_search *s = arg;
@@ -216,7 +222,7 @@ static void searched(void *arg)
 	if (h) {
 		json_t *list = json_array();
 
-		DL_DELETE(h->searches, s);
+		forget_search(h, s);
 		for (size_t i = 0; i < s->n; i++)
 			json_array_append_new(list, json_device(h, &s->devices[i]));
 		s->done(s->done_arg, list, NULL);
@@ -243,7 +249,7 @@ void hooks_end_searches(struct hooks *h, const struct err *err)
 
 	DL_FOREACH_SAFE(h->searches, s, next)
 	{
-		DL_DELETE(h->searches, s);
+		forget_search(h, s);
 		s->hooks = NULL;
 		s->done(s->done_arg, NULL, err);
 	}

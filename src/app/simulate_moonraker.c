@@ -103,6 +103,7 @@ int simulate_moonraker(int argc, char **argv)
 	struct moon_sim_config c = { .speed = 1 };
 	int id;
 
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */
 	while ((id = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (id == 'h') {
 			fputs(usage, stdout);

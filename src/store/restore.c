@@ -404,7 +404,7 @@ static int feed_folder(struct restore *r, const char *dir, struct err *err)
 
 		if (rc == 0 && (!name || !fs_join_confined(from, sizeof(from), dir, name)))
 			rc = err_set(err, -EBADMSG, "%s is damaged, or no list of ours", path);
-		if (rc == 0)
+		else if (rc == 0)
 			rc = feed_file(r, from, name, err);
 	}
 	json_decref(o);
@@ -478,9 +478,9 @@ int backup_restore(const char *from, const char *data_dir, const struct restore_
 		rc = restore_put(data_dir, ret, err);
 	if (rc == 0)
 		rc = restore_begin(data_dir, &r, err);
-	if (rc == 0 && check)
+	if (r && check)
 		restore_set_check(r, check);
-	if (rc == 0)
+	if (r)
 		rc = stage(r, from, ret, err);
 	if (rc < 0 && r)
 		rc = err_wrap(err, rc, "%s cannot be put back", from);

@@ -91,8 +91,10 @@ static void revoke_tokens(struct web *w, const char *camera)
 	size_t n_theirs = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(all[i].camera, camera) == 0)
-			TEXT_SET(ids[n_theirs++], all[i].id);
+		if (strcmp(all[i].camera, camera) != 0)
+			continue;
+		TEXT_SET(ids[n_theirs], all[i].id);
+		n_theirs++;
 	}
 	for (size_t i = 0; i < n_theirs; i++)
 		tokens_remove(w->tokens, ids[i], token_has_gone, NULL);

@@ -81,17 +81,22 @@ void feed_add_viewer(struct feed *f, struct mp4_viewer *v)
 		http_channel_send(v->channel, &f->kept[i].bytes, 1);
 }
 
+static void drop_viewer(struct feed *f, struct mp4_viewer *v)
+{
+	DL_DELETE(f->viewers, v);
+	free(v);
+}
+
 void feed_remove_viewer(struct mp4_viewer *v)
 {
-	DL_DELETE(v->feed->viewers, v);
-	free(v);
+	drop_viewer(v->feed, v);
 }
 
 static void end_viewers(struct feed *f)
 {
 	while (f->viewers) {
 		http_channel_end(f->viewers->channel);
-		feed_remove_viewer(f->viewers);
+		drop_viewer(f, f->viewers);
 	}
 }
 

@@ -281,6 +281,18 @@ int http_server_new(struct loop *l, const struct http_server_config *config,
 	return 0;
 }
 
+/* Closed in this turn of the loop: whom they would tell is about to go, too. */
+static void forget_closing(struct http_server *s, struct http_conn *c)
+{
+	void (*closed)(void *arg) = c->channel.ev.closed;
+
+	DL_DELETE(s->closing, c);
+	c->closing_of = NULL;
+	c->channel.ev.closed = NULL;
+	if (closed)
+		closed(c->channel.ev.arg);
+}
+
 void http_server_free(struct http_server *s)
 {
 	if (!s)
@@ -294,17 +306,8 @@ void http_server_free(struct http_server *s)
 		if (closed)
 			closed(c->channel.ev.arg);
 	}
-	/* Closed in this turn of the loop: whom they would tell is about to go, too. */
-	while (s->closing) {
-		struct http_conn *c = s->closing;
-		void (*closed)(void *arg) = c->channel.ev.closed;
-
-		DL_DELETE(s->closing, c);
-		c->closing_of = NULL;
-		c->channel.ev.closed = NULL;
-		if (closed)
-			closed(c->channel.ev.arg);
-	}
+	while (s->closing)
+		forget_closing(s, s->closing);
 	timer_stop(&s->sweep);
 	if (s->listener) {
 		uv_poll_stop(s->listener);

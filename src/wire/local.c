@@ -288,7 +288,8 @@ int local_ask(const char *path, const char *line, int timeout_ms, struct buf *re
 		return err_sys(err, "making a socket");
 
 	/* A daemon that is stopped takes neither the call nor the question. */
-	struct timeval limit = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+		                 .tv_usec = timeout_ms % 1000 * 1000L };
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) < 0)

@@ -282,7 +282,7 @@ void rest_forget(struct rest *r)
 	r->is_asking = r->is_played = false;
 	r->n_queued = 0;
 	while ((q = r->queue)) {
-		LL_DELETE(r->queue, q);
+		r->queue = q->next;
 		asked_free(q);
 	}
 }

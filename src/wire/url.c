@@ -51,6 +51,11 @@ static bool decode(char *dst, size_t size, const char *from, size_t n)
 	return true;
 }
 
+static char lower(char c)
+{
+	return (char)tolower((unsigned char)c);
+}
+
 static int read_scheme(const char **text, struct url *u, struct err *err)
 {
 	const char *end = strstr(*text, "://");
@@ -62,7 +67,7 @@ static int read_scheme(const char **text, struct url *u, struct err *err)
 		if (!isalnum((unsigned char)(*text)[i]))
 			return bad(err, "the address must begin with http://, https:// and the "
 			                "like");
-		u->scheme[i] = (char)tolower((unsigned char)(*text)[i]);
+		u->scheme[i] = lower((*text)[i]);
 	}
 	*text = end + 3;
 	return 0;
