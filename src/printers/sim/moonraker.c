@@ -503,6 +503,7 @@ static void drop(struct moon_sim *m)
 		http_channel_end(c->channel);
 		forget(c);
 	}
+	m->clients = NULL; /* each took itself out: for the analyser */
 }
 
 static void fail(struct moon_sim *m, enum moon_sim_fault f)
