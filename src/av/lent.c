@@ -29,17 +29,17 @@ EXPORTED int socket(int domain UNUSED, int type UNUSED, int protocol UNUSED)
 	return fd;
 }
 
-EXPORTED int connect(int fd UNUSED, const struct sockaddr *address UNUSED, socklen_t size UNUSED)
+EXPORTED int connect(int fd UNUSED, const struct sockaddr *addr UNUSED, socklen_t len UNUSED)
 {
 	return 0;
 }
 
 /* Any name will do: nothing is looked up, and requests still carry the camera's own. */
-EXPORTED int getaddrinfo(const char *node UNUSED, const char *service, const struct addrinfo *hints,
-                         struct addrinfo **ret)
+EXPORTED int getaddrinfo(const char *name UNUSED, const char *service, const struct addrinfo *req,
+                         struct addrinfo **pai)
 {
 	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 
 	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
-	return real ? real("127.0.0.1", service, hints, ret) : EAI_FAIL;
+	return real ? real("127.0.0.1", service, req, pai) : EAI_FAIL;
 }

@@ -66,6 +66,7 @@ static bool put_name(uint8_t *block, const char *name)
 	if (n == 0)
 		return false;
 	if (n <= NAME_MAX_SIZE) {
+		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): a full field ends by its size */
 		memcpy(block + AT_NAME, name, n);
 		return true;
 	}
@@ -81,6 +82,8 @@ static bool put_name(uint8_t *block, const char *name)
 
 bool tar_header(uint8_t dst[TAR_BLOCK], const char *name, uint64_t size, int64_t mtime_s)
 {
+	static const char magic[8] = { 'u', 's', 't', 'a', 'r', '\0', '0', '0' };
+
 	memset(dst, 0, TAR_BLOCK);
 	if (!put_name(dst, name))
 		return false;
@@ -90,7 +93,7 @@ bool tar_header(uint8_t dst[TAR_BLOCK], const char *name, uint64_t size, int64_t
 	put_size(dst + AT_SIZE, size);
 	put_octal(dst + AT_MTIME, 11, mtime_s > 0 ? (uint64_t)mtime_s & (MAX_OCTAL - 1) : 0);
 	dst[AT_TYPE] = '0';
-	memcpy(dst + AT_MAGIC, "ustar\00000", 8);
+	memcpy(dst + AT_MAGIC, magic, sizeof(magic));
 	put_octal(dst + AT_SUM, 6, checksum(dst));
 	dst[AT_SUM + 7] = ' ';
 	return true;
