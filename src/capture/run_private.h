@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * run_private: what the files of a run share: run.c (the steps), run_gcode.c (what is sent),
- * run_note.c (the note on disk), run_shots.c (pictures).
+ * run_private: what the files of a run share: run.c (its life, and what comes from outside), run_guard.c
+ * (what the printer's state allows), run_steps.c (pause, place, grid, back, resume), run_gcode.c (what is
+ * sent), run_note.c (the note on disk), run_shots.c (pictures).
  *
  * Thread: loop.
  */
@@ -13,6 +14,7 @@
 #include "capture/still_shot.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "model/event.h"
 
 enum run_step {
 	RUN_NOTING,       /* the note goes to disk, before the pause */
@@ -29,6 +31,17 @@ enum run_step {
 	RUN_AWAY,      /* the link is lost */
 	RUN_OVER,      /* nothing is sent any more; pictures may still be written */
 };
+
+/* What the printer's state means for a print that we have paused. */
+enum run_verdict {
+	RUN_FINE,
+	RUN_GONE, /* there is no such print any more */
+	RUN_LINKLESS,
+	RUN_OTHERS,  /* somebody else's pause, or a trouble's */
+	RUN_RUNNING, /* it prints */
+};
+
+#define RUN_AWAY_LIMIT_MS 3600000 /* then a lost link is given up with an alarm */
 
 /* Which command is under way; outlives a run that does not wait for it any more. */
 struct run_sent {
@@ -90,10 +103,49 @@ struct run {
 };
 
 /* run.c */
-void run_fail(struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void run_point_done(struct run *r);
-void run_note_written(struct run *r, int rc, const struct err *err);
+void run_fail(struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3); /* the first reason stays */
+void run_tell(struct run *r, enum notice_level level, const char *what);
+/* An alarm that also says that the print stays paused and what to do. */
+void run_alarm_paused(struct run *r, const char *what);
+/* Nothing is sent from here on. */
+void run_finish(struct run *r);
+/* The print is gone: not one more command. */
+void run_stop_all(struct run *r);
+void run_answered(void *arg, enum printer_answer a, const char *reason);
 void run_disk_done(struct run *r);
+
+/* run_guard.c */
+struct run_machine run_look(const struct run *r);
+enum run_verdict run_judge(const struct run *r);
+void run_send(struct run *r, enum run_order order, const char *script, double timeout_s);
+/* Its answer does not matter any more. */
+void run_forget_sent(struct run *r);
+void run_go_away(struct run *r);
+void run_repause(struct run *r);
+/* True: the print is in our pause, and commands may be sent. False: it saw to what comes next. */
+bool run_guard(struct run *r);
+
+/* run_steps.c: a step is entered, its answer comes, or what the printer reports meanwhile. */
+void run_pause_answered(struct run *r, enum printer_answer a, const char *reason);
+void run_pause_progress(struct run *r);
+void run_pause_timed_out(struct run *r);
+void run_repause_failed(struct run *r);
+/* All points are checked with the place that is known; false: it failed with the reason. */
+bool run_plan_points(struct run *r);
+void run_placed(struct run *r, enum printer_answer a, const char *reason);
+void run_replaced(struct run *r, enum printer_answer a, const char *reason);
+void run_note_written(struct run *r, int rc, const struct err *err);
+bool run_is_near(const struct run *r);
+void run_moved(struct run *r, enum printer_answer a, const char *reason);
+void run_arrived(struct run *r);
+void run_point_done(struct run *r);
+void run_enter_return(struct run *r);
+void run_give_up_return(struct run *r, const char *reason);
+void run_returned(struct run *r, enum printer_answer a, const char *reason);
+void run_enter_resume(struct run *r);
+void run_resume_answered(struct run *r, enum printer_answer a, const char *reason);
+void run_resume_progress(struct run *r);
+void run_resumed_by_others(struct run *r);
 
 /* run_gcode.c: one script each, into `out`. */
 void run_gcode_lift(const struct run *r, struct buf *out);
