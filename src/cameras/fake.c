@@ -316,6 +316,9 @@ static void on_heard(void *arg, const struct bus_event *e)
 	case EVENT_NOTICE:
 	case EVENT_COMMAND:
 	case EVENT_CAPTURE:
+	case EVENT_CLIMATE:
+	case EVENT_BUTTON:
+	case EVENT_RIG:
 		return;
 	}
 	want_outline(f);

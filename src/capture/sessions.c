@@ -407,6 +407,9 @@ static void heard(void *arg, const struct bus_event *e)
 	case EVENT_NOTICE:
 	case EVENT_COMMAND:
 	case EVENT_CAPTURE:
+	case EVENT_CLIMATE:
+	case EVENT_BUTTON:
+	case EVENT_RIG:
 		break;
 	}
 }

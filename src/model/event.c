@@ -52,6 +52,9 @@ EVENT_PAIR(frame, EVENT_FRAME, event_free)
 EVENT_PAIR(film, EVENT_FILM, event_free)
 EVENT_PAIR(command, EVENT_COMMAND, event_free)
 EVENT_PAIR(capture, EVENT_CAPTURE, event_free)
+EVENT_PAIR(climate, EVENT_CLIMATE, event_free)
+EVENT_PAIR(button, EVENT_BUTTON, event_free)
+EVENT_PAIR(rig, EVENT_RIG, event_free)
 
 const struct event_notice *event_as_notice(const struct bus_event *e)
 {

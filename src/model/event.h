@@ -15,6 +15,7 @@
 #include "core/crypto.h"
 #include "model/camera.h"
 #include "model/capture.h"
+#include "model/environment.h"
 #include "model/film.h"
 #include "model/job.h"
 #include "model/layer.h"
@@ -32,6 +33,9 @@ enum event_type {
 	EVENT_NOTICE,
 	EVENT_COMMAND,
 	EVENT_CAPTURE,
+	EVENT_CLIMATE, /* a reading, of a sensor here or sent by another */
+	EVENT_BUTTON,  /* a series of clicks is over */
+	EVENT_RIG,     /* the button or the lights tell something else */
 };
 
 struct event_printer {
@@ -120,6 +124,26 @@ struct event_capture {
 	struct capture capture;
 };
 
+struct event_climate {
+	struct bus_event head;
+	struct climate_reading reading;
+};
+
+struct event_button {
+	struct bus_event head;
+	char printer[MODEL_ID_SIZE];
+	unsigned clicks;
+	enum button_order order;
+	int64_t at_us; /* of the first edge, by the kernel; monotonic */
+	int64_t at_wall_ms;
+	char text[240]; /* what came of it */
+};
+
+struct event_rig {
+	struct bus_event head;
+	struct rig_status status;
+};
+
 struct event_printer *event_new_printer(void);
 struct event_job *event_new_job(void);
 struct event_layer *event_new_layer(void);
@@ -130,6 +154,9 @@ struct event_film *event_new_film(void);
 struct event_notice *event_new_notice(int64_t wall_ms);
 struct event_command *event_new_command(void);
 struct event_capture *event_new_capture(void);
+struct event_climate *event_new_climate(void);
+struct event_button *event_new_button(void);
+struct event_rig *event_new_rig(void);
 
 const struct event_printer *event_as_printer(const struct bus_event *e);
 const struct event_job *event_as_job(const struct bus_event *e);
@@ -141,6 +168,9 @@ const struct event_film *event_as_film(const struct bus_event *e);
 const struct event_notice *event_as_notice(const struct bus_event *e);
 const struct event_command *event_as_command(const struct bus_event *e);
 const struct event_capture *event_as_capture(const struct bus_event *e);
+const struct event_climate *event_as_climate(const struct bus_event *e);
+const struct event_button *event_as_button(const struct bus_event *e);
+const struct event_rig *event_as_rig(const struct bus_event *e);
 
 /* Publishes a notice in one line. */
 void event_notice(struct bus *b, int64_t wall_ms, enum notice_level level, const char *topic,

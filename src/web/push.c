@@ -314,7 +314,17 @@ static void heard(void *arg, const struct bus_event *e)
 		if (p->clients)
 			tell_all(p, command_message(event_as_command(e)));
 		break;
+	case EVENT_CLIMATE:
+		if (p->clients)
+			tell_all(p, message_of("climate", "reading",
+			                       json_climate(&event_as_climate(e)->reading)));
+		break;
+	case EVENT_RIG:
+		if (p->clients)
+			tell_all(p, message_of("rig", "rig", json_rig(&event_as_rig(e)->status)));
+		break;
 	case EVENT_JOB:
+	case EVENT_BUTTON:
 		break;
 	}
 }
