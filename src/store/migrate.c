@@ -127,11 +127,42 @@ static const char tokens_sql[] =
 	" expires_ms BIGINT NOT NULL, last_used_ms BIGINT NOT NULL);";
 /* clang-format on */
 
+/* clang-format off */
+static const char rigs_sql[] =
+	/* On a rig: what its hub does not have yet. One row of outbox_state, or none: no rig. */
+	"CREATE TABLE outbox_state ("
+	" stream TEXT PRIMARY KEY, next BIGINT NOT NULL, acked BIGINT NOT NULL,"
+	" n_dropped BIGINT NOT NULL);"
+	"CREATE TABLE outbox ("
+	" number BIGINT PRIMARY KEY, at_ms BIGINT NOT NULL, kind TEXT NOT NULL,"
+	" ref TEXT NOT NULL, body TEXT NOT NULL);"
+	"CREATE INDEX outbox_by_ref ON outbox (kind, ref);"
+	"CREATE TABLE outbox_marks (key TEXT PRIMARY KEY, value BIGINT NOT NULL);"
+	"CREATE TABLE orders_taken (id TEXT PRIMARY KEY, at_ms BIGINT NOT NULL);"
+
+	/* On a hub. */
+	"CREATE TABLE rigs ("
+	" id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE,"
+	" key_hash TEXT NOT NULL, made_by TEXT NOT NULL, version TEXT NOT NULL,"
+	" paired_ms BIGINT NOT NULL, last_seen_ms BIGINT NOT NULL,"
+	" status_delay_ms BIGINT NOT NULL, climate_delay_ms BIGINT NOT NULL,"
+	" image_delay_ms BIGINT NOT NULL, n_news BIGINT NOT NULL);"
+	"CREATE TABLE rig_streams ("
+	" rig TEXT NOT NULL REFERENCES rigs (id) ON DELETE CASCADE, stream TEXT NOT NULL,"
+	" have BIGINT NOT NULL, PRIMARY KEY (rig, stream));"
+	"CREATE TABLE rig_news ("
+	" rig TEXT NOT NULL REFERENCES rigs (id) ON DELETE CASCADE, kind TEXT NOT NULL,"
+	" ref TEXT NOT NULL, place BIGINT NOT NULL, at_ms BIGINT NOT NULL,"
+	" heard_ms BIGINT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (rig, kind, ref));"
+	"CREATE INDEX rig_news_by_place ON rig_news (rig, kind, place);";
+/* clang-format on */
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
 	{ "camera tokens", false, tokens_sql },
 	{ "layer captures", false, captures_sql },
+	{ "rigs and hubs", false, rigs_sql },
 };
 
 int migrate_newest(void)

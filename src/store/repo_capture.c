@@ -2,6 +2,9 @@
 
 #include "store/repo_capture.h"
 
+#include "model/json.h"
+#include "store/repo_outbox.h"
+
 #define COLUMNS                                                                             \
 	"id, printer, job, job_name, job_file, job_started_ms, layer, z_mm, trigger_kind, " \
 	"mode, state, started_ms, ended_ms, n_points, n_done, n_pictures, paused_s, "       \
@@ -9,7 +12,7 @@
 
 int repo_capture_save(struct db *db, const struct capture *c, struct err *err)
 {
-	return db_run(
+	int rc = db_run(
 		db,
 		"INSERT INTO captures (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
 		"$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) "
@@ -27,6 +30,12 @@ int repo_capture_save(struct db *db, const struct capture *c, struct err *err)
 	                db_real(c->printer_wait_s), db_int(c->is_dry_run), db_text(c->folder),
 	                db_text(c->metadata), db_text(c->text)),
 		err);
+
+	if (rc < 0)
+		return rc;
+	return repo_outbox_put(db, "capture", c->id,
+	                       c->ended_wall_ms ? c->ended_wall_ms : c->started_wall_ms,
+	                       json_capture(c), err);
 }
 
 static void read_capture(struct db_rows *r, void *element)

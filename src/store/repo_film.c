@@ -3,6 +3,8 @@
 #include "store/repo.h"
 
 #include "base/err.h"
+#include "model/json.h"
+#include "store/repo_outbox.h"
 
 #include <errno.h>
 
@@ -15,8 +17,7 @@
 int repo_film_save(struct db *db, const struct film *f, struct err *err)
 {
 	const struct film_plan *p = &f->plan;
-
-	return db_run(
+	int rc = db_run(
 		db,
 		"INSERT INTO films (id, session, printer, camera, job_name, file, poster, "
 		"state, text, made_ms, duration_s, fps, width, height, n_frames, n_skipped, "
@@ -44,6 +45,10 @@ int repo_film_save(struct db *db, const struct film *f, struct err *err)
 	                db_real(p->hold_s), db_int(p->crf), db_int(p->width), db_int(p->height),
 	                db_text(p->preset)),
 		err);
+
+	if (rc < 0)
+		return rc;
+	return repo_outbox_put(db, "film", f->id, f->made_wall_ms, json_film(f), err);
 }
 
 static void read_film(struct db_rows *r, void *element)

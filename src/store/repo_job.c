@@ -2,30 +2,39 @@
 
 #include "store/repo.h"
 
+#include "model/json.h"
+#include "store/repo_outbox.h"
+
 #define COLUMNS                                                                    \
 	"id, printer, name, file, task_id, plate, started_ms, ended_ms, outcome, " \
 	"reason, layer, layers, estimate_s, filament_g, gcode_path"
 
 int repo_job_save(struct db *db, const struct job *j, struct err *err)
 {
-	return db_run(db,
-	              "INSERT INTO jobs (id, printer, name, file, task_id, plate, started_ms, "
-	              "ended_ms, outcome, reason, layer, layers, estimate_s, filament_g, "
-	              "gcode_path) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-	              "$14, $15) ON CONFLICT (id) DO UPDATE SET printer = excluded.printer, name = "
-	              "excluded.name, file = excluded.file, task_id = excluded.task_id, plate = "
-	              "excluded.plate, started_ms = excluded.started_ms, ended_ms = "
-	              "excluded.ended_ms, outcome = excluded.outcome, reason = excluded.reason, "
-	              "layer = excluded.layer, layers = excluded.layers, estimate_s = "
-	              "excluded.estimate_s, filament_g = excluded.filament_g, gcode_path = "
-	              "excluded.gcode_path",
-	              DB_ARGS(db_text(j->id), db_text(j->printer), db_text(j->name),
-	                      db_text(j->file), db_text(j->task_id), db_text(j->plate),
-	                      db_int(j->started_wall_ms), db_int(j->ended_wall_ms),
-	                      db_text(job_outcome_name(j->outcome)), db_text(j->reason),
-	                      db_int(j->layer), db_int(j->layers), db_real(j->estimate_s),
-	                      db_real(j->filament_g), db_text(j->gcode_path)),
-	              err);
+	int rc = db_run(
+		db,
+		"INSERT INTO jobs (id, printer, name, file, task_id, plate, started_ms, "
+		"ended_ms, outcome, reason, layer, layers, estimate_s, filament_g, "
+		"gcode_path) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+		"$14, $15) ON CONFLICT (id) DO UPDATE SET printer = excluded.printer, name = "
+		"excluded.name, file = excluded.file, task_id = excluded.task_id, plate = "
+		"excluded.plate, started_ms = excluded.started_ms, ended_ms = "
+		"excluded.ended_ms, outcome = excluded.outcome, reason = excluded.reason, "
+		"layer = excluded.layer, layers = excluded.layers, estimate_s = "
+		"excluded.estimate_s, filament_g = excluded.filament_g, gcode_path = "
+		"excluded.gcode_path",
+		DB_ARGS(db_text(j->id), db_text(j->printer), db_text(j->name), db_text(j->file),
+	                db_text(j->task_id), db_text(j->plate), db_int(j->started_wall_ms),
+	                db_int(j->ended_wall_ms), db_text(job_outcome_name(j->outcome)),
+	                db_text(j->reason), db_int(j->layer), db_int(j->layers),
+	                db_real(j->estimate_s), db_real(j->filament_g), db_text(j->gcode_path)),
+		err);
+
+	if (rc < 0)
+		return rc;
+	return repo_outbox_put(db, "job", j->id,
+	                       j->ended_wall_ms ? j->ended_wall_ms : j->started_wall_ms,
+	                       json_job(j), err);
 }
 
 static void read_job(struct db_rows *r, void *element)

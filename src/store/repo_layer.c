@@ -2,13 +2,19 @@
 
 #include "store/repo.h"
 
+#include "model/json.h"
+#include "store/repo_outbox.h"
+
+#include <stdio.h>
+
 #define COLUMNS                                                                  \
 	"job, number, printer, layers, z_mm, at_us, at_ms, confidence, reason, " \
 	"is_catching_up"
 
 int repo_layer_save(struct db *db, const struct layer *l, struct err *err)
 {
-	return db_run(
+	char ref[REPO_NEWS_REF_SIZE];
+	int rc = db_run(
 		db,
 		"INSERT INTO layers (job, number, printer, layers, z_mm, at_us, at_ms, "
 		"confidence, reason, is_catching_up) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, "
@@ -20,6 +26,11 @@ int repo_layer_save(struct db *db, const struct layer *l, struct err *err)
 	                db_real(l->z_mm), db_int(l->at_us), db_int(l->at_wall_ms),
 	                db_real(l->confidence), db_text(l->reason), db_int(l->is_catching_up)),
 		err);
+
+	if (rc < 0)
+		return rc;
+	(void)snprintf(ref, sizeof(ref), "%s/%d", l->job, l->number);
+	return repo_outbox_put(db, "layer", ref, l->at_wall_ms, json_layer(l), err);
 }
 
 static void read_layer(struct db_rows *r, void *element)

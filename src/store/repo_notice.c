@@ -2,16 +2,23 @@
 
 #include "store/repo.h"
 
+#include "model/json.h"
+#include "store/repo_outbox.h"
+
 #define COLUMNS "id, at_ms, level, topic, subject, text"
 
 int repo_notice_save(struct db *db, const struct event_notice *n, struct err *err)
 {
-	return db_run(db,
-	              "INSERT INTO notices (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6) "
-	              "ON CONFLICT (id) DO NOTHING",
-	              DB_ARGS(db_text(n->id), db_int(n->wall_ms), db_int(n->level),
-	                      db_text(n->topic), db_text(n->subject), db_text(n->text)),
-	              err);
+	int rc = db_run(db,
+	                "INSERT INTO notices (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6) "
+	                "ON CONFLICT (id) DO NOTHING",
+	                DB_ARGS(db_text(n->id), db_int(n->wall_ms), db_int(n->level),
+	                        db_text(n->topic), db_text(n->subject), db_text(n->text)),
+	                err);
+
+	if (rc < 0 || db_changed(db) == 0)
+		return rc;
+	return repo_outbox_put(db, "notice", n->id, n->wall_ms, json_notice(n), err);
 }
 
 static void read_notice(struct db_rows *r, void *element)

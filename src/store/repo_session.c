@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "model/json.h"
+#include "store/repo_outbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,45 +22,51 @@ int repo_session_save(struct db *db, const struct session *s, struct err *err)
 {
 	const struct film_plan *p = &s->film;
 	auto_buf struct buf cameras = { 0 };
+	int rc;
 
 	/* Ids of cameras are slugs: a blank parts them. */
 	for (unsigned i = 0; i < MIN(s->n_cameras, (unsigned)SESSION_MAX_CAMERAS); i++)
 		buf_printf(&cameras, "%s%s", i ? " " : "", s->cameras[i]);
-	return db_run(
-		db,
-		"INSERT INTO sessions (id, printer, job, job_name, job_file, task_id, state, "
-		"state_text, started_ms, ended_ms, n_frames, n_missed, layer, layers, bytes, "
-		"forecast_bytes, is_thinned, keep_one_in, outcome, wants_film, min_frames, "
-		"cameras, plan_fps, plan_duration_s, plan_hold_s, plan_crf, plan_width, "
-		"plan_height, plan_preset, frames_deleted_ms) VALUES ($1, $2, $3, $4, $5, $6, "
-		"$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
-		"$23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT (id) DO UPDATE SET "
-		"printer = excluded.printer, job = excluded.job, job_name = "
-		"excluded.job_name, job_file = excluded.job_file, task_id = excluded.task_id, "
-		"state = excluded.state, state_text = excluded.state_text, started_ms = "
-		"excluded.started_ms, ended_ms = excluded.ended_ms, n_frames = "
-		"excluded.n_frames, n_missed = excluded.n_missed, layer = excluded.layer, "
-		"layers = excluded.layers, bytes = excluded.bytes, forecast_bytes = "
-		"excluded.forecast_bytes, is_thinned = excluded.is_thinned, keep_one_in = "
-		"excluded.keep_one_in, outcome = excluded.outcome, wants_film = "
-		"excluded.wants_film, min_frames = excluded.min_frames, cameras = "
-		"excluded.cameras, plan_fps = excluded.plan_fps, plan_duration_s = "
-		"excluded.plan_duration_s, plan_hold_s = excluded.plan_hold_s, plan_crf = "
-		"excluded.plan_crf, plan_width = excluded.plan_width, plan_height = "
-		"excluded.plan_height, plan_preset = excluded.plan_preset, frames_deleted_ms "
-		"= excluded.frames_deleted_ms",
-		DB_ARGS(db_text(s->id), db_text(s->printer), db_text(s->job), db_text(s->job_name),
-	                db_text(s->job_file), db_text(s->task_id),
-	                db_text(session_state_name(s->state)), db_text(s->state_text),
-	                db_int(s->started_wall_ms), db_int(s->ended_wall_ms), db_int(s->n_frames),
-	                db_int(s->n_missed), db_int(s->layer), db_int(s->layers),
-	                db_int((int64_t)s->bytes), db_int((int64_t)s->forecast_bytes),
-	                db_int(s->is_thinned), db_int(s->keep_one_in), db_text(s->outcome),
-	                db_int(s->wants_film), db_int(s->min_frames), db_text(buf_peek(&cameras)),
-	                db_real(p->fps), db_real(p->duration_s), db_real(p->hold_s), db_int(p->crf),
-	                db_int(p->width), db_int(p->height), db_text(p->preset),
-	                db_int(s->frames_deleted_wall_ms)),
-		err);
+	rc = db_run(db,
+	            "INSERT INTO sessions (id, printer, job, job_name, job_file, task_id, state, "
+	            "state_text, started_ms, ended_ms, n_frames, n_missed, layer, layers, bytes, "
+	            "forecast_bytes, is_thinned, keep_one_in, outcome, wants_film, min_frames, "
+	            "cameras, plan_fps, plan_duration_s, plan_hold_s, plan_crf, plan_width, "
+	            "plan_height, plan_preset, frames_deleted_ms) VALUES ($1, $2, $3, $4, $5, $6, "
+	            "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
+	            "$23, $24, $25, $26, $27, $28, $29, $30) ON CONFLICT (id) DO UPDATE SET "
+	            "printer = excluded.printer, job = excluded.job, job_name = "
+	            "excluded.job_name, job_file = excluded.job_file, task_id = excluded.task_id, "
+	            "state = excluded.state, state_text = excluded.state_text, started_ms = "
+	            "excluded.started_ms, ended_ms = excluded.ended_ms, n_frames = "
+	            "excluded.n_frames, n_missed = excluded.n_missed, layer = excluded.layer, "
+	            "layers = excluded.layers, bytes = excluded.bytes, forecast_bytes = "
+	            "excluded.forecast_bytes, is_thinned = excluded.is_thinned, keep_one_in = "
+	            "excluded.keep_one_in, outcome = excluded.outcome, wants_film = "
+	            "excluded.wants_film, min_frames = excluded.min_frames, cameras = "
+	            "excluded.cameras, plan_fps = excluded.plan_fps, plan_duration_s = "
+	            "excluded.plan_duration_s, plan_hold_s = excluded.plan_hold_s, plan_crf = "
+	            "excluded.plan_crf, plan_width = excluded.plan_width, plan_height = "
+	            "excluded.plan_height, plan_preset = excluded.plan_preset, frames_deleted_ms "
+	            "= excluded.frames_deleted_ms",
+	            DB_ARGS(db_text(s->id), db_text(s->printer), db_text(s->job),
+	                    db_text(s->job_name), db_text(s->job_file), db_text(s->task_id),
+	                    db_text(session_state_name(s->state)), db_text(s->state_text),
+	                    db_int(s->started_wall_ms), db_int(s->ended_wall_ms),
+	                    db_int(s->n_frames), db_int(s->n_missed), db_int(s->layer),
+	                    db_int(s->layers), db_int((int64_t)s->bytes),
+	                    db_int((int64_t)s->forecast_bytes), db_int(s->is_thinned),
+	                    db_int(s->keep_one_in), db_text(s->outcome), db_int(s->wants_film),
+	                    db_int(s->min_frames), db_text(buf_peek(&cameras)), db_real(p->fps),
+	                    db_real(p->duration_s), db_real(p->hold_s), db_int(p->crf),
+	                    db_int(p->width), db_int(p->height), db_text(p->preset),
+	                    db_int(s->frames_deleted_wall_ms)),
+	            err);
+	if (rc < 0)
+		return rc;
+	return repo_outbox_put(db, "session", s->id,
+	                       s->ended_wall_ms ? s->ended_wall_ms : s->started_wall_ms,
+	                       json_session(s), err);
 }
 
 static void read_cameras(struct session *s, const char *words)
