@@ -84,26 +84,6 @@ static bool read_options(int argc, char **argv, struct wanted *w)
 	return ok;
 }
 
-/* False: the faults were printed. */
-static bool find_data_dir(const struct wanted *w, char *dst, size_t size)
-{
-	static struct config config; /* large */
-	static struct conf_errors errors;
-	char path[1024];
-	bool has_file = config_find(w->config, path, sizeof(path));
-	bool ok;
-
-	if (w->data)
-		return text_copy(dst, size, w->data);
-	ok = config_load(has_file ? path : NULL, NULL, &config, &errors);
-	if (ok)
-		text_copy(dst, size, config.data_dir);
-	else
-		config_print_errors(&errors);
-	config_fini(&config);
-	return ok;
-}
-
 /* ---- questions to the daemon ---- */
 
 static void print_json(const json_t *j)
@@ -157,7 +137,7 @@ static int ask(const struct wanted *w)
 	struct err err = { 0 };
 	json_t *answer;
 
-	if (!find_data_dir(w, dir, sizeof(dir)))
+	if (!config_find_data(w->config, w->data, dir, sizeof(dir)))
 		return 1;
 	answer = control_ask(dir,
 	                     json_pack("{s:s, s:s, s:s}", "verb", "capture", "what", w->words[0],
@@ -279,7 +259,7 @@ static int from_records(struct wanted *w, bool is_export)
 	struct err err = { 0 };
 	struct store *st = NULL;
 	struct loop *l = loop_new();
-	int rc = find_data_dir(w, dir, sizeof(dir)) ? 0 : -EINVAL;
+	int rc = config_find_data(w->config, w->data, dir, sizeof(dir)) ? 0 : -EINVAL;
 
 	if (rc == 0)
 		rc = store_open_tool(l, dir, &st, &err);

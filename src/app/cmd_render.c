@@ -138,23 +138,6 @@ static bool read_options(struct render *r, int argc, char **argv)
 	return true;
 }
 
-/* The data folder of the configuration; false: its faults were printed. */
-static bool configured_data(char *dst, size_t size)
-{
-	static struct config config; /* large */
-	static struct conf_errors errors;
-	char path[1024];
-	bool has_file = config_find(NULL, path, sizeof(path));
-	bool is_good = config_load(has_file ? path : NULL, NULL, &config, &errors);
-
-	if (is_good)
-		text_copy(dst, size, config.data_dir);
-	else
-		(void)config_print_errors(&errors);
-	config_fini(&config);
-	return is_good;
-}
-
 static int find_session(struct render *r, char *data, size_t size, struct err *err)
 {
 	char manifest[1100];
@@ -163,7 +146,7 @@ static int find_session(struct render *r, char *data, size_t size, struct err *e
 	if (r->data)
 		text_copy(data, size, r->data);
 	if (id_is_valid(r->session)) {
-		if (!r->data && !configured_data(data, size))
+		if (!r->data && !config_find_data(NULL, NULL, data, size))
 			return err_set(err, -EINVAL, "the configuration has faults");
 		(void)snprintf(r->dir, sizeof(r->dir), "%s/sessions/%s", data, r->session);
 	}

@@ -46,32 +46,12 @@ static bool read_options(int argc, char **argv, struct asking *a)
 	return true;
 }
 
-/* The data folder that the configuration names. False: the faults were printed. */
-static bool find_data_dir(const struct asking *a, char *dst, size_t size)
-{
-	static struct config config; /* large */
-	static struct conf_errors errors;
-	char path[1024];
-	bool has_file = config_find(a->config, path, sizeof(path));
-	bool ok = true;
-
-	if (a->data)
-		return text_copy(dst, size, a->data);
-	ok = config_load(has_file ? path : NULL, NULL, &config, &errors);
-	if (ok)
-		text_copy(dst, size, config.data_dir);
-	else
-		config_print_errors(&errors);
-	config_fini(&config);
-	return ok;
-}
-
 static json_t *ask(const struct asking *a, json_t *question)
 {
 	char dir[1024];
 	struct err err = { 0 };
 
-	if (!find_data_dir(a, dir, sizeof(dir))) {
+	if (!config_find_data(a->config, a->data, dir, sizeof(dir))) {
 		json_decref(question);
 		return NULL;
 	}

@@ -94,6 +94,25 @@ bool config_find(const char *given, char *dst, size_t size)
 	return access(dst, F_OK) == 0;
 }
 
+bool config_find_data(const char *config_file, const char *given, char *dst, size_t size)
+{
+	static struct config config; /* large */
+	static struct conf_errors errors;
+	char path[1024];
+	bool has_file, ok;
+
+	if (given)
+		return text_copy(dst, size, given);
+	has_file = config_find(config_file, path, sizeof(path));
+	ok = config_load(has_file ? path : NULL, NULL, &config, &errors);
+	if (ok)
+		ok = text_copy(dst, size, config.data_dir);
+	else
+		(void)config_print_errors(&errors);
+	config_fini(&config);
+	return ok;
+}
+
 static void default_data_dir(char *dst, size_t size)
 {
 	const char *xdg = getenv("XDG_DATA_HOME"); /* NOLINT(concurrency-mt-unsafe) at start */

@@ -86,6 +86,10 @@ struct config {
  * ~/.config/bedside/bedside.yaml and /etc/bedside/bedside.yaml. False if there is none. */
 bool config_find(const char *given, char *dst, size_t size);
 
+/* The data folder: `given`, or what the configuration (NULL: where it is looked for) says. False: its
+ * faults were printed. For the verbs; not while the daemon runs in this process. */
+bool config_find_data(const char *config_file, const char *given, char *dst, size_t size);
+
 /*
  * Reads `path` (NULL: no file, all defaults) and the data folder's printers.d. `data_dir` (may be
  * NULL) wins over the file's. False with the faults in `errors`; nothing is half-applied.

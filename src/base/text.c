@@ -113,7 +113,7 @@ void text_hex(char *dst, const void *bytes, size_t size)
 	*dst = '\0';
 }
 
-static int hex_digit(char c)
+int text_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -131,11 +131,11 @@ bool text_unhex(void *bytes, size_t size, const char *hex)
 	if (strlen(hex) != 2 * size)
 		return false;
 	for (size_t i = 0; i < 2 * size; i++) {
-		if (hex_digit(hex[i]) < 0)
+		if (text_hex_digit(hex[i]) < 0)
 			return false;
 	}
 	for (size_t i = 0; i < size; i++)
-		p[i] = (uint8_t)(hex_digit(hex[2 * i]) * 16 + hex_digit(hex[2 * i + 1]));
+		p[i] = (uint8_t)(text_hex_digit(hex[2 * i]) * 16 + text_hex_digit(hex[2 * i + 1]));
 	return true;
 }
 

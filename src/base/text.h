@@ -30,6 +30,8 @@ bool text_to_i64(const char *s, int64_t *ret);
 bool text_to_u64(const char *s, int base, uint64_t *ret);
 bool text_to_double(const char *s, double *ret); /* finite only; '.' is the point */
 
+/* 0 to 15, or -1 for what is no hex digit. */
+int text_hex_digit(char c);
 /* Lower-case hex of `size` bytes into `dst` (2 * size + 1 bytes). */
 void text_hex(char *dst, const void *bytes, size_t size);
 /* The reverse; exactly `size` bytes, either letter case. */

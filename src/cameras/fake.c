@@ -248,20 +248,6 @@ static void set_path(struct fake *f, const char *path)
 		TEXT_SET(f->path, path);
 }
 
-/* "Metadata/plate_2.gcode" → 2. */
-static unsigned plate_number(const char *plate)
-{
-	const char *at = strstr(plate, "plate_");
-	char digits[4];
-	int64_t n;
-
-	if (!at)
-		return 0;
-	at += strlen("plate_");
-	text_copy_n(digits, sizeof(digits), at, strspn(at, "0123456789"));
-	return text_to_i64(digits, &n) ? (unsigned)n : 0;
-}
-
 static void hear_job(struct fake *f, const struct event_job *e)
 {
 	if (e->phase == JOB_STARTED || strcmp(f->job, e->job.id) != 0) {
@@ -277,7 +263,7 @@ static void hear_job(struct fake *f, const struct event_job *e)
 	if (e->phase == JOB_ENDED && e->job.outcome == JOB_FINISHED)
 		f->view.is_done = true;
 	if (e->job.gcode_path[0]) {
-		f->plate = plate_number(e->job.plate);
+		f->plate = gcode_plate_number(e->job.plate);
 		set_path(f, e->job.gcode_path);
 	}
 }

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "capture/plan.h"
 #include "core/work.h"
+#include "gcode/file.h"
 #include "model/event.h"
 
 #include <assert.h>
@@ -81,20 +82,6 @@ static void loaded(void *arg)
 	free(l);
 }
 
-/* "Metadata/plate_2.gcode" is 2; 0: the first one. */
-static unsigned plate_number(const char *plate)
-{
-	const char *digits = strstr(plate, "plate_");
-	char text[12];
-	uint64_t n;
-
-	if (!digits)
-		return 0;
-	digits += strlen("plate_");
-	text_copy_n(text, sizeof(text), digits, strspn(digits, "0123456789"));
-	return text_to_u64(text, 10, &n) && n < 1000 ? (unsigned)n : 0;
-}
-
 void spot_load(struct spot *sp)
 {
 	struct loading *l;
@@ -106,7 +93,7 @@ void spot_load(struct spot *sp)
 	l = MEM_NEW(struct loading);
 	l->spot = sp;
 	l->path = mem_printf("%s/%s", sp->owner->env.data_dir, sp->job.gcode_path);
-	l->plate = plate_number(sp->job.plate);
+	l->plate = gcode_plate_number(sp->job.plate);
 	TEXT_SET(l->mark, sp->plan.marker);
 	sp->loading = l;
 	work_submit(sp->owner->env.pool, load, loaded, l);

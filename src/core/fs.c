@@ -22,7 +22,7 @@
 #define LOCK_PAUSE_MS 20
 #define LOCK_TRIES 150
 
-static int write_all(int fd, const void *bytes, size_t size)
+int fs_write_all(int fd, const void *bytes, size_t size)
 {
 	const char *p = bytes;
 
@@ -61,7 +61,7 @@ static int write_tmp(const char *tmp, const void *bytes, size_t size, unsigned m
 	if (fd < 0)
 		return err_sys(err, "creating %s", tmp);
 
-	int rc = write_all(fd, bytes, size);
+	int rc = fs_write_all(fd, bytes, size);
 
 	if (rc == 0 && fdatasync(fd) < 0)
 		rc = -errno;

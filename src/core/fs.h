@@ -20,6 +20,9 @@ int fs_write_atomic(const char *path, const void *bytes, size_t size, unsigned m
 /* Reads a whole file of at most `max` bytes into `ret` (initialised here; buf_fini it). */
 int fs_read(const char *path, size_t max, struct buf *ret, struct err *err) MUST_CHECK;
 
+/* All of it, however often the kernel takes a part only; 0 or -errno. */
+int fs_write_all(int fd, const void *bytes, size_t size) MUST_CHECK;
+
 /* As fs_read(), relative to an open folder. */
 int fs_read_at(int dir_fd, const char *name, size_t max, struct buf *ret,
                struct err *err) MUST_CHECK;

@@ -208,20 +208,6 @@ static void indexed(void *arg)
 		free(js);
 }
 
-/* "Metadata/plate_2.gcode" is 2; 0: the first one. */
-static unsigned plate_number(const char *plate)
-{
-	const char *digits = strstr(plate, "plate_");
-	char text[12];
-	uint64_t n;
-
-	if (!digits)
-		return 0;
-	digits += strlen("plate_");
-	text_copy_n(text, sizeof(text), digits, strspn(digits, "0123456789"));
-	return text_to_u64(text, 10, &n) && n < 1000 ? (unsigned)n : 0;
-}
-
 static void index_file(struct watch *w, const char *path)
 {
 	struct indexing *in = MEM_NEW(struct indexing);
@@ -229,7 +215,7 @@ static void index_file(struct watch *w, const char *path)
 	in->jobs = w->jobs;
 	TEXT_SET(in->job, w->job.id);
 	in->path = mem_str(path);
-	in->plate = plate_number(w->job.plate);
+	in->plate = gcode_plate_number(w->job.plate);
 	w->jobs->n_indexing++;
 	work_submit(w->jobs->env.pool, run_index, indexed, in);
 }

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/text.h"
 #include "gcode/bgcode.h"
 #include "gcode/threemf.h"
 
@@ -76,6 +77,19 @@ int gcode_bytes_index(const void *bytes, size_t size, unsigned plate,
 	for (size_t at = 0; at < size; at += PIECE)
 		gcode_scan_feed(s, (const char *)bytes + at, MIN(PIECE, size - at));
 	return gcode_scan_end(s, ret, err);
+}
+
+unsigned gcode_plate_number(const char *plate)
+{
+	const char *digits = strstr(plate, "plate_");
+	char text[12];
+	uint64_t n;
+
+	if (!digits)
+		return 0;
+	digits += strlen("plate_");
+	text_copy_n(text, sizeof(text), digits, strspn(digits, "0123456789"));
+	return text_to_u64(text, 10, &n) && n < 1000 ? (unsigned)n : 0;
 }
 
 int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,

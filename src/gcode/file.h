@@ -24,6 +24,9 @@ enum gcode_kind {
 enum gcode_kind gcode_kind_of(const void *bytes, size_t size);
 const char *gcode_kind_name(enum gcode_kind kind);
 
+/* Of a plate as printers name it, "Metadata/plate_2.gcode"; 0: it names none. */
+unsigned gcode_plate_number(const char *plate);
+
 /* Indexes the file. `plate` counts for a 3MF: 0 is the first with G-code. The picture of a 3MF's
  * plate becomes the index's thumbnail if the text has none. */
 int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,

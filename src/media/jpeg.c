@@ -247,17 +247,25 @@ static tjscalingfactor choose_scale(unsigned width, unsigned min_width)
 	return best;
 }
 
+/* What is too large to be decoded is refused before memory is taken for it. */
+static int scan_bounded(const uint8_t *bytes, size_t size, struct jpeg_info *ret, struct err *err)
+{
+	int rc = jpeg_scan(bytes, size, ret, err);
+
+	if (rc == 0 && !is_size_fine(ret->width, ret->height))
+		rc = err_set(err, -EFBIG, "the picture of %u×%u is too large", ret->width,
+		             ret->height);
+	return rc;
+}
+
 int jpeg_decode(const uint8_t *bytes, size_t size, unsigned min_width, struct jpeg_pixels *ret,
                 struct err *err)
 {
 	struct jpeg_info info;
-	int rc = jpeg_scan(bytes, size, &info, err);
+	int rc = scan_bounded(bytes, size, &info, err);
 
 	if (rc < 0)
 		return rc;
-	if (!is_size_fine(info.width, info.height))
-		return err_set(err, -EFBIG, "the picture of %u×%u is too large", info.width,
-		               info.height);
 
 	auto_handle tjhandle h = tjInitDecompress();
 	tjscalingfactor scale = choose_scale(info.width, min_width);
@@ -278,13 +286,10 @@ int jpeg_brightness(const uint8_t *bytes, size_t size, double *ret, struct err *
 {
 	const tjscalingfactor eighth = { 1, 8 };
 	struct jpeg_info info;
-	int rc = jpeg_scan(bytes, size, &info, err);
+	int rc = scan_bounded(bytes, size, &info, err);
 
 	if (rc < 0)
 		return rc;
-	if (!is_size_fine(info.width, info.height))
-		return err_set(err, -EFBIG, "the picture of %u×%u is too large", info.width,
-		               info.height);
 
 	auto_handle tjhandle h = tjInitDecompress();
 	size_t width = (size_t)TJSCALED((int)info.width, eighth);

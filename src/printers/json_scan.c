@@ -2,6 +2,8 @@
 
 #include "printers/json_scan.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -199,17 +201,6 @@ int json_scan(const char *text, size_t size, struct json_token *tokens, size_t m
 	return 0;
 }
 
-static int hex_digit(char c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool hex4(const char *p, const char *end, uint32_t *ret)
 {
 	uint32_t v = 0;
@@ -217,7 +208,7 @@ static bool hex4(const char *p, const char *end, uint32_t *ret)
 	if (end - p < 4)
 		return false;
 	for (int i = 0; i < 4; i++) {
-		int d = hex_digit(p[i]);
+		int d = text_hex_digit(p[i]);
 
 		if (d < 0)
 			return false;

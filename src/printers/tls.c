@@ -6,6 +6,13 @@
 
 #include <string.h>
 
+static void without_ca(const struct printer_config *c, struct tls_client *ret)
+{
+	ret->trust = c->trust.mode == TRUST_PIN ? TLS_TRUST_PIN : TLS_TRUST_INSECURE;
+	if (c->trust.mode == TRUST_PIN)
+		memcpy(ret->pin, c->trust.pin, sizeof(ret->pin));
+}
+
 void printer_tls_client(const struct printer_config *c, const char *ca_file, struct tls_client *ret)
 {
 	*ret = (struct tls_client){ .sni = c->serial[0] ? c->serial : NULL };
@@ -17,11 +24,8 @@ void printer_tls_client(const struct printer_config *c, const char *ca_file, str
 		ret->ca_pem = ret->ca_file ? NULL : bambu_ca_pem();
 		break;
 	case TRUST_PIN:
-		ret->trust = TLS_TRUST_PIN;
-		memcpy(ret->pin, c->trust.pin, sizeof(ret->pin));
-		break;
 	case TRUST_INSECURE:
-		ret->trust = TLS_TRUST_INSECURE;
+		without_ca(c, ret);
 		break;
 	}
 }
@@ -36,11 +40,8 @@ void printer_tls_web(const struct printer_config *c, const char *host, struct tl
 		ret->ca_file = c->trust.ca_file[0] ? c->trust.ca_file : NULL;
 		break;
 	case TRUST_PIN:
-		ret->trust = TLS_TRUST_PIN;
-		memcpy(ret->pin, c->trust.pin, sizeof(ret->pin));
-		break;
 	case TRUST_INSECURE:
-		ret->trust = TLS_TRUST_INSECURE;
+		without_ca(c, ret);
 		break;
 	}
 }

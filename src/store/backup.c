@@ -37,21 +37,6 @@ struct copied {
 	uint32_t crc32c;
 };
 
-static int write_all(int fd, const char *p, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, p, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		p += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* At most `max` bytes: a file that grows is copied as it was when it was looked at. */
 static int copy_file(const char *from, const char *to, uint64_t max, struct copied *ret,
                      struct err *err)
@@ -78,7 +63,7 @@ static int copy_file(const char *from, const char *to, uint64_t max, struct copi
 			break;
 		ret->crc32c = crypto_crc32c(ret->crc32c, chunk, (size_t)n);
 		ret->size += (uint64_t)n;
-		rc = write_all(out, chunk, (size_t)n);
+		rc = fs_write_all(out, chunk, (size_t)n);
 		if (rc < 0)
 			return err_set(err, rc, "writing %s: %s", to,
 			               rc == -ENOSPC ? "the disk is full" : "the disk refused it");

@@ -60,17 +60,6 @@ static bool is_field_value(const char *s)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool http_unescape(char *dst, size_t max, const char *src, size_t size, bool plus_is_blank)
 {
 	size_t n = 0;
@@ -82,7 +71,7 @@ bool http_unescape(char *dst, size_t max, const char *src, size_t size, bool plu
 			if (size - i < 3)
 				return false;
 
-			int high = hex_digit(src[i + 1]), low = hex_digit(src[i + 2]);
+			int high = text_hex_digit(src[i + 1]), low = text_hex_digit(src[i + 2]);
 
 			if (high < 0 || low < 0 || (high == 0 && low == 0))
 				return false;
@@ -355,7 +344,7 @@ int http_parse_head(char *bytes, size_t size, struct http_head *ret)
 /* A digit of a chunk's size, or what ends it. */
 static int chunk_size_char(struct http_chunks *c, char ch)
 {
-	int digit = hex_digit(ch);
+	int digit = text_hex_digit(ch);
 
 	if (digit >= 0) {
 		if (++c->n_digits > HTTP_MAX_CHUNK_DIGITS)
