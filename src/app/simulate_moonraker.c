@@ -17,15 +17,24 @@ static const char usage[] =
 	"\n"
 	"  --address A, --port N   to listen on (default 127.0.0.1, any free port, printed)\n"
 	"  --key K                 API key; everybody is trusted if not given\n"
+	"  --user U, --password P  who may log in as well\n"
 	"  --speed FACTOR          everything so many times faster\n"
 	"  --print                 prints at once; else when it is told to\n"
 	"  --count-layers          says its layers, as with SET_PRINT_STATS_INFO\n"
 	"  --fault NAME@SECONDS    after the print began: drop, klippy-shutdown, late\n";
 
 static const struct option options[] = {
-	{ "address", 1, NULL, 'a' }, { "port", 1, NULL, 'p' },         { "key", 1, NULL, 'k' },
-	{ "speed", 1, NULL, 's' },   { "print", 0, NULL, 'b' },        { "fault", 1, NULL, 'f' },
-	{ "help", 0, NULL, 'h' },    { "count-layers", 0, NULL, 'l' }, { 0 },
+	{ "address", 1, NULL, 'a' },
+	{ "port", 1, NULL, 'p' },
+	{ "key", 1, NULL, 'k' },
+	{ "speed", 1, NULL, 's' },
+	{ "print", 0, NULL, 'b' },
+	{ "fault", 1, NULL, 'f' },
+	{ "help", 0, NULL, 'h' },
+	{ "count-layers", 0, NULL, 'l' },
+	{ "user", 1, NULL, 'u' },
+	{ "password", 1, NULL, 'w' },
+	{ 0 },
 };
 
 static bool take_fault(struct moon_sim_config *c, const char *text)
@@ -55,6 +64,12 @@ static bool take(struct moon_sim_config *c, int id)
 		return true;
 	case 'k':
 		c->key = optarg;
+		return true;
+	case 'u':
+		c->user = optarg;
+		return true;
+	case 'w':
+		c->password = optarg;
 		return true;
 	case 's':
 		return text_to_double(optarg, &c->speed) && c->speed > 0;

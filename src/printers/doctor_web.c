@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/loop.h"
 #include "printers/driver.h"
+#include "printers/reply.h"
 #include "wire/rest.h"
 #include "wire/stream.h"
 #include "wire/tls_stream.h"
@@ -88,21 +89,71 @@ static void ask_next(struct doctor_web *d)
 	(void)rest_ask(d->rest, &q, on_answer, d);
 }
 
-static void step_ask(struct doctor_web *d)
+/* `header` goes with all that is asked; "" none. */
+static void ask_with(struct doctor_web *d, const char *header, bool has_login)
 {
-	const struct printer_config *c = d->config;
-	char header[SECRET_MAX + 40];
 	const char *const headers[] = { header };
 	struct rest_config config;
 
-	printer_rest_config(c, &config);
-	if (d->driver->key_header && !c->user[0] && secret_is_set(&c->access_code)) {
-		(void)snprintf(header, sizeof(header), "%s: %s", d->driver->key_header,
-		               secret_peek(&c->access_code));
+	printer_rest_config(d->config, &config);
+	if (*header) {
 		config.headers = headers;
 		config.n_headers = 1;
 	}
+	if (!has_login)
+		config.user = config.password = "";
+	rest_free(d->rest);
 	d->rest = rest_new(d->loop, &config);
+}
+
+/* Some log in by a question of its own; what it gives goes with the probes. */
+static void on_login(void *arg, const struct rest_answer *a)
+{
+	struct doctor_web *d = arg;
+	char header[PRINTER_LOGIN_HEADER_MAX], advice[320] = "";
+	struct err err = { 0 };
+
+	if (rest_is_fine(d->rest, a, d->driver->title, &err) &&
+	    d->driver->login_header(a->json, header, sizeof(header))) {
+		ask_with(d, header, false); /* `a` is gone */
+		secret_wipe(header, sizeof(header));
+		go(d, ask_next);
+		return;
+	}
+	if (a->status == 400 || a->status == 401 || a->status == 403) {
+		(void)err_set(&err, -EACCES, "%s refuses the user or the password (%d)",
+		              rest_peer(d->rest), a->status);
+		TEXT_SET(advice, d->driver->key_advice);
+	} else {
+		if (!err.code)
+			(void)err_set(&err, -EPROTO, "%s takes the login and gives no token",
+			              rest_peer(d->rest));
+		reply_advise(err.code, "Is it the right address, and the right driver?", advice);
+	}
+	tell(d, "login", false, err.text, advice);
+	go(d, finish);
+}
+
+static void step_ask(struct doctor_web *d)
+{
+	const struct printer_config *c = d->config;
+	const struct printer_driver *driver = d->driver;
+	char header[SECRET_MAX + 40] = "";
+
+	if (driver->login_target && c->user[0]) {
+		char *body = driver->login_body(c);
+		const struct rest_question q = { .target = driver->login_target, .body = body };
+
+		ask_with(d, "", false);
+		(void)rest_ask(d->rest, &q, on_login, d);
+		secret_wipe(body, strlen(body));
+		free(body);
+		return;
+	}
+	if (driver->key_header && !c->user[0] && secret_is_set(&c->access_code))
+		(void)snprintf(header, sizeof(header), "%s: %s", driver->key_header,
+		               secret_peek(&c->access_code));
+	ask_with(d, header, true);
 	secret_wipe(header, sizeof(header));
 	ask_next(d);
 }

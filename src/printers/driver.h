@@ -15,6 +15,8 @@
 #include "printers/printer.h"
 #include "wire/ws_client.h"
 
+#define PRINTER_LOGIN_HEADER_MAX (SECRET_MAX + 1024)
+
 struct rest;
 struct rest_config;
 struct rest_player;
@@ -53,6 +55,12 @@ struct printer_driver {
 	 * when the printer refuses us otherwise. */
 	const char *key_word, *key_advice, *refused_advice;
 	const char *key_header; /* of an API key: "X-Api-Key" */
+	/* Optional, where `user` is logged in by a question of its own, POSTed to this: its body
+	 * (free() it, a secret), and out of the answer the header of all that follows; false: it has
+	 * none. The driver's open() uses the same. */
+	const char *login_target;
+	char *(*login_body)(const struct printer_config *c);
+	bool (*login_header)(const json_t *answer, char *dst, size_t size);
 	/* Optional, of printers with a URL: what the doctor asks, one after the other. */
 	const struct printer_probe *probes;
 	size_t n_probes;

@@ -11,6 +11,7 @@
 #include "printers/download.h"
 #include "printers/moonraker/command.h"
 #include "printers/moonraker/report.h"
+#include "printers/reply.h"
 #include "wire/fetch.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@
 static const unsigned capabilities =
 	PRINTER_CAN_PAUSE | PRINTER_CAN_HEAT | PRINTER_CAN_FANS | PRINTER_CAN_SPEED |
 	PRINTER_CAN_HOME | PRINTER_CAN_GCODE | PRINTER_CAN_SCRIPT | PRINTER_CAN_START |
-	PRINTER_CAN_UPLOAD | PRINTER_CAN_FETCH_JOB | PRINTER_CAN_POSITION | PRINTER_CAN_CLEAR_ERROR;
+	PRINTER_CAN_FETCH_JOB | PRINTER_CAN_POSITION | PRINTER_CAN_CLEAR_ERROR;
 
 struct moon;
 struct call;
@@ -53,7 +54,7 @@ struct moon {
 	struct download *download;
 	struct moon_memory memory;
 	struct webcam webcam;
-	char auth[SECRET_MAX + 1024]; /* header; "" none */
+	char auth[PRINTER_LOGIN_HEADER_MAX]; /* header; "" none */
 	char refresh_token[SECRET_MAX + 1024];
 	char described[256]; /* the file whose metadata was asked for */
 	bool is_in;          /* online at least once since it was opened */
@@ -72,13 +73,6 @@ static int64_t now_us(const struct moon *o)
 static struct printer_state *state(struct moon *o)
 {
 	return printer_driver_state(o->printer);
-}
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
 }
 
 static bool fail_by(struct moon *o, const struct rest_answer *a)
@@ -146,7 +140,7 @@ static bool is_unauthorized(const json_t *error)
 	json_int_t code = json_integer_value(json_object_get(error, "code"));
 
 	return code == 401 ||
-	       (code == UNAUTHORIZED && text_starts(text_of(error, "message"), "Unauthorized"));
+	       (code == UNAUTHORIZED && text_starts(reply_text(error, "message"), "Unauthorized"));
 }
 
 static void take_answer(struct moon *o, const json_t *j)
@@ -213,22 +207,22 @@ static void tell_klippy(struct moon *o, const char *condition, const char *messa
 static void on_klipper(struct moon *o, struct call *c UNUSED, const json_t *result,
                        const json_t *error)
 {
-	const char *condition = text_of(result, "state");
+	const char *condition = reply_text(result, "state");
 	struct printer_state *s = state(o);
 	char why[200];
 
 	if (error) {
-		moon_read_error(text_of(error, "message"), why, sizeof(why));
+		moon_read_error(reply_text(error, "message"), why, sizeof(why));
 		tell_klippy(o, "disconnected", why);
 		heard(o);
 		return;
 	}
 	memset(s->firmware, 0, sizeof(s->firmware));
-	TEXT_SET(s->firmware, text_of(result, "software_version"));
+	TEXT_SET(s->firmware, reply_text(result, "software_version"));
 	text_clean(s->firmware);
 	if (!s->model[0])
 		TEXT_SET(s->model, "Klipper");
-	tell_klippy(o, condition, text_of(result, "state_message"));
+	tell_klippy(o, condition, reply_text(result, "state_message"));
 	if (text_equal(condition, "ready"))
 		(void)ask(o, "printer.objects.list", NULL, on_listed);
 	else
@@ -273,7 +267,7 @@ static void on_webcams(struct moon *o, struct call *c UNUSED, const json_t *resu
 static void on_metadata(struct moon *o, struct call *c UNUSED, const json_t *result,
                         const json_t *error UNUSED)
 {
-	if (result && text_equal(text_of(result, "filename"), state(o)->job.file))
+	if (result && text_equal(reply_text(result, "filename"), state(o)->job.file))
 		moon_report_metadata(&o->memory, result, state(o));
 }
 
@@ -297,30 +291,12 @@ static void finish_call(struct moon *o, struct call *c, enum printer_answer a, c
 	printer_driver_answer(o->printer, ticket, a, reason);
 }
 
-static bool has_effect(const struct moon *o, enum printer_command_kind kind)
-{
-	const struct printer_state *s = printer_state(o->printer);
-
-	switch (kind) {
-	case PRINTER_PAUSE_PRINT:
-		return s->activity == PRINTER_PAUSED;
-	case PRINTER_RESUME_PRINT:
-		return s->activity == PRINTER_PRINTING || s->activity == PRINTER_PREPARING;
-	case PRINTER_STOP_PRINT:
-		return !printer_activity_is_job(s->activity);
-	case PRINTER_START_FILE:
-		return printer_activity_is_job(s->activity);
-	default:
-		return true;
-	}
-}
-
 static void judge_calls(struct moon *o)
 {
 	for (size_t i = 0; i < MAX_CALLS; i++) {
 		struct call *c = &o->calls[i];
 
-		if (c->is_used && c->is_answered && has_effect(o, c->kind))
+		if (c->is_used && c->is_answered && reply_effect(state(o), c->kind) != 0)
 			finish_call(o, c, PRINTER_ACKNOWLEDGED, "");
 	}
 }
@@ -346,7 +322,7 @@ static void on_commanded(struct moon *o, struct call *c, const json_t *result UN
 	char why[200], reason[230];
 
 	if (error) {
-		moon_read_error(text_of(error, "message"), why, sizeof(why));
+		moon_read_error(reply_text(error, "message"), why, sizeof(why));
 		(void)snprintf(reason, sizeof(reason), "Klipper says: %s", *why ? why : "no");
 		finish_call(o, c, PRINTER_REFUSED, reason);
 		return;
@@ -419,8 +395,9 @@ static void take_notice(struct moon *o, const char *method, const json_t *params
 			return;
 		moon_report_status(&o->memory, first, state(o), now_us(o));
 		if (json_object_get(hooks, "state") &&
-		    !text_equal(text_of(hooks, "state"), "ready"))
-			tell_klippy(o, text_of(hooks, "state"), text_of(hooks, "state_message"));
+		    !text_equal(reply_text(hooks, "state"), "ready"))
+			tell_klippy(o, reply_text(hooks, "state"),
+			            reply_text(hooks, "state_message"));
 	} else if (text_equal(method, "notify_klippy_ready") ||
 	           text_equal(method, "notify_klippy_shutdown")) {
 		o->is_subscribed = false;
@@ -560,18 +537,47 @@ static void make_rest(struct moon *o)
 	o->rest = printer_driver_rest(o->printer, headers, o->auth[0] ? 1 : 0);
 }
 
-static void take_bearer(struct moon *o, const char *token)
+static bool is_token(const char *token)
+{
+	return *token && !strpbrk(token, "\r\n ") && strlen(token) <= 1000;
+}
+
+static void write_bearer(const char *token, char *dst, size_t size)
 {
 	log_hide(token);
-	(void)snprintf(o->auth, sizeof(o->auth), "Authorization: Bearer %s", token);
+	(void)snprintf(dst, size, "Authorization: Bearer %s", token);
+}
+
+static void take_bearer(struct moon *o, const char *token)
+{
+	write_bearer(token, o->auth, sizeof(o->auth));
 	o->refreshed_us = now_us(o);
+}
+
+static bool moon_login_header(const json_t *answer, char *dst, size_t size)
+{
+	const char *token = reply_text(json_object_get(answer, "result"), "token");
+
+	if (!is_token(token))
+		return false;
+	write_bearer(token, dst, size);
+	return true;
+}
+
+static char *moon_login_body(const struct printer_config *c)
+{
+	json_t *j = json_pack("{s:s, s:s}", "username", c->user, "password",
+	                      secret_peek(&c->access_code));
+	char *body = j ? json_dumps(j, JSON_COMPACT) : NULL;
+
+	json_decref(j);
+	return body ? body : mem_str("{}");
 }
 
 static void on_login(void *arg, const struct rest_answer *a)
 {
 	struct moon *o = arg;
 	const json_t *result = json_object_get(a->json, "result");
-	const char *token = text_of(result, "token");
 	struct rest_answer said = *a;
 
 	/* It says 400 to a user or a password that is wrong. */
@@ -579,37 +585,33 @@ static void on_login(void *arg, const struct rest_answer *a)
 		said.status = 401;
 	if (fail_by(o, &said))
 		return;
-	if (!*token || strpbrk(token, "\r\n ") || strlen(token) > 1000) {
+	if (!moon_login_header(a->json, o->auth, sizeof(o->auth))) {
 		fail(o, PRINTER_FAILURE_REFUSED, -EPROTO,
 		     "it is no Moonraker: it takes the login and gives no token");
 		return;
 	}
-	TEXT_SET(o->refresh_token, text_of(result, "refresh_token"));
+	TEXT_SET(o->refresh_token, reply_text(result, "refresh_token"));
 	log_hide(o->refresh_token);
-	take_bearer(o, token);
+	o->refreshed_us = now_us(o);
 	make_rest(o); /* `a` is gone */
 	(void)ask_http(o, "/server/info", NULL, on_server);
 }
 
 static void ask_login(struct moon *o)
 {
-	const struct printer_config *c = printer_config(o->printer);
-	json_t *j = json_pack("{s:s, s:s}", "username", c->user, "password",
-	                      secret_peek(&c->access_code));
-	auto_free char *body = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	char *body = moon_login_body(printer_config(o->printer));
 
-	json_decref(j);
-	(void)ask_http(o, "/access/login", body ? body : "{}", on_login);
-	if (body)
-		secret_wipe(body, strlen(body));
+	(void)ask_http(o, printer_driver_moonraker.login_target, body, on_login);
+	secret_wipe(body, strlen(body));
+	free(body);
 }
 
 static void on_refreshed(struct moon *o, struct call *c UNUSED, const json_t *result,
                          const json_t *error UNUSED)
 {
-	const char *token = text_of(result, "token");
+	const char *token = reply_text(result, "token");
 
-	if (*token && !strpbrk(token, "\r\n ") && strlen(token) <= 1000)
+	if (is_token(token))
 		take_bearer(o, token);
 }
 
@@ -733,23 +735,10 @@ static void moon_fetch_cancel(void *priv)
 static bool moon_own_camera(const void *priv, struct camera_config *ret, const char **ret_why)
 {
 	const struct moon *o = priv;
-	const struct printer_config *c = printer_config(o->printer);
 	char page[600];
 
-	*ret_why = "";
-	memset(ret, 0, sizeof(*ret));
-	if (!c->has_camera) {
-		*ret_why = "The printer's own camera is switched off in the configuration.";
-		return false;
-	}
-	moon_page_url(c->url, page, sizeof(page));
-	if (!webcam_camera(&o->webcam, page, ret, ret_why))
-		return false;
-	(void)snprintf(ret->id, sizeof(ret->id), "%.40s-camera", c->id);
-	(void)snprintf(ret->name, sizeof(ret->name), "%.80s camera", c->name);
-	TEXT_SET(ret->printer, c->id);
-	ret->trust = c->trust;
-	return true;
+	moon_page_url(printer_config(o->printer)->url, page, sizeof(page));
+	return reply_camera(o->printer, &o->webcam, page, ret, ret_why);
 }
 
 const struct printer_driver printer_driver_moonraker = {
@@ -764,6 +753,9 @@ const struct printer_driver printer_driver_moonraker = {
 		"moonraker.conf.",
 	.refused_advice = "",
 	.key_header = "X-Api-Key",
+	.login_target = "/access/login",
+	.login_body = moon_login_body,
+	.login_header = moon_login_header,
 	.probes = moon_probes,
 	.n_probes = ARRAY_LEN(moon_probes),
 	.init = moon_init,

@@ -3,6 +3,7 @@
 #include "printers/moonraker/report.h"
 
 #include "base/text.h"
+#include "printers/reply.h"
 #include "wire/url.h"
 
 #include <math.h>
@@ -13,39 +14,6 @@
 #define MAX_FIELDS 32
 #define MAX_VALUE 2048 /* bytes of JSON */
 #define MAX_LISTED 2000
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
-static double number(const json_t *v)
-{
-	double d = json_number_value(v);
-
-	return json_is_number(v) && isfinite(d) && fabs(d) < 9e15 ? d : (double)NAN;
-}
-
-static double number_of(const json_t *o, const char *key)
-{
-	return number(json_object_get(o, key));
-}
-
-static int64_t whole_of(const json_t *o, const char *key)
-{
-	double v = number_of(o, key);
-
-	return v >= 0 ? (int64_t)v : -1;
-}
-
-static void set_text(char *dst, size_t size, const char *text)
-{
-	memset(dst, 0, size);
-	text_copy(dst, size, text);
-	text_clean(dst);
-}
 
 static bool has_word(const char *text, const char *word)
 {
@@ -185,8 +153,8 @@ static void read_heat(const json_t *o, struct printer_heat *h)
 {
 	if (!o)
 		return;
-	h->now_c = number_of(o, "temperature");
-	h->target_c = number_of(o, "target");
+	h->now_c = reply_number(o, "temperature");
+	h->target_c = reply_number(o, "target");
 }
 
 static void read_nozzles(const json_t *status, struct printer_state *s)
@@ -202,7 +170,7 @@ static void read_nozzles(const json_t *status, struct printer_state *s)
 			break;
 		s->n_nozzles = i + 1;
 		read_heat(o, &s->nozzles[i].heat);
-		if (text_equal(text_of(toolhead, "extruder"), names[i]))
+		if (text_equal(reply_text(toolhead, "extruder"), names[i]))
 			s->active_nozzle = (int)i;
 	}
 	for (unsigned i = 0; i < s->n_nozzles && i < PRINTER_MAX_NOZZLES; i++)
@@ -211,7 +179,7 @@ static void read_nozzles(const json_t *status, struct printer_state *s)
 
 static int percent_of(const json_t *o, const char *key)
 {
-	double v = number_of(o, key);
+	double v = reply_number(o, key);
 
 	return v >= 0 && v <= 1.0001 ? (int)lround(v * 100) : -1;
 }
@@ -247,7 +215,7 @@ static void read_named(json_t *status, struct printer_state *s, bool *ret_runout
 static bool read_point(const json_t *list, double ret[3])
 {
 	for (size_t i = 0; i < 3; i++) {
-		ret[i] = number(json_array_get(list, i));
+		ret[i] = reply_number_at(json_array_get(list, i));
 		if (!(fabs(ret[i]) < 1e5))
 			return false;
 	}
@@ -258,8 +226,8 @@ static void read_motion(const json_t *status, struct printer_state *s, int64_t n
 {
 	const json_t *toolhead = json_object_get(status, "toolhead");
 	const json_t *move = json_object_get(status, "gcode_move");
-	const char *homed = text_of(toolhead, "homed_axes");
-	double p[3], low[3], high[3], factor = number_of(move, "speed_factor");
+	const char *homed = reply_text(toolhead, "homed_axes");
+	double p[3], low[3], high[3], factor = reply_number(move, "speed_factor");
 
 	s->position.is_homed = strchr(homed, 'x') && strchr(homed, 'y') && strchr(homed, 'z');
 	if (read_point(json_object_get(json_object_get(status, "motion_report"), "live_position"),
@@ -298,11 +266,11 @@ static enum printer_activity judge_end(const struct moon_memory *m, const struct
 static void read_activity(struct moon_memory *m, const json_t *stats, bool is_out,
                           struct printer_state *s)
 {
-	const char *word = text_of(stats, "state");
+	const char *word = reply_text(stats, "state");
 
 	/* Heating and homing, and whatever else the start code does before it extrudes. */
 	if (text_equal(word, "printing"))
-		s->activity = number_of(stats, "print_duration") == 0 && s->job.layer < 1
+		s->activity = reply_number(stats, "print_duration") == 0 && s->job.layer < 1
 		                      ? PRINTER_PREPARING
 		                      : PRINTER_PRINTING;
 	else if (text_equal(word, "paused"))
@@ -329,9 +297,10 @@ static void read_job(struct moon_memory *m, const json_t *status, struct printer
 	const json_t *stats = json_object_get(status, "print_stats");
 	const json_t *card = json_object_get(status, "virtual_sdcard");
 	const json_t *info = json_object_get(stats, "info");
-	const char *file = text_of(stats, "filename");
-	int64_t layer = whole_of(info, "current_layer"), layers = whole_of(info, "total_layer");
-	double done = number_of(card, "progress");
+	const char *file = reply_text(stats, "filename");
+	int64_t layer = reply_whole(info, "current_layer"),
+		layers = reply_whole(info, "total_layer");
+	double done = reply_number(card, "progress");
 
 	if (!*file)
 		return; /* the last one stays: it is what has just ended */
@@ -339,23 +308,23 @@ static void read_job(struct moon_memory *m, const json_t *status, struct printer
 		const char *name = strrchr(file, '/');
 
 		m->estimate_s = 0;
-		set_text(s->job.name, sizeof(s->job.name), name ? name + 1 : file);
+		reply_put(s->job.name, sizeof(s->job.name), name ? name + 1 : file);
 	}
-	set_text(s->job.file, sizeof(s->job.file), file);
+	reply_put(s->job.file, sizeof(s->job.file), file);
 	s->job.is_streamed = true;
 	s->job.layer = layer >= 0 && layer < INT32_MAX && layers != 0 ? (int)layer : -1;
 	s->job.layers = layers > 0 && layers < INT32_MAX ? (int)layers : -1;
 	/* Klipper puts it back to 0 when the file is done. */
-	if (text_equal(text_of(stats, "state"), "complete")) {
+	if (text_equal(reply_text(stats, "state"), "complete")) {
 		s->job.percent = 100;
 		s->job.remaining_min = 0;
 		return;
 	}
 	s->job.percent = done >= 0 && done <= 1 ? (int)(done * 100) : -1;
-	s->job.file_pos = whole_of(card, "file_position");
-	s->job.file_size = whole_of(card, "file_size");
+	s->job.file_pos = reply_whole(card, "file_position");
+	s->job.file_size = reply_whole(card, "file_size");
 
-	double left_s = m->estimate_s - number_of(stats, "print_duration");
+	double left_s = m->estimate_s - reply_number(stats, "print_duration");
 
 	s->job.remaining_min = m->estimate_s > 0 && left_s >= 0 ? (int)lround(left_s / 60) : -1;
 }
@@ -363,8 +332,8 @@ static void read_job(struct moon_memory *m, const json_t *status, struct printer
 static void read_trouble(const json_t *status, struct printer_state *s)
 {
 	const json_t *stats = json_object_get(status, "print_stats");
-	const char *word = text_of(stats, "state");
-	const char *why = text_of(stats, "message");
+	const char *word = reply_text(stats, "state");
+	const char *why = reply_text(stats, "message");
 	bool is_error = text_equal(word, "error");
 
 	memset(s->print_error_code, 0, sizeof(s->print_error_code));
@@ -376,10 +345,10 @@ static void read_trouble(const json_t *status, struct printer_state *s)
 		               "Klipper has ended the print: %.180s", *why ? why : "an error");
 		text_clean(s->print_error_text);
 	}
-	set_text(s->stage_text, sizeof(s->stage_text),
-	         printer_activity_is_job(s->activity)
-	                 ? text_of(json_object_get(status, "display_status"), "message")
-	                 : "");
+	reply_put(s->stage_text, sizeof(s->stage_text),
+	          printer_activity_is_job(s->activity)
+	                  ? reply_text(json_object_get(status, "display_status"), "message")
+	                  : "");
 }
 
 void moon_report_status(struct moon_memory *m, const json_t *status, struct printer_state *s,
@@ -429,8 +398,8 @@ bool moon_report_klippy(struct moon_memory *m, const char *condition, const char
 	bool is_news = !text_equal(m->klippy, condition);
 	char why[200];
 
-	set_text(m->klippy, sizeof(m->klippy), condition);
-	set_text(why, sizeof(why), message);
+	reply_put(m->klippy, sizeof(m->klippy), condition);
+	reply_put(why, sizeof(why), message);
 	for (size_t n = strlen(why); n > 0 && strchr(" .\n", why[n - 1]); n--)
 		why[n - 1] = '\0';
 	if (is_up) {
@@ -442,8 +411,8 @@ bool moon_report_klippy(struct moon_memory *m, const char *condition, const char
 	}
 	s->position.is_homed = false;
 	s->position.x_mm = s->position.y_mm = s->position.z_mm = (double)NAN;
-	set_text(s->stage_text, sizeof(s->stage_text),
-	         is_starting ? "Klipper is starting" : "Klipper is not running");
+	reply_put(s->stage_text, sizeof(s->stage_text),
+	          is_starting ? "Klipper is starting" : "Klipper is not running");
 	s->print_error = !is_starting;
 	memset(s->print_error_code, 0, sizeof(s->print_error_code));
 	memset(s->print_error_text, 0, sizeof(s->print_error_text));
@@ -463,9 +432,9 @@ bool moon_report_klippy(struct moon_memory *m, const char *condition, const char
 
 void moon_report_history(struct moon_memory *m, const json_t *change)
 {
-	const char *how = text_of(json_object_get(change, "job"), "status");
+	const char *how = reply_text(json_object_get(change, "job"), "status");
 
-	if (!text_equal(text_of(change, "action"), "finished"))
+	if (!text_equal(reply_text(change, "action"), "finished"))
 		return;
 	m->how = text_equal(how, "completed")   ? PRINTER_FINISHED
 	         : text_equal(how, "cancelled") ? PRINTER_CANCELLED
@@ -474,8 +443,8 @@ void moon_report_history(struct moon_memory *m, const json_t *change)
 
 void moon_report_metadata(struct moon_memory *m, const json_t *metadata, struct printer_state *s)
 {
-	double estimate_s = number_of(metadata, "estimated_time");
-	double nozzle_mm = number_of(metadata, "nozzle_diameter");
+	double estimate_s = reply_number(metadata, "estimated_time");
+	double nozzle_mm = reply_number(metadata, "nozzle_diameter");
 
 	m->estimate_s = estimate_s > 0 && estimate_s < 1e8 ? estimate_s : 0;
 	if (s->n_nozzles > 0 && nozzle_mm > 0 && nozzle_mm < 10)
@@ -489,13 +458,13 @@ void moon_read_webcam(const json_t *list, struct webcam *ret)
 	*ret = (struct webcam){ 0 };
 	for (size_t i = 0; i < MIN(json_array_size(list), (size_t)100); i++) {
 		const json_t *w = json_array_get(list, i);
-		int64_t rotation = whole_of(w, "rotation");
-		bool is_jpegs = text_starts(text_of(w, "service"), "mjpeg") ||
-		                text_equal(text_of(w, "service"), "uv4l-mjpeg") ||
-		                !*text_of(w, "service");
+		int64_t rotation = reply_whole(w, "rotation");
+		bool is_jpegs = text_starts(reply_text(w, "service"), "mjpeg") ||
+		                text_equal(reply_text(w, "service"), "uv4l-mjpeg") ||
+		                !*reply_text(w, "service");
 
 		if (json_is_false(json_object_get(w, "enabled")) ||
-		    (!*text_of(w, "stream_url") && !*text_of(w, "snapshot_url")))
+		    (!*reply_text(w, "stream_url") && !*reply_text(w, "snapshot_url")))
 			continue;
 		*ret = (struct webcam){
 			.is_flipped_h = json_is_true(json_object_get(w, "flip_horizontal")),
@@ -505,9 +474,9 @@ void moon_read_webcam(const json_t *list, struct webcam *ret)
 			                    : 0,
 			.is_on = true
 		};
-		if (is_jpegs || !*text_of(w, "snapshot_url"))
-			TEXT_SET(ret->stream, text_of(w, "stream_url"));
-		TEXT_SET(ret->snapshot, text_of(w, "snapshot_url"));
+		if (is_jpegs || !*reply_text(w, "snapshot_url"))
+			TEXT_SET(ret->stream, reply_text(w, "stream_url"));
+		TEXT_SET(ret->snapshot, reply_text(w, "snapshot_url"));
 		return;
 	}
 }

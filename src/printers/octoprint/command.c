@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "printers/octoprint/link.h"
+#include "printers/reply.h"
 #include "wire/fetch.h"
 #include "wire/ws_client.h"
 
@@ -261,18 +262,12 @@ static int effect(const struct octo *o, const struct octo_asked *q)
 	switch (q->kind) {
 	case PRINTER_PAUSE_PRINT:
 		return s->activity == PRINTER_PAUSED && !s->stage_text[0];
-	case PRINTER_RESUME_PRINT:
-		return s->activity == PRINTER_PRINTING;
-	case PRINTER_STOP_PRINT:
-		return !printer_activity_is_job(s->activity);
-	case PRINTER_START_FILE:
-		return printer_activity_is_job(s->activity);
 	case PRINTER_CLEAR_ERROR:
 		return o->memory.is_connected;
 	case PRINTER_SCRIPT:
 		return is_script_done(o, q);
 	default:
-		return -1;
+		return reply_effect(s, q->kind);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include "printers/download.h"
 #include "printers/octoprint/command.h"
 #include "printers/octoprint/probe.h"
+#include "printers/reply.h"
 #include "wire/fetch.h"
 #include "wire/ws_client.h"
 
@@ -31,7 +32,6 @@ static const struct printer_capability_of {
 	{ "CONTROL", PRINTER_CAN_HEAT | PRINTER_CAN_FANS | PRINTER_CAN_HOME | PRINTER_CAN_GCODE |
 	                     PRINTER_CAN_SCRIPT },
 	{ "FILES_SELECT", PRINTER_CAN_START },
-	{ "FILES_UPLOAD", PRINTER_CAN_UPLOAD },
 	{ "FILES_DOWNLOAD", PRINTER_CAN_FETCH_JOB },
 	{ "CONNECTION", PRINTER_CAN_CLEAR_ERROR },
 };
@@ -320,18 +320,9 @@ static void ask_login(struct octo *o)
 static bool is_octoprint(struct octo *o, const char *text)
 {
 	struct err err = { 0 };
-	const char *other = strstr(text, "PrusaLink")   ? "prusalink"
-	                    : strstr(text, "Moonraker") ? "moonraker"
-	                                                : NULL;
 
-	if (text_starts(text, "OctoPrint") && !other)
+	if (reply_is(text, "OctoPrint", &err))
 		return true;
-	if (other)
-		(void)err_set(&err, -EPROTO, "it is no OctoPrint but '%.60s'; use driver: %s", text,
-		              other);
-	else
-		(void)err_set(&err, -EPROTO, "it is no OctoPrint%s%.60s", *text ? " but " : "",
-		              text);
 	octo_fail(o, PRINTER_FAILURE_REFUSED, &err);
 	return false;
 }
@@ -457,21 +448,8 @@ static void octo_fetch_cancel(void *priv)
 static bool octo_own_camera(const void *priv, struct camera_config *ret, const char **ret_why)
 {
 	const struct octo *o = priv;
-	const struct printer_config *c = printer_config(o->printer);
 
-	*ret_why = "";
-	memset(ret, 0, sizeof(*ret));
-	if (!c->has_camera) {
-		*ret_why = "The printer's own camera is switched off in the configuration.";
-		return false;
-	}
-	if (!webcam_camera(&o->webcam, c->url, ret, ret_why))
-		return false;
-	(void)snprintf(ret->id, sizeof(ret->id), "%.40s-camera", c->id);
-	(void)snprintf(ret->name, sizeof(ret->name), "%.80s camera", c->name);
-	TEXT_SET(ret->printer, c->id);
-	ret->trust = c->trust;
-	return true;
+	return reply_camera(o->printer, &o->webcam, printer_config(o->printer)->url, ret, ret_why);
 }
 
 const struct printer_driver printer_driver_octoprint = {

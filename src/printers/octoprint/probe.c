@@ -6,22 +6,16 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "printers/octoprint/report.h"
+#include "printers/reply.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
 static enum printer_probe_end judge_version(const struct rest *r, const struct rest_answer *a,
                                             char text[240], char advice[320])
 {
-	const char *name = text_of(a->json, "text");
+	const char *name = reply_text(a->json, "text");
 	struct err err = { 0 };
 
 	if (rest_is_fine(r, a, "OctoPrint", &err) && text_starts(name, "OctoPrint")) {
@@ -34,14 +28,11 @@ static enum printer_probe_end judge_version(const struct rest *r, const struct r
 		(void)snprintf(advice, 320,
 		               "Run 'bedside pair' with its address, or make a key in OctoPrint's "
 		               "settings under Application Keys and write it into api_key.");
-	else if (err.code == -EAGAIN || err.code == -ETIMEDOUT)
-		(void)snprintf(advice, 320, "Wait a minute if it has just been started.");
-	else if (err.code == -EXDEV)
-		(void)snprintf(advice, 320, "Write the address that your browser shows then.");
 	else
-		(void)snprintf(advice, 320,
-		               "Write the address of OctoPrint's own page, as your browser shows "
-		               "it; with its port and path, if it has them.");
+		reply_advise(err.code,
+		             "Write the address of OctoPrint's own page, as your browser shows it; "
+		             "with its port and path, if it has them.",
+		             advice);
 	return PRINTER_PROBE_STOP;
 }
 
@@ -56,7 +47,7 @@ static enum printer_probe_end judge_user(const struct rest *r, const struct rest
 	(void)r;
 	if (!json_is_array(list))
 		return PRINTER_PROBE_SILENT; /* before 1.4 */
-	(void)snprintf(text, 240, "The key is of the user '%.40s'", text_of(a->json, "name"));
+	(void)snprintf(text, 240, "The key is of the user '%.40s'", reply_text(a->json, "name"));
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		bool has = false;
 
@@ -100,7 +91,8 @@ static enum printer_probe_end judge_printer(const struct rest *r, const struct r
 		(void)snprintf(text, 240, "%.230s", err.text);
 		return PRINTER_PROBE_FAILED;
 	}
-	(void)snprintf(text, 240, "OctoPrint says of its printer: %.100s.", text_of(state, "text"));
+	(void)snprintf(text, 240, "OctoPrint says of its printer: %.100s.",
+	               reply_text(state, "text"));
 	return PRINTER_PROBE_FINE;
 }
 

@@ -3,6 +3,7 @@
 #include "printers/octoprint/report.h"
 
 #include "base/text.h"
+#include "printers/reply.h"
 #include "wire/url.h"
 
 #include <math.h>
@@ -11,41 +12,6 @@
 #include <string.h>
 
 #define MAX_LINES 2000 /* of one message that are looked at */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *t = json_string_value(json_object_get(o, key));
-
-	return t ? t : "";
-}
-
-static double number_of(const json_t *o, const char *key)
-{
-	const json_t *v = json_object_get(o, key);
-
-	return json_is_number(v) && isfinite(json_number_value(v)) ? json_number_value(v)
-	                                                           : (double)NAN;
-}
-
-static bool flag_of(const json_t *o, const char *key)
-{
-	return json_is_true(json_object_get(o, key));
-}
-
-/* 0 to 2^53, else -1. */
-static int64_t whole_of(const json_t *o, const char *key)
-{
-	double v = number_of(o, key);
-
-	return v >= 0 && v < 9e15 ? (int64_t)v : -1;
-}
-
-static void set_text(char *dst, size_t size, const char *text)
-{
-	memset(dst, 0, size);
-	text_copy(dst, size, text);
-	text_clean(dst);
-}
 
 /* ---- state ---- */
 
@@ -78,7 +44,7 @@ static void set_stage(struct printer_state *s, const json_t *flags)
 
 	memset(s->stage_text, 0, sizeof(s->stage_text));
 	for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
-		if (flag_of(flags, stages[i].flag))
+		if (reply_flag(flags, stages[i].flag))
 			TEXT_SET(s->stage_text, stages[i].text);
 	}
 }
@@ -90,16 +56,16 @@ static void apply_state(struct octo_memory *m, const json_t *state, struct print
 	if (!json_is_object(flags))
 		return;
 
-	bool is_closed = flag_of(flags, "closedOrError") || flag_of(flags, "error");
-	bool is_paused = flag_of(flags, "paused");
-	bool is_busy = flag_of(flags, "printing") || flag_of(flags, "cancelling") ||
-	               flag_of(flags, "finishing") || flag_of(flags, "pausing");
+	bool is_closed = reply_flag(flags, "closedOrError") || reply_flag(flags, "error");
+	bool is_paused = reply_flag(flags, "paused");
+	bool is_busy = reply_flag(flags, "printing") || reply_flag(flags, "cancelling") ||
+	               reply_flag(flags, "finishing") || reply_flag(flags, "pausing");
 
 	m->is_connected = !is_closed;
 	memset(m->trouble, 0, sizeof(m->trouble));
 	set_stage(s, flags);
 	if (is_closed) {
-		const char *why = text_of(state, "error");
+		const char *why = reply_text(state, "error");
 
 		/* What OctoPrint feeds ends with its connection. */
 		if (was_job(s))
@@ -107,16 +73,16 @@ static void apply_state(struct octo_memory *m, const json_t *state, struct print
 		else if (s->activity == PRINTER_UNKNOWN)
 			s->activity = PRINTER_IDLE;
 		(void)snprintf(m->trouble, sizeof(m->trouble), "%.150s",
-		               *why ? why : text_of(state, "text"));
+		               *why ? why : reply_text(state, "text"));
 		text_clean(m->trouble);
 		TEXT_SET(s->stage_text, "not connected to OctoPrint");
-	} else if (is_paused || flag_of(flags, "resuming")) {
+	} else if (is_paused || reply_flag(flags, "resuming")) {
 		s->activity = PRINTER_PAUSED;
 		m->how = PRINTER_UNKNOWN;
 	} else if (is_busy) {
 		s->activity = PRINTER_PRINTING;
 		s->pause = PRINTER_PAUSE_NONE;
-		if (!flag_of(flags, "cancelling") && !flag_of(flags, "finishing"))
+		if (!reply_flag(flags, "cancelling") && !reply_flag(flags, "finishing"))
 			m->how = PRINTER_UNKNOWN;
 	} else {
 		s->activity = judge_end(m, s);
@@ -131,42 +97,42 @@ static void apply_state(struct octo_memory *m, const json_t *state, struct print
 static void apply_job(const json_t *job, struct printer_state *s)
 {
 	const json_t *file = json_object_get(job, "file");
-	const char *path = text_of(file, "path"), *name = text_of(file, "display");
-	const char *origin = text_of(file, "origin");
+	const char *path = reply_text(file, "path"), *name = reply_text(file, "display");
+	const char *origin = reply_text(file, "origin");
 
 	if (!json_is_object(file))
 		return;
 	if (!*name)
-		name = text_of(file, "name");
+		name = reply_text(file, "name");
 	/* While nothing is chosen the last one stays: it is what has just ended. */
 	if (!*path && !*name)
 		return;
-	set_text(s->job.file, sizeof(s->job.file), *path ? path : name);
-	set_text(s->job.name, sizeof(s->job.name), name);
-	s->job.file_size = whole_of(file, "size");
+	reply_put(s->job.file, sizeof(s->job.file), *path ? path : name);
+	reply_put(s->job.name, sizeof(s->job.name), name);
+	s->job.file_size = reply_whole(file, "size");
 	/* "sdcard" of 1.x, "printer" of 2.0: it reads the file by itself. */
 	s->job.is_streamed = text_equal(origin, "local");
 }
 
 static void apply_progress(const json_t *progress, struct printer_state *s)
 {
-	double completion = number_of(progress, "completion");
-	double left_s = number_of(progress, "printTimeLeft");
+	double completion = reply_number(progress, "completion");
+	double left_s = reply_number(progress, "printTimeLeft");
 
 	if (!json_is_object(progress))
 		return;
 	s->job.percent = completion >= 0 && completion <= 100 ? (int)completion : -1;
 	s->job.remaining_min = left_s >= 0 && left_s < 1e8 ? (int)lround(left_s / 60) : -1;
-	s->job.file_pos = whole_of(progress, "filepos");
+	s->job.file_pos = reply_whole(progress, "filepos");
 }
 
 static void apply_z(const json_t *message, struct printer_state *s)
 {
 	const json_t *z = json_object_get(message, "currentZ");
 
-	if (!z || fabs(number_of(message, "currentZ")) > 1e5)
+	if (!z || fabs(reply_number(message, "currentZ")) > 1e5)
 		return;
-	s->job.z_mm = number_of(message, "currentZ");
+	s->job.z_mm = reply_number(message, "currentZ");
 	s->job.z_is_queued = true;
 }
 
@@ -176,8 +142,8 @@ static void set_heat(struct printer_heat *h, const json_t *o)
 {
 	if (!json_is_object(o))
 		return;
-	h->now_c = number_of(o, "actual");
-	h->target_c = number_of(o, "target");
+	h->now_c = reply_number(o, "actual");
+	h->target_c = reply_number(o, "target");
 }
 
 /* {"tool0": {"actual", "target"}, "bed": …, "chamber": …} */
@@ -282,23 +248,24 @@ static void apply_lines(struct octo_memory *m, const json_t *lines, struct print
 static void on_position(struct octo_memory *m, const json_t *payload, struct printer_state *s,
                         int64_t now_us)
 {
-	double p[3] = { number_of(payload, "x"), number_of(payload, "y"), number_of(payload, "z") };
+	double p[3] = { reply_number(payload, "x"), reply_number(payload, "y"),
+		        reply_number(payload, "z") };
 
 	if (isnan(p[0]) || isnan(p[1]) || isnan(p[2]))
 		return;
 	/* OctoPrint asks by itself when it pauses and cancels, and says so. */
-	m->is_of_script = !*text_of(payload, "reason");
+	m->is_of_script = !*reply_text(payload, "reason");
 	set_position(m, p, s, now_us);
 }
 
 static void apply_event(struct octo_memory *m, const json_t *e, struct printer_state *s,
                         int64_t now_us)
 {
-	const char *type = text_of(e, "type");
+	const char *type = reply_text(e, "type");
 	const json_t *payload = json_object_get(e, "payload");
 
 	if (text_equal(type, "ZChange")) {
-		double z = number_of(payload, "new");
+		double z = reply_number(payload, "new");
 
 		if (isfinite(z) && fabs(z) < 1e5) {
 			s->job.z_mm = z;
@@ -314,11 +281,11 @@ static void apply_event(struct octo_memory *m, const json_t *e, struct printer_s
 	} else if (text_equal(type, "PrintCancelled")) {
 		m->how = PRINTER_CANCELLED;
 	} else if (text_equal(type, "PrintFailed")) {
-		m->how = text_equal(text_of(payload, "reason"), "cancelled") ? PRINTER_CANCELLED
-		                                                             : PRINTER_FAILED;
+		m->how = text_equal(reply_text(payload, "reason"), "cancelled") ? PRINTER_CANCELLED
+		                                                                : PRINTER_FAILED;
 	} else if (text_equal(type, "PrintPaused")) {
 		/* With a name if a person did it, without one if the file did. */
-		s->pause = *text_of(payload, "user") ? PRINTER_PAUSE_USER : PRINTER_PAUSE_NONE;
+		s->pause = *reply_text(payload, "user") ? PRINTER_PAUSE_USER : PRINTER_PAUSE_NONE;
 	} else if (text_equal(type, "FilamentChange")) {
 		s->pause = PRINTER_PAUSE_FILAMENT;
 	}
@@ -356,14 +323,14 @@ enum octo_kind octo_report_push(struct octo_memory *m, const json_t *j, struct p
 		return OCTO_EVENT;
 	}
 	if ((o = json_object_get(j, "connected"))) {
-		const char *version = text_of(o, "display_version");
+		const char *version = reply_text(o, "display_version");
 
-		set_text(s->firmware, sizeof(s->firmware),
-		         *version ? version : text_of(o, "version"));
+		reply_put(s->firmware, sizeof(s->firmware),
+		          *version ? version : reply_text(o, "version"));
 		return OCTO_CONNECTED;
 	}
 	if ((o = json_object_get(j, "reauthRequired"))) {
-		TEXT_SET(m->reauth, text_of(o, "reason"));
+		TEXT_SET(m->reauth, reply_text(o, "reason"));
 		return OCTO_REAUTH;
 	}
 	return OCTO_OTHER;
@@ -379,10 +346,10 @@ void octo_report_polled(struct octo_memory *m, const json_t *job, const json_t *
 	if (printer)
 		json_object_set(c, "state", json_object_get(printer, "state"));
 	else
-		json_object_set_new(c, "state",
-		                    json_pack("{s:s, s:s, s:{s:b}}", "text", text_of(job, "state"),
-		                              "error", text_of(job, "error"), "flags",
-		                              "closedOrError", 1));
+		json_object_set_new(
+			c, "state",
+			json_pack("{s:s, s:s, s:{s:b}}", "text", reply_text(job, "state"), "error",
+		                  reply_text(job, "error"), "flags", "closedOrError", 1));
 	(void)apply_current(m, c, s);
 	apply_heat(m, json_object_get(printer, "temperature"), s);
 	json_decref(c);
@@ -396,19 +363,19 @@ static void set_limits(const json_t *volume, struct printer_limits *l)
 	static const char *const lows[] = { "x_min", "y_min", "z_min" };
 	static const char *const highs[] = { "x_max", "y_max", "z_max" };
 	const json_t *box = json_object_get(volume, "custom_box");
-	bool is_centred = text_equal(text_of(volume, "origin"), "center");
+	bool is_centred = text_equal(reply_text(volume, "origin"), "center");
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		double size = number_of(volume, sizes[i]);
+		double size = reply_number(volume, sizes[i]);
 		double from = is_centred && i < 2 ? -size / 2 : 0;
 
 		if (!(size > 0 && size < 1e5))
 			continue;
 		l->min_mm[i] = from;
 		l->max_mm[i] = from + size;
-		if (isfinite(number_of(box, lows[i])) && isfinite(number_of(box, highs[i]))) {
-			l->min_mm[i] = number_of(box, lows[i]);
-			l->max_mm[i] = number_of(box, highs[i]);
+		if (isfinite(reply_number(box, lows[i])) && isfinite(reply_number(box, highs[i]))) {
+			l->min_mm[i] = reply_number(box, lows[i]);
+			l->max_mm[i] = reply_number(box, highs[i]);
 		}
 	}
 }
@@ -420,14 +387,14 @@ void octo_report_profile(struct octo_memory *m, const json_t *j, struct printer_
 
 	json_object_foreach(json_object_get(j, "profiles"), key, p)
 	{
-		if (!profile || flag_of(p, "current"))
+		if (!profile || reply_flag(p, "current"))
 			profile = p;
 	}
 	if (!profile)
 		return;
-	set_text(s->model, sizeof(s->model), text_of(profile, "model"));
+	reply_put(s->model, sizeof(s->model), reply_text(profile, "model"));
 	set_limits(json_object_get(profile, "volume"), &s->limits);
-	m->profile_nozzle_mm = number_of(json_object_get(profile, "extruder"), "nozzleDiameter");
+	m->profile_nozzle_mm = reply_number(json_object_get(profile, "extruder"), "nozzleDiameter");
 }
 
 /* ---- the webcam ---- */
@@ -438,10 +405,10 @@ void octo_read_webcam(const json_t *settings, struct webcam *ret)
 	const char *stream = json_string_value(json_object_get(w, "streamUrl"));
 	const char *snapshot = json_string_value(json_object_get(w, "snapshotUrl"));
 
-	*ret = (struct webcam){ .is_flipped_h = flag_of(w, "flipH"),
-		                .is_flipped_v = flag_of(w, "flipV"),
+	*ret = (struct webcam){ .is_flipped_h = reply_flag(w, "flipH"),
+		                .is_flipped_v = reply_flag(w, "flipV"),
 		                /* It turns it left. */
-		                .rotation = flag_of(w, "rotate90") ? 270 : 0,
+		                .rotation = reply_flag(w, "rotate90") ? 270 : 0,
 		                .is_on = !json_is_false(json_object_get(w, "webcamEnabled")) };
 	TEXT_SET(ret->stream, stream ? stream : "");
 	TEXT_SET(ret->snapshot, snapshot ? snapshot : "");

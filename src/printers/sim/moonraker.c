@@ -26,6 +26,8 @@
 #define DOWN_MS 2000
 #define LATE_MS 3000
 #define MAX_BODY 4096
+#define TOKEN "simulated.web.token" /* of a login; base32 of a one-shot one is ONESHOT */
+#define ONESHOT "SIMULATEDONESHOTTOKEN"
 
 struct client {
 	struct moon_sim *sim;
@@ -366,7 +368,8 @@ static void call(struct client *c, json_int_t id, const char *method, const json
 	if (text_equal(method, "server.connection.identify")) {
 		const char *key = json_string_value(json_object_get(params, "api_key"));
 
-		c->is_let_in |= !m->config.key || text_equal(key, m->config.key);
+		c->is_let_in |= (!m->config.key && !m->config.user) ||
+		                (key && text_equal(key, m->config.key));
 		if (c->is_let_in)
 			answer(c, id, json_pack("{s:i}", "connection_id", 1));
 		else
@@ -438,11 +441,34 @@ static void reply_error(struct http_request *r, int code, const char *message)
 
 static bool has_key(const struct moon_sim *m, const struct http_head *h)
 {
-	for (size_t i = 0; i < h->n_headers; i++) {
+	bool is_one_shot = text_equal(h->path, "/websocket") && m->config.user &&
+	                   strstr(h->query, "token=" ONESHOT);
+
+	for (size_t i = 0; i < h->n_headers && !is_one_shot; i++) {
 		if (strcasecmp(h->headers[i].name, "X-Api-Key") == 0)
 			return text_equal(h->headers[i].value, m->config.key);
+		if (strcasecmp(h->headers[i].name, "Authorization") == 0)
+			return m->config.user && text_equal(h->headers[i].value, "Bearer " TOKEN);
 	}
-	return false;
+	return is_one_shot;
+}
+
+static void log_in(const struct moon_sim *m, struct http_request *r)
+{
+	size_t size;
+	const char *body = http_request_body(r, &size);
+	json_t *j = json_loadb(body, size, 0, NULL);
+	const char *user = json_string_value(json_object_get(j, "username"));
+	const char *password = json_string_value(json_object_get(j, "password"));
+
+	if (m->config.user && text_equal(user, m->config.user) &&
+	    text_equal(password, m->config.password))
+		reply(r, 200,
+		      json_pack("{s:{s:s, s:s, s:s}}", "result", "username", user, "token", TOKEN,
+		                "refresh_token", TOKEN));
+	else
+		reply_error(r, 401, "Invalid Username or Password");
+	json_decref(j);
 }
 
 static void open_socket(struct moon_sim *m, struct http_request *r, bool is_let_in)
@@ -464,15 +490,19 @@ static void asked(void *arg, struct http_request *r)
 {
 	struct moon_sim *m = arg;
 	const struct http_head *h = http_request_head(r);
-	bool is_let_in = !m->config.key || has_key(m, h);
+	bool is_let_in = (!m->config.key && !m->config.user) || has_key(m, h);
 	const struct http_reply file = { .status = 200, .type = "text/plain" };
 
 	if (now_us(m) < m->down_until_us)
 		reply_error(r, 502, "Bad Gateway");
 	else if (text_equal(h->path, "/websocket") && h->wants_websocket)
 		open_socket(m, r, is_let_in);
+	else if (text_equal(h->path, "/access/login"))
+		log_in(m, r);
 	else if (!is_let_in)
 		reply_error(r, 401, "Unauthorized");
+	else if (text_equal(h->path, "/access/oneshot_token"))
+		reply(r, 200, json_pack("{s:s}", "result", ONESHOT));
 	else if (text_equal(h->path, "/server/info"))
 		reply(r, 200, json_pack("{s:o}", "result", server_info(m)));
 	else if (text_equal(h->path, "/printer/info"))

@@ -22,10 +22,11 @@ enum moon_sim_fault {
 };
 
 struct moon_sim_config {
-	const char *address; /* NULL: 127.0.0.1 */
-	uint16_t port;       /* 0: any free one */
-	const char *key;     /* NULL: everybody is trusted */
-	const char *file;    /* G-code */
+	const char *address;         /* NULL: 127.0.0.1 */
+	uint16_t port;               /* 0: any free one */
+	const char *key;             /* NULL: everybody is trusted */
+	const char *user, *password; /* who may log in as well; NULL: nobody */
+	const char *file;            /* G-code */
 	double speed;
 	bool begins;                      /* prints at once */
 	bool counts_layers;               /* print_stats.info, as of a slicer that is set up so */
