@@ -5,6 +5,7 @@
 #include "av/encode.h"
 #include "av/say.h"
 #include "base/err.h"
+#include "core/crypto.h"
 #include "core/log.h"
 #include "model/pick.h"
 
@@ -109,6 +110,7 @@ int verify_run(const char *path, uint32_t n_frames)
 {
 	struct film_file f = { 0 };
 	struct err err = { 0 };
+	char digest[CRYPTO_HEX_SIZE];
 	int rc = film_open(&f, path, &err);
 
 	if (rc == 0)
@@ -117,9 +119,12 @@ int verify_run(const char *path, uint32_t n_frames)
 	if (rc == 0 && f.n_frames != n_frames)
 		rc = err_set(&err, -EBADMSG, "the film has %u frames, but %u were put into it",
 		             f.n_frames, n_frames);
+	if (rc == 0)
+		rc = crypto_sha256_file(path, digest, NULL, &err);
 	if (rc < 0)
 		return say_failed(&err);
-	say(json_pack("{s:s,s:I}", "type", "verified", "frames", (json_int_t)f.n_frames));
+	say(json_pack("{s:s,s:I,s:s}", "type", "verified", "frames", (json_int_t)f.n_frames,
+	              "sha256", digest));
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 
 struct encode_order;
 
-/* Says {"type":"verified","frames":N} or failed. Returns the exit status. */
+/* Says {"type":"verified","frames":N,"sha256":HEX} or failed. Returns the exit status. */
 int verify_run(const char *path, uint32_t n_frames);
 
 /* Says {"type":"film","codec":…,"profile":…,"pix_fmt":…,"width":…,"height":…,"fps":…,"frames":…,

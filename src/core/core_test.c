@@ -308,3 +308,26 @@ TEST(fs_lock_names_the_holder)
 	CHECK(strstr(err.text, "holds"));
 	close(fd);
 }
+
+TEST(crypto_digests_in_pieces_and_files)
+{
+	struct crypto_digest *d = crypto_digest_new();
+	char hex[CRYPTO_HEX_SIZE], path[300];
+	struct err err = { 0 };
+	uint64_t size = 0;
+
+	crypto_digest_hex(d, hex);
+	CHECK_STR(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	crypto_digest_add(d, "a", 1);
+	crypto_digest_add(d, "bc", 2);
+	crypto_digest_hex(d, hex);
+	CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	crypto_digest_free(d);
+	snprintf(path, sizeof(path), "%s/abc", test_tmp_dir());
+	CHECK(crypto_sha256_file(path, hex, NULL, &err) == -ENOENT);
+	CHECK_INT(fs_write_atomic(path, "abc", 3, 0600, NULL), 0);
+	hex[0] = 0;
+	CHECK_INT(crypto_sha256_file(path, hex, &size, &err), 0);
+	CHECK_STR(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	CHECK_INT(size, 3);
+}

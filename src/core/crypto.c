@@ -2,9 +2,14 @@
 
 #include "core/crypto.h"
 
+#include "base/cleanup.h"
+#include "base/err.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <pthread.h>
@@ -12,8 +17,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static_assert(CRYPTO_PASSWORD_SIZE == crypto_pwhash_STRBYTES, "libsodium's string size");
+
+#define FILE_PIECE ((size_t)256 << 10)
 
 static uint32_t crc_table[8][256];
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
@@ -47,6 +55,95 @@ void crypto_sha256(uint8_t dst[CRYPTO_SHA256_SIZE], const void *bytes, size_t si
 
 	assert(ok == 1);
 	(void)ok;
+}
+
+struct crypto_digest {
+	EVP_MD_CTX *ctx;
+};
+
+struct crypto_digest *crypto_digest_new(void)
+{
+	struct crypto_digest *d = MEM_NEW(struct crypto_digest);
+
+	d->ctx = EVP_MD_CTX_new();
+	assert(d->ctx);
+
+	int ok = EVP_DigestInit_ex(d->ctx, EVP_sha256(), NULL);
+
+	assert(ok == 1);
+	(void)ok;
+	return d;
+}
+
+void crypto_digest_add(struct crypto_digest *d, const void *bytes, size_t size)
+{
+	int ok = EVP_DigestUpdate(d->ctx, bytes, size);
+
+	assert(ok == 1);
+	(void)ok;
+}
+
+void crypto_digest_hex(const struct crypto_digest *d, char dst[CRYPTO_HEX_SIZE])
+{
+	uint8_t bytes[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	bool ok = copy && EVP_MD_CTX_copy_ex(copy, d->ctx) == 1 &&
+	          EVP_DigestFinal_ex(copy, bytes, NULL) == 1;
+
+	assert(ok);
+	(void)ok;
+	EVP_MD_CTX_free(copy);
+	text_hex(dst, bytes, CRYPTO_SHA256_SIZE);
+}
+
+void crypto_digest_free(struct crypto_digest *d)
+{
+	if (!d)
+		return;
+	EVP_MD_CTX_free(d->ctx);
+	free(d);
+}
+
+static int digest_file(struct crypto_digest *d, int fd, uint64_t *ret_size)
+{
+	uint8_t *piece = mem_new(FILE_PIECE);
+	ssize_t n;
+
+	*ret_size = 0;
+	while ((n = read(fd, piece, FILE_PIECE)) > 0 || (n < 0 && errno == EINTR)) {
+		if (n < 0)
+			continue;
+		crypto_digest_add(d, piece, (size_t)n);
+		*ret_size += (uint64_t)n;
+	}
+
+	int rc = n < 0 ? -errno : 0;
+
+	free(piece);
+	return rc;
+}
+
+int crypto_sha256_file(const char *path, char dst[CRYPTO_HEX_SIZE], uint64_t *ret_size,
+                       struct err *err)
+{
+	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct crypto_digest *d;
+	uint64_t size;
+	int rc;
+
+	if (fd < 0)
+		return err_sys(err, "opening %s", path);
+	d = crypto_digest_new();
+	rc = digest_file(d, fd, &size);
+	if (rc == 0)
+		crypto_digest_hex(d, dst);
+	crypto_digest_free(d);
+	errno = -rc;
+	if (rc < 0)
+		return err_sys(err, "reading %s", path);
+	if (ret_size)
+		*ret_size = size;
+	return 0;
 }
 
 void crypto_hmac_sha256(uint8_t dst[CRYPTO_SHA256_SIZE], const void *key, size_t key_size,

@@ -10,7 +10,10 @@
 
 #include "base/base.h"
 
+struct err;
+
 #define CRYPTO_SHA256_SIZE 32
+#define CRYPTO_HEX_SIZE (2 * CRYPTO_SHA256_SIZE + 1)
 #define CRYPTO_PASSWORD_SIZE 128
 #define ID_SIZE 27 /* 26 characters and the NUL */
 
@@ -29,6 +32,18 @@ void crypto_hmac_sha256(uint8_t dst[CRYPTO_SHA256_SIZE], const void *key, size_t
 /* CRC32C (Castagnoli, RFC 3720), continued from `crc`, 0 at first; by instruction where the
  * processor has one. */
 uint32_t crypto_crc32c(uint32_t crc, const void *bytes, size_t size);
+
+/* SHA-256 of bytes that come in pieces. */
+struct crypto_digest;
+struct crypto_digest *crypto_digest_new(void);
+void crypto_digest_add(struct crypto_digest *d, const void *bytes, size_t size);
+/* What was added until now, as 64 lower-case hex digits and a NUL; more may be added. */
+void crypto_digest_hex(const struct crypto_digest *d, char dst[CRYPTO_HEX_SIZE]);
+void crypto_digest_free(struct crypto_digest *d); /* NULL is allowed */
+
+/* Of a file, read to its end: -errno, or the number of its bytes in *ret_size (may be NULL). */
+int crypto_sha256_file(const char *path, char dst[CRYPTO_HEX_SIZE], uint64_t *ret_size,
+                       struct err *err) MUST_CHECK;
 
 /* Constant time. */
 bool crypto_equal(const void *a, const void *b, size_t size);

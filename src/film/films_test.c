@@ -100,7 +100,9 @@ static void write_worker(struct bench *b, const char *body)
 	"if [ $verb = encode ]; then\n"                                 \
 	"  while read word; do [ \"$word\" = finish ] && break; done\n" \
 	"  [ \"$word\" = finish ] || { echo '{\"type\":\"stopped\",\"frames\":3}'; exit 0; }\n"
-#define VERIFY_WELL "else echo '{\"type\":\"verified\",\"frames\":7}'; fi\n"
+#define DIGEST "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define VERIFY_WELL \
+	"else echo '{\"type\":\"verified\",\"frames\":7,\"sha256\":\"" DIGEST "\"}'; fi\n"
 
 static void make_films(struct bench *b)
 {
@@ -213,6 +215,8 @@ TEST(worker_parse_believes_only_what_fits)
 	CHECK_INT(s.n_frames, 0);
 	CHECK_INT(s.percent, 100);
 	CHECK(s.fps == 0);
+	CHECK(worker_parse(&s, "{\"type\":\"verified\",\"sha256\":\"../../x\"}"));
+	CHECK_STR(s.sha256, "");
 	CHECK(!worker_parse(&s, ""));
 	CHECK(!worker_parse(&s, "[1"));
 	CHECK(!worker_parse(&s, "{\"type\":7}"));
@@ -236,7 +240,11 @@ TEST(films_grow_finish_and_are_verified)
 	CHECK_INT(b.film.n_skipped, 1);
 	CHECK_INT(b.film.width, 64);
 	CHECK_STR(b.film.text, "1 broken picture was left out.");
+	CHECK_STR(b.film.sha256, "");
+	CHECK(!film_is_finished(&b.film));
 	wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.film.sha256, DIGEST);
+	CHECK(film_is_finished(&b.film));
 	CHECK_INT(b.n_ready, 1);
 	finish(&b);
 }

@@ -270,6 +270,7 @@ static void act_on_last(struct making *m)
 		return;
 	case WORKER_VERIFIED:
 		say_skipped(&m->film, text, sizeof(text));
+		TEXT_SET(m->film.sha256, s.sha256);
 		go_over(m, FILM_VERIFIED, text);
 		return;
 	case WORKER_FAILED:

@@ -5,6 +5,7 @@
 #include "film/films.h"
 
 #include "base/text.h"
+#include "core/crypto.h"
 #include "core/proc.h"
 #include "model/json.h"
 
@@ -41,6 +42,14 @@ static double real(const json_t *o, const char *key)
 	return isfinite(v) && v >= 0 ? v : 0;
 }
 
+static void read_digest(char dst[CRYPTO_HEX_SIZE], const char *text)
+{
+	uint8_t bytes[CRYPTO_SHA256_SIZE];
+
+	if (text && text_unhex(bytes, sizeof(bytes), text))
+		text_hex(dst, bytes, sizeof(bytes));
+}
+
 bool worker_parse(struct worker_said *ret, const char *line)
 {
 	json_t *o = json_loads(line, 0, NULL);
@@ -69,6 +78,7 @@ bool worker_parse(struct worker_said *ret, const char *line)
 
 	if (ret->word == WORKER_FAILED)
 		ret->reason = reason > 0 ? (enum worker_reason)reason : WORKER_OTHER;
+	read_digest(ret->sha256, json_string_value(json_object_get(o, "sha256")));
 	TEXT_SET(ret->text, json_string_value(json_object_get(o, "text")));
 	text_clean(ret->text);
 	json_decref(o);

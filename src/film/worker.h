@@ -61,7 +61,8 @@ struct worker_said {
 	unsigned width, height;
 	double fps, duration_s;
 	uint64_t bytes;
-	bool is_off; /* another choice of frames would meet the wanted duration */
+	bool is_off;     /* another choice of frames would meet the wanted duration */
+	char sha256[65]; /* verified: of the film, hex; "" */
 	char text[240];
 };
 

@@ -56,6 +56,7 @@ json_t *json_capture(const struct capture *c)
 	json_object_set_new(j, "paused_s", json_real(c->paused_s));
 	json_object_set_new(j, "printer_wait_s", json_real(c->printer_wait_s));
 	json_object_set_new(j, "is_dry_run", json_boolean(c->is_dry_run));
+	json_object_set_new(j, "is_finished", json_boolean(c->state != CAPTURE_RUNNING));
 	json_object_set_new(j, "folder", json_text(c->folder));
 	json_object_set_new(j, "metadata", json_text(c->metadata));
 	json_object_set_new(j, "text", json_text(c->text));

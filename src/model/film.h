@@ -39,10 +39,13 @@ struct film {
 	unsigned width, height;
 	uint32_t n_frames, n_skipped; /* in the film; broken ones left out */
 	uint64_t bytes;
+	char sha256[65];      /* of the file, hex, since it was verified; "" unknown */
 	int progress_percent; /* -1 unknown */
 	struct film_plan plan;
 };
 
+/* Whole, checked, and nothing of ours will change its file any more. */
+bool film_is_finished(const struct film *f);
 const char *film_state_name(enum film_state s); /* "growing" … */
 bool film_state_from_name(const char *name, enum film_state *ret);
 void film_plan_init(struct film_plan *p); /* the defaults */

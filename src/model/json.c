@@ -394,6 +394,8 @@ json_t *json_film(const struct film *f)
 	put_int(o, "n_frames", f->n_frames);
 	put_int(o, "n_skipped", f->n_skipped);
 	put_int(o, "bytes", (int64_t)f->bytes);
+	put_text(o, "sha256", f->sha256);
+	put_bool(o, "is_finished", film_is_finished(f));
 	put(o, "progress_percent", json_int_or_null(f->progress_percent));
 	put(o, "plan", json_film_plan(&f->plan));
 	return o;

@@ -254,6 +254,11 @@ void session_plan_init(struct session_plan *p)
 
 static const char *const film_states[] = { "growing", "finishing", "ready", "verified", "failed" };
 
+bool film_is_finished(const struct film *f)
+{
+	return f->state == FILM_VERIFIED && f->file[0];
+}
+
 const char *film_state_name(enum film_state s)
 {
 	return name_of(film_states, ARRAY_LEN(film_states), s);

@@ -15,7 +15,7 @@ static const char *const role_names[] = {
 	[ROLE_ADMIN] = "admin",
 };
 
-static const char *const scope_names[] = { "read", "operate", "admin" };
+static const char *const scope_names[] = { "read", "operate", "admin", "collect" };
 
 const char *user_role_name(enum user_role r)
 {

@@ -48,6 +48,8 @@ enum key_scope {
 	KEY_READ = 1 << 0,    /* as a viewer */
 	KEY_OPERATE = 1 << 1, /* as an operator */
 	KEY_ADMIN = 1 << 2,
+	/* As a viewer, and may delete finished films and captures: for who fetches them. */
+	KEY_COLLECT = 1 << 3,
 };
 
 struct api_key {

@@ -157,12 +157,18 @@ static const char rigs_sql[] =
 	"CREATE INDEX rig_news_by_place ON rig_news (rig, kind, place);";
 /* clang-format on */
 
+/* clang-format off */
+static const char film_digest_sql[] =
+	"ALTER TABLE films ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';";
+/* clang-format on */
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
 	{ "camera tokens", false, tokens_sql },
 	{ "layer captures", false, captures_sql },
 	{ "rigs and hubs", false, rigs_sql },
+	{ "digests of films", false, film_digest_sql },
 };
 
 int migrate_newest(void)

@@ -12,7 +12,7 @@
 	"id, session, printer, camera, job_name, file, poster, state, text, "   \
 	"made_ms, duration_s, fps, width, height, n_frames, n_skipped, bytes, " \
 	"progress_percent, plan_fps, plan_duration_s, plan_hold_s, plan_crf, "  \
-	"plan_width, plan_height, plan_preset"
+	"plan_width, plan_height, plan_preset, sha256"
 
 int repo_film_save(struct db *db, const struct film *f, struct err *err)
 {
@@ -22,9 +22,9 @@ int repo_film_save(struct db *db, const struct film *f, struct err *err)
 		"INSERT INTO films (id, session, printer, camera, job_name, file, poster, "
 		"state, text, made_ms, duration_s, fps, width, height, n_frames, n_skipped, "
 		"bytes, progress_percent, plan_fps, plan_duration_s, plan_hold_s, plan_crf, "
-		"plan_width, plan_height, plan_preset) VALUES ($1, $2, $3, $4, $5, $6, $7, "
+		"plan_width, plan_height, plan_preset, sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, "
 		"$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
-		"$23, $24, $25) ON CONFLICT (id) DO UPDATE SET session = excluded.session, "
+		"$23, $24, $25, $26) ON CONFLICT (id) DO UPDATE SET session = excluded.session, "
 		"printer = excluded.printer, camera = excluded.camera, job_name = "
 		"excluded.job_name, file = excluded.file, poster = excluded.poster, state = "
 		"excluded.state, text = excluded.text, made_ms = excluded.made_ms, duration_s "
@@ -34,7 +34,8 @@ int repo_film_save(struct db *db, const struct film *f, struct err *err)
 		"excluded.progress_percent, plan_fps = excluded.plan_fps, plan_duration_s = "
 		"excluded.plan_duration_s, plan_hold_s = excluded.plan_hold_s, plan_crf = "
 		"excluded.plan_crf, plan_width = excluded.plan_width, plan_height = "
-		"excluded.plan_height, plan_preset = excluded.plan_preset",
+		"excluded.plan_height, plan_preset = excluded.plan_preset, "
+		"sha256 = excluded.sha256",
 		DB_ARGS(db_text(f->id), db_text(f->session), db_text(f->printer),
 	                db_text(f->camera), db_text(f->job_name), db_text(f->file),
 	                db_text(f->poster), db_text(film_state_name(f->state)), db_text(f->text),
@@ -43,7 +44,7 @@ int repo_film_save(struct db *db, const struct film *f, struct err *err)
 	                db_int(f->n_skipped), db_int((int64_t)f->bytes),
 	                db_int(f->progress_percent), db_real(p->fps), db_real(p->duration_s),
 	                db_real(p->hold_s), db_int(p->crf), db_int(p->width), db_int(p->height),
-	                db_text(p->preset)),
+	                db_text(p->preset), db_text(f->sha256)),
 		err);
 
 	if (rc < 0)
@@ -81,6 +82,7 @@ static void read_film(struct db_rows *r, void *element)
 	f->plan.width = (unsigned)db_get_int(r, 22);
 	f->plan.height = (unsigned)db_get_int(r, 23);
 	DB_GET_TEXT(r, 24, f->plan.preset);
+	DB_GET_TEXT(r, 25, f->sha256);
 }
 
 int repo_film_get(struct db *db, const char *id, struct film *ret, struct err *err)

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "capture/captures.h"
 #include "capture/plan.h"
+#include "core/crypto.h"
 #include "core/fs.h"
 #include "model/json.h"
 #include "store/repo_capture.h"
@@ -148,10 +149,19 @@ void api_captures(struct call *c)
 	records_answer(c, list_captures);
 }
 
+static bool metadata_path(const struct call *c, const struct capture *cap, char *dst, size_t size)
+{
+	char below[300];
+
+	(void)snprintf(below, sizeof(below), "%s/%s", cap->folder, cap->metadata);
+	return cap->metadata[0] && fs_join_confined(dst, size, c->web->env.data_dir, below);
+}
+
 static int one_capture(struct db *db, const struct call *c, json_t **ret, struct err *err)
 {
 	struct capture cap;
 	struct capture_picture *pics = NULL;
+	char path[1400], digest[CRYPTO_HEX_SIZE];
 	json_t *a;
 	size_t n = 0;
 	int rc = repo_capture_get(db, c->params[0], &cap, err);
@@ -166,6 +176,9 @@ static int one_capture(struct db *db, const struct call *c, json_t **ret, struct
 	free(pics);
 	*ret = json_capture(&cap);
 	json_object_set_new(*ret, "pictures", a);
+	if (metadata_path(c, &cap, path, sizeof(path)) &&
+	    crypto_sha256_file(path, digest, NULL, NULL) == 0)
+		json_object_set_new(*ret, "metadata_sha256", json_string(digest));
 	return 0;
 }
 
@@ -314,4 +327,38 @@ void api_capture_picture(struct call *c)
 		call_refuse(c, 404, "There is no such picture.");
 	else
 		store_submit(c->web->env.store, find_picture, send_picture, c);
+}
+
+/* ---- its metadata ---- */
+
+static int find_metadata(struct db *db, void *arg, struct err *err)
+{
+	struct call *c = arg;
+	struct picture_job *j = c->data;
+	struct capture cap;
+	int rc = repo_capture_get(db, c->params[0], &cap, err);
+
+	if (rc >= 0 && !metadata_path(c, &cap, j->path, sizeof(j->path)))
+		rc = err_set(err, -ENOENT, "This captured layer has no metadata.");
+	return rc < 0 ? rc : 0;
+}
+
+static void send_metadata(void *arg, int rc, const struct err *err)
+{
+	struct call *c = arg;
+	struct picture_job *j = c->data;
+	struct http_reply reply = { .status = 200,
+		                    .type = "application/json",
+		                    .cache = "no-cache" };
+
+	if (rc < 0)
+		call_refuse_err(c, rc, err);
+	else
+		call_file(c, &reply, j->path);
+}
+
+void api_capture_metadata(struct call *c)
+{
+	c->data = MEM_NEW(struct picture_job);
+	store_submit(c->web->env.store, find_metadata, send_metadata, c);
 }

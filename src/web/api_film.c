@@ -161,6 +161,7 @@ static int remove_film(struct db *db, void *arg, struct err *err)
 {
 	struct call *c = arg;
 	struct film *f = c->data;
+	char digest[65];
 	int rc = repo_film_get(db, c->params[0], f, err);
 
 	if (rc < 0)
@@ -168,6 +169,11 @@ static int remove_film(struct db *db, void *arg, struct err *err)
 	if (f->state == FILM_GROWING || f->state == FILM_FINISHING)
 		return err_set(err, -EBUSY,
 		               "This film is still being made: stop the session first, or wait.");
+	/* Who fetches films deletes what it has, nothing else. */
+	if (c->who.may_collect && c->who.role < ROLE_ADMIN && !film_is_finished(f))
+		return err_set(err, -EBUSY, "This film has not been checked yet.");
+	if (call_query(c, "sha256", digest, sizeof(digest)) && strcmp(digest, f->sha256) != 0)
+		return err_set(err, -EBUSY, "This film is not the one that was meant.");
 	/* Files first: a record without a file can be deleted again, a file without a record only
 	 * by hand. */
 	rc = remove_file(c, f->file, err);

@@ -748,6 +748,9 @@ TEST(api_deletes_pictures_only_with_a_film_or_by_force)
 
 	start_with(&r, loop_new_simulated(NOW_MS), &env);
 	set_up(&r);
+	snprintf(line, sizeof(line), "DELETE /api/v1/films/%s?sha256=%064d", r.film, 7);
+	CHECK_INT(ask(&r, line, "", &a), 409);
+	http_answer_fini(&a);
 	snprintf(line, sizeof(line), "DELETE /api/v1/films/%s", r.film);
 	CHECK_INT(ask(&r, line, "", &a), 204);
 	http_answer_fini(&a);

@@ -75,7 +75,7 @@ static enum user_role scopes_role(unsigned scopes)
 		return ROLE_ADMIN;
 	if (scopes & KEY_OPERATE)
 		return ROLE_OPERATOR;
-	return scopes & KEY_READ ? ROLE_VIEWER : ROLE_OPEN;
+	return scopes & (KEY_READ | KEY_COLLECT) ? ROLE_VIEWER : ROLE_OPEN;
 }
 
 /* "sk_<id>_<secret>" */
@@ -112,7 +112,8 @@ bool auth_who_by_key(struct auth *a, const char *key, struct who *ret)
 	note_used(a, k);
 	*ret = (struct who){ .role = MIN(u->role, scopes_role(k->scopes)),
 		             .user = *u,
-		             .is_key = true };
+		             .is_key = true,
+		             .may_collect = u->role == ROLE_ADMIN && (k->scopes & KEY_COLLECT) };
 	/* What keeps a key's WebSocket alive is the key. */
 	TEXT_SET(ret->token_hash, k->id);
 	return true;

@@ -25,6 +25,7 @@ struct who {
 	enum user_role role; /* ROLE_OPEN: nobody known */
 	struct user user;    /* "" fields while nobody */
 	bool is_key, is_demo;
+	bool may_collect; /* a key of the scope "collect" of an administrator */
 	char csrf[USER_CSRF_SIZE];
 	char token_hash[USER_HASH_SIZE]; /* of the login; "" for keys and demo */
 	/* With ROLE_OPEN: may see pictures all the same, see web/compat.h. */

@@ -100,6 +100,7 @@ void api_captures_remove(struct call *c);
 void api_capture(struct call *c);
 void api_capture_remove(struct call *c);
 void api_capture_picture(struct call *c);
+void api_capture_metadata(struct call *c);
 /* api_archive.c */
 void api_capture_archive(struct call *c);
 

@@ -43,11 +43,12 @@ struct field {
 };
 
 enum route_flag {
-	ROUTE_PAGE = 1 << 0,   /* no API: not in the document */
-	ROUTE_SETUP = 1 << 1,  /* served before a password is set, to those who may set it */
-	ROUTE_BYTES = 1 << 3,  /* the body is bytes of any kind, up to TRANSFER_PIECE */
-	ROUTE_FREE = 1 << 2,   /* served to everybody even then */
-	ROUTE_CAMERA = 1 << 4, /* shows a camera: to its tokens and listed addresses, too */
+	ROUTE_PAGE = 1 << 0,    /* no API: not in the document */
+	ROUTE_SETUP = 1 << 1,   /* served before a password is set, to those who may set it */
+	ROUTE_BYTES = 1 << 3,   /* the body is bytes of any kind, up to TRANSFER_PIECE */
+	ROUTE_FREE = 1 << 2,    /* served to everybody even then */
+	ROUTE_COLLECT = 1 << 5, /* open to keys of the scope "collect", too */
+	ROUTE_CAMERA = 1 << 4,  /* shows a camera: to its tokens and listed addresses, too */
 };
 
 struct route {

@@ -82,7 +82,8 @@ static const struct field user_change_body[] = {
 
 static const struct field key_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "what it is for" },
-	{ "scopes", FIELD_TEXTS, REQUIRED, 1, 3, "read|operate|admin", "what it may do" },
+	{ "scopes", FIELD_TEXTS, REQUIRED, 1, 4, "read|operate|admin|collect",
+	  "what it may do; collect: read, and delete finished films and captures" },
 	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when it ends; absent: never" },
 	END
 };
@@ -320,6 +321,10 @@ static const struct field video_query[] = {
 	{ "download", FIELD_BOOL, 0, 0, 0, NULL, "with a file name to save it under" }, END
 };
 
+static const struct field film_remove_query[] = {
+	{ "sha256", FIELD_TEXT, 0, 64, 64, NULL, "only if this is its digest" }, END
+};
+
 static const struct field video_live_query[] = {
 	{ "turn", FIELD_BOOL, 0, 0, 0, NULL,
 	  "false: without the turn that is configured; the player does it" },
@@ -460,13 +465,14 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/captures", api_captures, "Captured layers, newest first", captures_query, NULL, 200, 0, "captures" },
 	{ DELETE, ROLE_ADMIN, V1 "/captures", api_captures_remove, "Delete those of a print, or of one of its layers", captures_remove_query, NULL, 200, 0, "captures_removed" },
 	{ GET, ROLE_VIEWER, V1 "/captures/{id}", api_capture, "One captured layer with its pictures", NULL, NULL, 200, 0, "capture" },
-	{ DELETE, ROLE_ADMIN, V1 "/captures/{id}", api_capture_remove, "Delete it with its pictures", NULL, NULL, 200, 0, "captures_removed" },
+	{ DELETE, ROLE_ADMIN, V1 "/captures/{id}", api_capture_remove, "Delete it with its pictures", NULL, NULL, 200, ROUTE_COLLECT, "captures_removed" },
 	{ GET, ROLE_VIEWER, V1 "/captures/{id}/pictures/{n}", api_capture_picture, "One of its pictures, counted from 0", capture_picture_query, NULL, 200, 0, "image/jpeg" },
+	{ GET, ROLE_VIEWER, V1 "/captures/{id}/metadata", api_capture_metadata, "Its metadata file", NULL, NULL, 200, 0, "any" },
 	{ GET, ROLE_VIEWER, V1 "/capture-archive", api_capture_archive, "Pictures and metadata as one file, made while it is sent", capture_archive_query, NULL, 200, 0, "application/octet-stream" },
 
 	{ GET, ROLE_VIEWER, V1 "/films", api_films, "Films, newest first", page_query, NULL, 200, 0, "films" },
 	{ GET, ROLE_VIEWER, V1 "/films/{id}", api_film, "One film", NULL, NULL, 200, 0, "film" },
-	{ DELETE, ROLE_ADMIN, V1 "/films/{id}", api_film_remove, "Delete a film", NULL, NULL, 204, 0, NULL },
+	{ DELETE, ROLE_ADMIN, V1 "/films/{id}", api_film_remove, "Delete a film", film_remove_query, NULL, 204, ROUTE_COLLECT, NULL },
 	{ GET, ROLE_VIEWER, V1 "/films/{id}/video", api_film_video, "The film itself; understands Range", video_query, NULL, 200, 0, "video/mp4" },
 	{ GET, ROLE_VIEWER, V1 "/films/{id}/poster", api_film_poster, "Its picture", NULL, NULL, 200, 0, "image/jpeg" },
 
@@ -545,14 +551,14 @@ static const struct shape shapes[] = {
 	{ "capture_preview", "layer:integer? z_mm:number? top_mm:number? footprint:object? grid:object? images:integer warnings:[string] error:string?" },
 	{ "capture", "id:string printer:string job:string job_name:string layer:integer? z_mm:number? trigger:string mode:string state:string "
 	  "started_at:time? ended_at:time? n_points:integer n_done:integer n_pictures:integer paused_s:number printer_wait_s:number "
-	  "is_dry_run:boolean folder:string metadata:string text:string pictures:[capture_picture]!" },
+	  "is_dry_run:boolean is_finished:boolean folder:string metadata:string metadata_sha256:string! text:string pictures:[capture_picture]!" },
 	{ "capture_picture", "index:integer camera:string file:string thumbnail:string x_mm:number? y_mm:number? z_mm:number? grid:[integer] "
 	  "bytes:integer sha256:string width:integer height:integer at:time? is_still:boolean" },
 	{ "captures", "captures:[capture]" },
 	{ "captures_removed", "n_removed:integer" },
 	{ "film", "id:string session:string printer:string camera:string job_name:string file:string poster:string state:string text:string "
 	  "made_at:time? duration_s:number? fps:number? width:integer height:integer n_frames:integer n_skipped:integer bytes:integer "
-	  "progress_percent:integer? plan:object" },
+	  "sha256:string is_finished:boolean progress_percent:integer? plan:object" },
 	{ "films", "films:[film]" },
 	{ "layer", "job:string printer:string number:integer layers:integer? z_mm:number? at:time? confidence:number? reason:string is_catching_up:boolean" },
 	{ "layers", "layers:[layer]" },

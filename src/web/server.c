@@ -240,7 +240,8 @@ static bool pass_role(struct call *c)
 
 	if (c->route->flags & ROUTE_CAMERA)
 		return compat_pass(c);
-	if (c->who.role >= c->route->role)
+	if (c->who.role >= c->route->role ||
+	    ((c->route->flags & ROUTE_COLLECT) && c->who.may_collect))
 		return true;
 	if (c->who.role == ROLE_OPEN)
 		call_refuse(c, 401, "Please sign in.");

@@ -608,6 +608,7 @@ enum person {
 	KEY_READS,
 	KEY_OPERATES,
 	KEY_ADMINS,
+	KEY_COLLECTS,
 	KEY_REVOKED,
 	KEY_WRONG,
 	N_PERSONS
@@ -659,6 +660,8 @@ static void make_people(struct rig *r, struct person_card p[N_PERSONS])
 	p[KEY_OPERATES].role = ROLE_OPERATOR;
 	make_key(r, &p[ADMIN], "admin", &p[KEY_ADMINS]);
 	p[KEY_ADMINS].role = ROLE_ADMIN;
+	make_key(r, &p[ADMIN], "collect", &p[KEY_COLLECTS]);
+	p[KEY_COLLECTS].role = ROLE_VIEWER;
 	make_key(r, &p[ADMIN], "admin", &p[KEY_REVOKED]);
 
 	json_t *j = body_of(r);
@@ -711,9 +714,10 @@ TEST(web_asks_every_route_for_its_role)
 				           .csrf = p[w].csrf[0] ? p[w].csrf : NULL,
 				           .key = p[w].key[0] ? p[w].key : NULL };
 			int status = ask(&r, line, how);
-			int wanted = p[w].role == ROLE_OPEN    ? 401
-			             : p[w].role < route->role ? 403
-			                                       : 0;
+			bool collects = w == KEY_COLLECTS && (route->flags & ROUTE_COLLECT);
+			int wanted = p[w].role == ROLE_OPEN                 ? 401
+			             : p[w].role < route->role && !collects ? 403
+			                                                    : 0;
 
 			if (wanted ? status != wanted : (status == 401 || status == 403)) {
 				/* Keys may not change a person's password. */

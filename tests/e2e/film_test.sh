@@ -56,7 +56,8 @@ check "duration" "$(stream a.mp4 duration)" 10.000000
 check "start" "$(stream a.mp4 start_time)" 0.000000
 check "faststart" "$(boxes a.mp4)" "ftyp moov mdat "
 check "poster" "$(stream a.jpg codec_name,width | tr '\n' ' ')" "mjpeg 320 "
-check "verify" "$("$av" verify a.mp4 --frames 200)" '{"type":"verified","frames":200}'
+check "verify" "$("$av" verify a.mp4 --frames 200)" \
+  "{\"type\":\"verified\",\"frames\":200,\"sha256\":\"$(sha256sum a.mp4 | cut -d' ' -f1)\"}"
 "$av" verify a.mp4 --frames 201 >v.log
 check "verify counts" $? 1
 check "probe" "$("$av" probe a.mp4 | tr -d '{}"' | cut -d, -f1-8)" \

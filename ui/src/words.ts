@@ -703,7 +703,7 @@ export const words = {
     add: 'Make a key',
     name: 'What it is for',
     scopes: 'What it may do',
-    scope: { read: 'Read: see everything', operate: 'Operate: run sessions and printers', admin: 'Admin: configure and delete' } as Record<string, string>,
+    scope: { read: 'Read: see everything', operate: 'Operate: run sessions and printers', admin: 'Admin: configure and delete', collect: 'Collect: see everything, and delete finished films and captures once they are fetched' } as Record<string, string>,
     columns: { name: 'Name', scopes: 'May', created: 'Made', used: 'Last used', expires: 'Ends', actions: '' },
     emptyTitle: 'No key yet',
     emptyText: 'A key lets a script or another program use Bedside without a password.',
