@@ -10,7 +10,7 @@
  * Secrets can come from files (`access_code_file`) and from the environment
  * (BEDSIDE_ACCESS_CODE_<ID>, the id in capitals with '_' for '-').
  *
- * Thread: loop.
+ * Thread: any; a struct config is one thread's, and read-only once the program runs.
  */
 
 #pragma once

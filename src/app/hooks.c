@@ -69,6 +69,7 @@ void hooks_free(struct hooks *h)
 	if (!h)
 		return;
 	err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
+	hooks_end_changes(h, &err);
 	hooks_end_searches(h, &err);
 	while (h->errands) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): finish() takes each out of the list */
@@ -78,9 +79,7 @@ void hooks_free(struct hooks *h)
 	free(h);
 }
 
-/* ---- printers added, removed, pinned ---- */
-
-static bool is_known(struct printers *ps, const char *serial)
+bool hooks_know_serial(struct printers *ps, const char *serial)
 {
 	struct printer *p;
 
@@ -91,7 +90,7 @@ static bool is_known(struct printers *ps, const char *serial)
 	return false;
 }
 
-static bool is_known_url(struct printers *ps, const char *url)
+bool hooks_know_url(struct printers *ps, const char *url)
 {
 	struct printer *p;
 
@@ -100,31 +99,6 @@ static bool is_known_url(struct printers *ps, const char *url)
 			return true;
 	}
 	return false;
-}
-
-static int add_printer(void *arg, struct printer_config *c, struct err *err)
-{
-	struct hooks *h = arg;
-
-	text_slug(c->id, sizeof(c->id), c->name);
-	if (printers_find(h->env.printers, c->id))
-		return err_set(err, -EEXIST, "There is a printer called '%s' already.", c->name);
-	/* Two of one serial would keep the next start from reading its configuration. */
-	if (is_known(h->env.printers, c->serial))
-		return err_set(err, -EEXIST,
-		               "The printer with the serial number %s is here already.", c->serial);
-
-	int rc = c->url[0] ? config_check_url(c, err) : 0;
-
-	if (rc < 0)
-		return rc;
-	if (is_known_url(h->env.printers, c->url))
-		return err_set(err, -EEXIST, "The printer at %s is here already.", c->url);
-	if (!c->url[0])
-		TEXT_SET(c->trust.ca_file, h->env.config->ca_file);
-	rc = config_add_printer(h->env.config->data_dir, c, err);
-
-	return rc < 0 ? rc : plumbing_add_printer(h->env.plumbing, c, err);
 }
 
 /* ---- keys that OctoPrints give ---- */
@@ -138,7 +112,7 @@ static void begin_pairing(void *arg, const struct printer_config *config, const 
 	struct err err = { 0 };
 
 	TEXT_SET(c.url, config->url);
-	if (config_check_url(&c, &err) == 0 && is_known_url(h->env.printers, c.url))
+	if (config_check_url(&c, &err) == 0 && hooks_know_url(h->env.printers, c.url))
 		(void)err_set(&err, -EEXIST, "The printer at %s is here already.", c.url);
 	if (err.code)
 		done(done_arg, NULL, &err);
@@ -164,46 +138,6 @@ static bool take_key(void *arg, const char *id, struct printer_config *config)
 	       pairings_take(h->pairings, id, config->url, &config->access_code);
 }
 
-static int remove_printer(void *arg, const char *id, struct err *err)
-{
-	struct hooks *h = arg;
-	int rc = config_remove_printer(h->env.config, id, err);
-
-	if (rc == 0)
-		plumbing_remove_printer(h->env.plumbing, id);
-	return rc;
-}
-
-static int pin_printer(void *arg, const char *id, const uint8_t sha256[32], struct err *err)
-{
-	struct hooks *h = arg;
-	struct printer *p = printers_find(h->env.printers, id);
-	struct trust trust = { .mode = TRUST_PIN };
-
-	if (!p)
-		return err_set(err, -ENOENT, "There is no printer '%s'.", id);
-
-	for (size_t i = 0; i < h->env.config->n_printers; i++) {
-		const struct printer_entry *e = &h->env.config->printers[i];
-
-		if (e->is_pinned_by_hand && text_equal(e->printer.id, id))
-			return err_set(err, -EPERM,
-			               "%s names another fingerprint for it: change tls: there and "
-			               "restart.",
-			               h->env.config->path);
-	}
-
-	int rc = config_pin_printer(h->env.config->data_dir, id, sha256, err);
-
-	if (rc < 0)
-		return rc;
-	memcpy(trust.pin, sha256, sizeof(trust.pin));
-	TEXT_SET(trust.ca_file, printer_config(p)->trust.ca_file);
-	printer_set_trust(p, &trust);
-	plumbing_trust_changed(h->env.plumbing, id);
-	return 0;
-}
-
 /* ---- looking for printers ---- */
 
 static json_t *json_scouted(struct printers *ps, const struct scout_printer *s)
@@ -217,7 +151,7 @@ static json_t *json_scouted(struct printers *ps, const struct scout_printer *s)
 	json_object_set_new(o, "address", json_text(s->found.address));
 	json_object_set_new(o, "firmware", json_text(s->found.firmware));
 	json_object_set_new(o, "connect", json_text(s->found.connect));
-	json_object_set_new(o, "is_known", json_boolean(is_known(ps, s->found.serial)));
+	json_object_set_new(o, "is_known", json_boolean(hooks_know_serial(ps, s->found.serial)));
 	text_hex(hex, s->sha256, sizeof(s->sha256));
 	json_object_set_new(
 		o, "certificate",
@@ -306,18 +240,16 @@ static void restart(void *arg)
 void hooks_fill(struct hooks *h, struct web_hooks *ret)
 {
 	*ret = (struct web_hooks){
-		.add_printer = add_printer,
-		.remove_printer = remove_printer,
 		.pair = begin_pairing,
 		.pairing = pairing,
 		.unpair = unpair,
 		.take_key = take_key,
-		.pin_printer = pin_printer,
 		.discover = discover,
 		.doctor = examine,
 		.check_restored = config_check_restored,
 		.restart = restart,
 		.arg = h,
 	};
+	hooks_fill_keep(ret);
 	hooks_fill_cameras(h, ret);
 }

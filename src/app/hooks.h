@@ -29,6 +29,7 @@ struct hooks_env {
 	struct printers *printers;
 	struct cameras *cameras;
 	struct work_pool *pool;
+	struct work_pool *keeper; /* one thread: writes printers.d and cameras.d */
 };
 
 struct hooks *hooks_new(const struct hooks_env *env);

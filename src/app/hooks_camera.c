@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* hooks_camera: cameras that are added, changed and removed on the page, and those plugged in. */
+/* hooks_camera: the cameras that are plugged in. */
 
 #include "app/hooks_priv.h"
 
-#include "app/config.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -12,71 +11,12 @@
 #include "cameras/v4l2_find.h"
 #include "core/work.h"
 #include "model/json.h"
-#include "printers/printer.h"
 #include "web/server.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
-
-/* ---- added, changed, removed ---- */
-
-static bool is_taken(void *arg, const char *id)
-{
-	const struct hooks *h = arg;
-
-	/* A printer's own camera has the id of its printer and may come later. */
-	return cameras_find(h->env.cameras, id) || printers_find(h->env.printers, id);
-}
-
-static size_t count_cameras(const struct hooks *h)
-{
-	size_t n = 0;
-	struct camera *c;
-
-	for (size_t i = 0; (c = cameras_at(h->env.cameras, i)); i++)
-		n += camera_config(c)->origin != CAMERA_OF_PRINTER;
-	return n;
-}
-
-static int save_camera(void *arg, const char *id, const json_t *settings,
-                       char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err)
-{
-	struct hooks *h = arg;
-	const struct config_taken taken = { is_taken, h };
-	struct camera_config c;
-	int rc;
-
-	if (!id && count_cameras(h) >= CONFIG_MAX_CAMERAS)
-		return err_set(err, -ENOSPC, "there are %d cameras already", CONFIG_MAX_CAMERAS);
-	rc = id ? config_change_camera(h->env.config, id, settings, &c, says->field, err)
-	        : config_add_camera(h->env.config, settings, &taken, &c, says->field, err);
-	if (rc < 0)
-		return rc;
-	if (id)
-		plumbing_remove_camera(h->env.plumbing, id);
-	text_copy(ret_id, MODEL_ID_SIZE, c.id);
-	rc = plumbing_add_camera(h->env.plumbing, &c, err);
-	camera_config_fini(&c);
-	return rc;
-}
-
-static int remove_camera(void *arg, const char *id, struct err *err)
-{
-	struct hooks *h = arg;
-	const struct camera *c = cameras_find(h->env.cameras, id);
-	int rc;
-
-	if (c && camera_config(c)->origin == CAMERA_OF_PRINTER)
-		return err_set(err, -EPERM,
-		               "it belongs to its printer: remove the printer, or switch its "
-		               "camera off with camera: no in bedside.yaml");
-	rc = config_remove_camera(h->env.config, id, err);
-	if (rc == 0)
-		plumbing_remove_camera(h->env.plumbing, id);
-	return rc;
-}
 
 /* ---- what is plugged in ---- */
 
@@ -258,7 +198,5 @@ void hooks_end_searches(struct hooks *h, const struct err *err)
 void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret)
 {
 	(void)h;
-	ret->save_camera = save_camera;
-	ret->remove_camera = remove_camera;
 	ret->find_devices = find_devices;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* hooks_priv: what hooks.c (printers) and hooks_camera.c share. Thread: loop. */
+/* hooks_priv: what hooks.c (questions), hooks_keep.c (changes) and hooks_camera.c
+ * (searches) share. Thread: loop. */
 
 #pragma once
 
@@ -20,6 +21,7 @@ struct errand {
 	struct errand *prev, *next;
 };
 
+struct change;
 struct pairings;
 
 struct hooks {
@@ -27,8 +29,15 @@ struct hooks {
 	struct errand *errands;
 	struct pairings *pairings;
 	struct camera_search *searches; /* under way on the pool */
+	struct change *changes;         /* the first is being written */
+	bool is_changing;
 };
 
+bool hooks_know_serial(struct printers *ps, const char *serial);
+bool hooks_know_url(struct printers *ps, const char *url);
+void hooks_fill_keep(struct web_hooks *ret);
+/* Those who wait are told; what is being written is written to its end. */
+void hooks_end_changes(struct hooks *h, const struct err *err);
 void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret);
 /* Those who wait for a search are told; the searches end alone. */
 void hooks_end_searches(struct hooks *h, const struct err *err);

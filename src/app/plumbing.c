@@ -45,8 +45,9 @@ struct plumbing {
 	const struct config *config;
 	struct loop *loop;
 	struct bus *bus;
-	struct work_pool *pool; /* pictures, G-code, passwords */
-	struct work_pool *disk; /* the journals' queue */
+	struct work_pool *pool;   /* pictures, G-code, passwords */
+	struct work_pool *disk;   /* the journals' queue */
+	struct work_pool *keeper; /* changes of what is configured */
 	struct store *store;
 	struct cameras *cameras;
 	struct printers *printers;
@@ -346,6 +347,7 @@ static int build_rooms(struct plumbing *p, struct err *err)
 		return rc;
 	p->pool = work_pool_new(p->loop, "worker", POOL_THREADS);
 	p->disk = work_pool_new(p->loop, "journal", 1);
+	p->keeper = work_pool_new(p->loop, "settings", 1);
 	p->cameras = cameras_new(&(struct cameras_env){ .loop = p->loop,
 	                                                .bus = p->bus,
 	                                                .pool = p->pool,
@@ -466,7 +468,8 @@ static int begin(struct plumbing *p, struct err *err)
 	                                          .config = c,
 	                                          .printers = p->printers,
 	                                          .cameras = p->cameras,
-	                                          .pool = p->pool });
+	                                          .pool = p->pool,
+	                                          .keeper = p->keeper });
 	add_devices(p);
 	sessions_end_orphans(p->sessions);
 	rc = start_web(p, err);
@@ -493,6 +496,7 @@ static void tear_down(struct plumbing *p)
 	printers_free(p->printers);
 	captor_free(p->captor);
 	work_pool_free(p->disk);
+	work_pool_free(p->keeper);
 	work_pool_free(p->pool);
 	store_close(p->store);
 	bus_free(p->bus);

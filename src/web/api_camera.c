@@ -21,40 +21,34 @@
 
 /* ---- added, changed, removed ---- */
 
-static void refuse_setting(struct call *c, int rc, const struct field_says *says,
-                           const struct err *err)
+static void saved(void *arg, const char *id, const struct field_says *says, const struct err *err)
 {
-	if (says->field[0])
+	struct call *c = arg;
+	const struct camera *cam = err ? NULL : cameras_find(c->web->env.cameras, id);
+	bool is_new = c->params[0][0] == '\0';
+
+	if (err && says && says->field[0]) {
 		call_refuse_field(c, says->field, "%s", err->text);
-	else
-		call_refuse_err(c, rc, err);
+	} else if (err) {
+		call_refuse_err(c, err->code, err);
+	} else if (!cam) {
+		call_refuse(c, 503, "The camera is stored and will be there after a restart.");
+	} else {
+		web_audit(c, "settings", id, is_new ? "added the camera" : "changed the camera");
+		push_look(c->web->push);
+		call_json(c, is_new ? 201 : 200,
+		          json_camera(camera_config(cam), camera_status(cam)));
+	}
 }
 
 static void save(struct call *c, const char *id)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
-	struct field_says says = { 0 };
-	struct err err = { 0 };
-	char saved[MODEL_ID_SIZE] = "";
 
-	if (!h->save_camera) {
-		call_refuse(c, 503, "Cameras cannot be kept here: write them into bedside.yaml.");
-		return;
-	}
-
-	int rc = h->save_camera(h->arg, id, c->body, saved, &says, &err);
-	struct camera *cam = rc == 0 ? cameras_find(c->web->env.cameras, saved) : NULL;
-
-	if (rc < 0) {
-		refuse_setting(c, rc, &says, &err);
-		return;
-	}
-	web_audit(c, "settings", saved, id ? "changed the camera" : "added the camera");
-	push_look(c->web->push);
-	if (cam)
-		call_json(c, id ? 200 : 201, json_camera(camera_config(cam), camera_status(cam)));
+	if (h->save_camera)
+		h->save_camera(h->arg, id, c->body, (struct web_keeper){ saved, c });
 	else
-		call_refuse(c, 503, "The camera is stored and will be there after a restart.");
+		call_refuse(c, 503, "Cameras cannot be kept here: write them into bedside.yaml.");
 }
 
 void api_camera_add(struct call *c)
@@ -64,12 +58,8 @@ void api_camera_add(struct call *c)
 
 void api_camera_change(struct call *c)
 {
-	char id[MODEL_ID_SIZE];
-
-	if (!call_camera(c))
-		return;
-	text_copy(id, sizeof(id), c->params[0]);
-	save(c, id);
+	if (call_camera(c))
+		save(c, c->params[0]);
 }
 
 static void token_has_gone(void *arg, int rc, const struct err *err, const struct camera_token *t,
@@ -101,10 +91,24 @@ static void revoke_tokens(struct web *w, const char *camera)
 	free(ids);
 }
 
+static void camera_removed(void *arg, const char *id, const struct field_says *says UNUSED,
+                           const struct err *err)
+{
+	struct call *c = arg;
+
+	if (err) {
+		call_refuse_err(c, err->code, err);
+		return;
+	}
+	revoke_tokens(c->web, id);
+	web_audit(c, "settings", id, "removed the camera");
+	push_look(c->web->push);
+	call_done(c);
+}
+
 void api_camera_remove(struct call *c)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
-	struct err err = { 0 };
 
 	if (!call_camera(c))
 		return;
@@ -112,17 +116,7 @@ void api_camera_remove(struct call *c)
 		call_refuse(c, 503, "Cameras cannot be removed here: edit bedside.yaml.");
 		return;
 	}
-
-	int rc = h->remove_camera(h->arg, c->params[0], &err);
-
-	if (rc < 0) {
-		call_refuse_err(c, rc, &err);
-		return;
-	}
-	revoke_tokens(c->web, c->params[0]);
-	web_audit(c, "settings", c->params[0], "removed the camera");
-	push_look(c->web->push);
-	call_done(c);
+	h->remove_camera(h->arg, c->params[0], (struct web_keeper){ camera_removed, c });
 }
 
 /* ---- what is configured ---- */

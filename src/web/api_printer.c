@@ -58,11 +58,26 @@ void api_printer_raw(struct call *c)
 		call_json(c, 200, printer_raw(p));
 }
 
+static void printer_added(void *arg, const char *id, const struct field_says *says UNUSED,
+                          const struct err *err)
+{
+	struct call *c = arg;
+	struct printer *p = err ? NULL : printers_find(c->web->env.printers, id);
+
+	if (err) {
+		call_refuse_err(c, err->code, err);
+	} else if (!p) {
+		call_refuse(c, 503, "The printer is stored and will be there after a restart.");
+	} else {
+		web_audit(c, "settings", id, "added the printer");
+		call_json(c, 201, whole(p));
+	}
+}
+
 void api_printer_add(struct call *c)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
 	struct printer_config config = { .has_camera = true, .offline_after_ms = 60000 };
-	struct err err = { 0 };
 
 	if (!h->add_printer) {
 		call_refuse(c, 503, "Printers cannot be added here: write them into bedside.yaml.");
@@ -93,24 +108,27 @@ void api_printer_add(struct call *c)
 		return;
 	}
 
-	int rc = h->add_printer(h->arg, &config, &err);
-	struct printer *p = rc == 0 ? printers_find(c->web->env.printers, config.id) : NULL;
-
+	h->add_printer(h->arg, &config, (struct web_keeper){ printer_added, c });
 	printer_config_fini(&config);
-	if (rc < 0) {
-		call_refuse_err(c, rc, &err);
-	} else if (!p) {
-		call_refuse(c, 503, "The printer is stored and will be there after a restart.");
-	} else {
-		web_audit(c, "settings", config.id, "added the printer");
-		call_json(c, 201, whole(p));
+}
+
+static void printer_removed(void *arg, const char *id, const struct field_says *says UNUSED,
+                            const struct err *err)
+{
+	struct call *c = arg;
+
+	if (err) {
+		call_refuse_err(c, err->code, err);
+		return;
 	}
+	web_audit(c, "settings", id, "removed the printer");
+	push_printer_gone(c->web->push, id);
+	call_done(c);
 }
 
 void api_printer_remove(struct call *c)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
-	struct err err = { 0 };
 
 	if (!find(c))
 		return;
@@ -118,16 +136,7 @@ void api_printer_remove(struct call *c)
 		call_refuse(c, 503, "Printers cannot be removed here: edit bedside.yaml.");
 		return;
 	}
-
-	int rc = h->remove_printer(h->arg, c->params[0], &err);
-
-	if (rc < 0) {
-		call_refuse_err(c, rc, &err);
-		return;
-	}
-	web_audit(c, "settings", c->params[0], "removed the printer");
-	push_printer_gone(c->web->push, c->params[0]);
-	call_done(c);
+	h->remove_printer(h->arg, c->params[0], (struct web_keeper){ printer_removed, c });
 }
 
 /* ---- commands ---- */
@@ -324,13 +333,25 @@ void api_printer_certificate(struct call *c)
 	                    "is_trusted", 0));
 }
 
+static void printer_pinned(void *arg, const char *id, const struct field_says *says UNUSED,
+                           const struct err *err)
+{
+	struct call *c = arg;
+
+	if (err) {
+		call_refuse_err(c, err->code, err);
+		return;
+	}
+	web_audit(c, "settings", id, "trusts the certificate %s", call_text(c, "sha256", ""));
+	call_done(c);
+}
+
 void api_printer_pin(struct call *c)
 {
 	const struct web_hooks *h = &c->web->env.hooks;
 	const struct printer *p = find(c);
 	uint8_t wanted[32], refused[32];
 	char subject[128];
-	struct err err = { 0 };
 
 	if (!p)
 		return;
@@ -353,16 +374,7 @@ void api_printer_pin(struct call *c)
 		            "bedside.yaml.");
 		return;
 	}
-
-	int rc = h->pin_printer(h->arg, c->params[0], wanted, &err);
-
-	if (rc < 0) {
-		call_refuse_err(c, rc, &err);
-		return;
-	}
-	web_audit(c, "settings", c->params[0], "trusts the certificate %s",
-	          call_text(c, "sha256", ""));
-	call_done(c);
+	h->pin_printer(h->arg, c->params[0], wanted, (struct web_keeper){ printer_pinned, c });
 }
 
 /* ---- looking around ---- */

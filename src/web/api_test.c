@@ -388,46 +388,39 @@ static void take_login(struct rig *r, const char *head, const char *body)
 	json_decref(j);
 }
 
-static int find_nothing(void *arg, const char *id, struct err *err)
+static void find_nothing(void *arg UNUSED, const char *id, struct web_keeper k)
 {
-	(void)arg;
-	(void)id;
-	(void)err;
-	return 0;
+	k.done(k.arg, id, NULL, NULL);
 }
 
-static int pin_nothing(void *arg, const char *id, const uint8_t sha256[32], struct err *err)
+static void pin_nothing(void *arg UNUSED, const char *id, const uint8_t sha256[32],
+                        struct web_keeper k)
 {
-	(void)arg;
-	(void)id;
-	(void)err;
 	CHECK_INT(sha256[0], 0xab);
-	return 0;
+	k.done(k.arg, id, NULL, NULL);
 }
 
-static int add_a1(void *arg, struct printer_config *config, struct err *err)
+static void add_a1(void *arg UNUSED, const struct printer_config *config, struct web_keeper k)
 {
-	(void)arg;
-	(void)err;
 	CHECK_STR(secret_peek(&config->access_code), "1");
-	TEXT_SET(config->id, "a1");
-	return 0;
+	k.done(k.arg, "a1", NULL, NULL);
 }
 
-static int keep_camera(void *arg, const char *id, const json_t *settings,
-                       char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err)
+static void keep_camera(void *arg UNUSED, const char *id, const json_t *settings,
+                        struct web_keeper k)
 {
-	(void)arg;
 	if (json_integer_value(json_object_get(settings, "rotation")) == 45) {
-		TEXT_SET(says->field, "rotation");
-		return err_set(err, -EINVAL, "rotation: '45' must be 0, 90, 180 or 270");
+		struct err err = { 0 };
+
+		(void)err_set(&err, -EINVAL, "rotation: '45' must be 0, 90, 180 or 270");
+		k.done(k.arg, "", &(struct field_says){ "rotation" }, &err);
+		return;
 	}
 	if (!id) {
 		CHECK_INT(json_array_size(json_object_get(settings, "printers")), 2);
 		CHECK_STR(json_string_value(json_object_get(settings, "password")), "hidden");
 	}
-	text_copy(ret_id, MODEL_ID_SIZE, "a1");
-	return 0;
+	k.done(k.arg, "a1", NULL, NULL);
 }
 
 static void find_device(void *arg, void (*done)(void *done_arg, json_t *d, const struct err *),

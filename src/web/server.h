@@ -43,12 +43,20 @@ struct field_says {
 	char field[48];
 };
 
+/* Who hears how a change of what is configured went: once, on the loop. */
+struct web_keeper {
+	/* err NULL: it is kept and at work under `id`. -EEXIST: known already; -EPERM: it stands in
+	 * the user's own file; -EINVAL: `says` has the field that is at fault. */
+	void (*done)(void *arg, const char *id, const struct field_says *says,
+	             const struct err *err);
+	void *arg;
+};
+
 /* What the app does for the page. Each may be NULL: the route answers 503 then. */
 struct web_hooks {
-	/* Writes the configuration and starts the printer. Sets config->id. -EEXIST: known already. */
-	int (*add_printer)(void *arg, struct printer_config *config, struct err *err);
-	/* -EPERM with the sentence when it stands in the user's own file. */
-	int (*remove_printer)(void *arg, const char *id, struct err *err);
+	/* Writes the configuration and starts the printer. Its id comes from its name. */
+	void (*add_printer)(void *arg, const struct printer_config *config, struct web_keeper k);
+	void (*remove_printer)(void *arg, const char *id, struct web_keeper k);
 	/* Asks an OctoPrint (url and trust of `config`) for a key. `done` once, on the loop, with the
 	 * pairing (app/pairings.h; a reference for the callee) once a person can allow it, or NULL. */
 	void (*pair)(void *arg, const struct printer_config *config, const char *user,
@@ -59,7 +67,8 @@ struct web_hooks {
 	/* Its key into config->access_code; false: it has none for this URL. */
 	bool (*take_key)(void *arg, const char *id, struct printer_config *config);
 	/* Stores the confirmed certificate and reconnects. */
-	int (*pin_printer)(void *arg, const char *id, const uint8_t sha256[32], struct err *err);
+	void (*pin_printer)(void *arg, const char *id, const uint8_t sha256[32],
+	                    struct web_keeper k);
 	/* `done` once, on the loop, with the "printers" array (a reference for the callee) or NULL. */
 	void (*discover)(void *arg,
 	                 void (*done)(void *done_arg, json_t *printers, const struct err *),
@@ -68,14 +77,10 @@ struct web_hooks {
 	void (*doctor)(void *arg, const char *id,
 	               void (*done)(void *done_arg, json_t *steps, const struct err *),
 	               void *done_arg);
-	/*
-	 * Keeps a camera and starts it anew. `id` NULL: a new one, whose id comes in `ret_id`.
-	 * `settings`: checked fields of the body; -EINVAL with the sentence and the field's name,
-	 * -EPERM when it stands in the user's own file.
-	 */
-	int (*save_camera)(void *arg, const char *id, const json_t *settings,
-	                   char ret_id[MODEL_ID_SIZE], struct field_says *says, struct err *err);
-	int (*remove_camera)(void *arg, const char *id, struct err *err);
+	/* Keeps a camera and starts it anew. `id` NULL: a new one. `settings`: checked fields of the
+	 * body. */
+	void (*save_camera)(void *arg, const char *id, const json_t *settings, struct web_keeper k);
+	void (*remove_camera)(void *arg, const char *id, struct web_keeper k);
 	/* `done` once, on the loop, with the "devices" array (a reference for the callee) or NULL. */
 	void (*find_devices)(void *arg,
 	                     void (*done)(void *done_arg, json_t *devices, const struct err *),
