@@ -363,6 +363,7 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	p->films = films_new(&(struct films_env){ .loop = p->loop,
 	                                          .bus = p->bus,
 	                                          .store = p->store,
+	                                          .pool = p->pool,
 	                                          .data_dir = c->data_dir,
 	                                          .worker_path = p->worker_path,
 	                                          .max_workers = 1 });

@@ -2,6 +2,7 @@
 
 #include "capture/captures_private.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -469,28 +470,72 @@ struct captures_counts captures_counts(const struct captures *cs, const char *pr
 
 /* ---- life ---- */
 
-/* What an earlier run of the program left behind. */
+/* What an earlier run of the program left behind. The pool's alone until it is back. */
+struct looking {
+	struct spot *spot; /* NULL: gone */
+	char path[1200];
+	struct buf note;
+	int rc;
+};
+
+static void look_for_note(void *arg)
+{
+	struct looking *k = arg;
+
+	k->rc = run_note_load(k->path, &k->note);
+}
+
+static void remove_note(void *arg)
+{
+	struct looking *k = arg;
+
+	(void)unlink(k->path);
+}
+
+static void recover_by(struct looking *k)
+{
+	struct spot *sp = k->spot;
+	struct run_env env = run_env_of(sp);
+
+	sp->looking = NULL;
+	/* One that began since has written a note of its own. */
+	if (sp->run || k->rc == -ENOENT)
+		return;
+	log_warn(&sp->log, "a print was paused for pictures when Bedside ended");
+	sp->run = k->rc == 0 ? run_recover(&env, &k->note) : NULL;
+	if (sp->run)
+		run_heard(sp->run);
+	else
+		work_submit(sp->owner->env.disk, remove_note, free, mem_dup(k, sizeof(*k)));
+}
+
+static void looked_for_note(void *arg)
+{
+	struct looking *k = arg;
+
+	if (k->spot)
+		recover_by(k);
+	buf_fini(&k->note);
+	free(k);
+}
+
 static void recover(void *arg)
 {
 	struct spot *sp = arg;
-	struct run_env env = run_env_of(sp);
 	struct run_machine m;
-	char path[1200];
 
-	run_note_path(path, sizeof(path), sp->owner->env.data_dir, sp->printer);
 	run_look(sp, &m);
-	if (sp->run || access(path, R_OK) < 0)
+	if (sp->run || sp->looking)
 		return;
 	if (!m.is_online) {
 		timer_start(&sp->recover, RECOVER_MS);
 		return;
 	}
-	log_warn(&sp->log, "a print was paused for pictures when Bedside ended");
-	sp->run = run_recover(&env, path);
-	if (sp->run)
-		run_heard(sp->run);
-	else
-		(void)unlink(path);
+	sp->looking = MEM_NEW(struct looking);
+	sp->looking->spot = sp;
+	run_note_path(sp->looking->path, sizeof(sp->looking->path), sp->owner->env.data_dir,
+	              sp->printer);
+	work_submit(sp->owner->env.disk, look_for_note, looked_for_note, sp->looking);
 }
 
 struct captures *captures_new(const struct captures_env *env)
@@ -508,6 +553,9 @@ static void spot_free(struct spot *sp)
 	timer_stop(&sp->recover);
 	if (sp->loading)
 		sp->loading->spot = NULL;
+	if (sp->looking)
+		sp->looking->spot = NULL;
+	plan_restore_drop(sp);
 	run_free(sp->run);
 	ground_free(sp->ground);
 	free(sp->missed);

@@ -25,6 +25,7 @@
 #define SHOWN_MISSED 500
 
 struct saving {
+	struct spot *spot; /* whose plan is read; NULL: gone, or none is read */
 	char key[80];
 	char text[PLAN_MAX];
 };
@@ -63,20 +64,41 @@ static void plan_saved(void *arg, int rc, const struct err *err)
 	free(arg);
 }
 
+static void plan_found(void *arg, int rc, const struct err *err UNUSED)
+{
+	struct saving *s = arg;
+	struct spot *sp = s->spot;
+	struct err why = { 0 };
+	json_t *j;
+
+	if (sp)
+		sp->restoring = NULL;
+	if (sp && rc >= 0 && !sp->is_plan_new) {
+		j = json_loads(s->text, 0, NULL);
+		if (capture_plan_from_json(&sp->plan, j, &why) < 0)
+			log_warn(&sp->log, "the kept capture plan is not used: %s", why.text);
+		json_decref(j);
+		spot_plan_changed(sp);
+	}
+	free(s);
+}
+
 void plan_restore(struct spot *sp)
 {
 	struct store *st = sp->owner->env.store;
-	auto_free struct saving *s = MEM_NEW(struct saving);
-	struct err err = { 0 };
-	json_t *j;
 
-	plan_key(s->key, sp->printer);
-	if (!st || store_call(st, get_plan, s, NULL) < 0)
+	if (!st)
 		return;
-	j = json_loads(s->text, 0, NULL);
-	if (capture_plan_from_json(&sp->plan, j, &err) < 0)
-		log_warn(&sp->log, "the kept capture plan is not used: %s", err.text);
-	json_decref(j);
+	sp->restoring = MEM_NEW(struct saving);
+	sp->restoring->spot = sp;
+	plan_key(sp->restoring->key, sp->printer);
+	store_submit(st, get_plan, plan_found, sp->restoring);
+}
+
+void plan_restore_drop(struct spot *sp)
+{
+	if (sp->restoring)
+		sp->restoring->spot = NULL;
 }
 
 void plan_store(struct spot *sp)
@@ -152,6 +174,7 @@ int captures_set_plan(struct captures *cs, const char *printer, const struct cap
 		return rc;
 	is_new_mark = strcmp(sp->plan.marker, plan->marker) != 0;
 	sp->plan = *plan;
+	sp->is_plan_new = true;
 	spot_plan_changed(sp);
 	if (is_new_mark)
 		spot_load(sp);

@@ -14,6 +14,8 @@
 #define CAPTURES_MAX_MISSED 20000
 
 struct loading;
+struct looking;
+struct saving;
 
 /* A printer. */
 struct spot {
@@ -28,7 +30,10 @@ struct spot {
 	struct job job;
 	struct ground *ground; /* NULL: the sliced file is not at hand */
 	struct loading *loading;
-	struct layer layer; /* newest; number 0 none */
+	struct looking *looking;  /* for what an earlier run left */
+	struct saving *restoring; /* the kept plan, on its way from the store */
+	bool is_plan_new;         /* set since it was asked for in the store */
+	struct layer layer;       /* newest; number 0 none */
 	double top_seen_mm;
 	struct run *run;
 	struct grid_pace pace;
@@ -54,7 +59,9 @@ void spot_plan_changed(struct spot *sp);
 void spot_load(struct spot *sp);
 
 /* captures_plan.c */
+/* The kept plan comes when the store has it, unless another is set by then. */
 void plan_restore(struct spot *sp);
+void plan_restore_drop(struct spot *sp);
 void plan_store(struct spot *sp);
 void record_store(struct captures *cs, const struct capture *c, const struct capture_picture *pics,
                   unsigned n);

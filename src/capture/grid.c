@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Exchanges looked at while the way is made shorter: some 50 ms at most. */
-#define MAX_LOOKS 3000000
+/* Exchanges looked at while each of the two ways is made shorter: 2 ms on a PC, 10 on a Pi. Grids
+ * of up to 256 points need no more; the way of the largest is 1 % longer for it. */
+#define MAX_LOOKS 120000
 #define NEAR_MM 1e-6
 
 void grid_pace_init(struct grid_pace *p)
@@ -174,10 +175,16 @@ static void nearest_next(const struct capture_plan *p, const double head[3], str
 
 	for (unsigned i = 0; i < n; i++) {
 		unsigned best = i;
+		double best_s = leg_s(p, at, pts[i].mm);
 
-		for (unsigned k = i + 1; k < n; k++)
-			if (leg_s(p, at, pts[k].mm) < leg_s(p, at, pts[best].mm) - 1e-9)
+		for (unsigned k = i + 1; k < n; k++) {
+			double s = leg_s(p, at, pts[k].mm);
+
+			if (s < best_s - 1e-9) {
 				best = k;
+				best_s = s;
+			}
+		}
 		swap_points(&pts[i], &pts[best]);
 		at = pts[i].mm;
 	}

@@ -446,11 +446,11 @@ struct run *run_start(const struct run_env *env, const struct capture_plan *plan
 	return r;
 }
 
-struct run *run_recover(const struct run_env *env, const char *note_path)
+struct run *run_recover(const struct run_env *env, const struct buf *note)
 {
 	struct run *r = run_new(env);
 
-	if (!run_note_read(r, note_path)) {
+	if (!run_note_read(r, note)) {
 		run_free(r);
 		return NULL;
 	}

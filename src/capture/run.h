@@ -28,6 +28,7 @@
 #include "capture/grid.h"
 #include "model/printer.h"
 
+struct buf;
 struct bus;
 struct cameras;
 struct loop;
@@ -90,7 +91,9 @@ struct run *run_start(const struct run_env *env, const struct capture_plan *plan
                       const struct grid_pace *pace);
 /* A note that an earlier run of the program left behind. NULL if it makes no sense. The print is resumed
  * if it is surely in our pause, else there is an alarm. */
-struct run *run_recover(const struct run_env *env, const char *note_path);
+struct run *run_recover(const struct run_env *env, const struct buf *note);
+/* Waits for the disk: on a worker. -ENOENT: there is none. buf_fini() it in any case. */
+int run_note_load(const char *path, struct buf *ret);
 /* Shots and waits end, nothing more is sent. */
 void run_free(struct run *r);
 

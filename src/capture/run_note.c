@@ -144,12 +144,14 @@ static double read_real(const json_t *v)
 	return json_is_number(v) ? json_number_value(v) : (double)NAN;
 }
 
-bool run_note_read(struct run *r, const char *path)
+int run_note_load(const char *path, struct buf *ret)
 {
-	auto_buf struct buf b = { 0 };
-	json_t *j = fs_read(path, NOTE_MAX, &b, NULL) == 0
-	                    ? json_loadb(buf_peek(&b), b.size, 0, NULL)
-	                    : NULL;
+	return fs_read(path, NOTE_MAX, ret, NULL);
+}
+
+bool run_note_read(struct run *r, const struct buf *note)
+{
+	json_t *j = json_loadb(buf_peek(note), note->size, 0, NULL);
 	const json_t *home = json_object_get(j, "home");
 
 	if (!json_is_object(j)) {

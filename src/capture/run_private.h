@@ -156,7 +156,7 @@ void run_gcode_return(struct run *r, struct buf *out);
 /* run_note.c */
 void run_note_write(struct run *r);
 void run_note_remove(struct run *r);
-bool run_note_read(struct run *r, const char *path);
+bool run_note_read(struct run *r, const struct buf *note);
 
 /* run_shots.c */
 void run_shots_hold(struct run *r);

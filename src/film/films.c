@@ -3,6 +3,7 @@
 #include "film/films.h"
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -11,7 +12,9 @@
 #include "core/fs.h"
 #include "core/log.h"
 #include "core/proc.h"
+#include "core/work.h"
 #include "film/making.h"
+#include "film/names.h"
 #include "model/event.h"
 #include "model/json.h"
 #include "store/repo.h"
@@ -22,8 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #define LEAVE_MS 5000
 #define MAX_SESSION_JSON (256U << 10)
@@ -33,6 +36,8 @@
 struct films {
 	struct films_env env;
 	char *data_dir, *worker_path;
+	struct film_names *names;
+	struct asking *askings; /* on the pool */
 	struct bus_listener listener;
 	struct making_hooks hooks;
 	struct making *makings;
@@ -153,6 +158,7 @@ static void leave_if_idle(struct films *fs)
 	}
 	if (fs->done)
 		fs->done(fs->done_arg);
+	film_names_free(fs->names);
 	free(fs->data_dir);
 	free(fs->worker_path);
 	free(fs);
@@ -217,37 +223,16 @@ static struct making *add(struct films *fs, const struct film *f)
 
 /* ---- names ---- */
 
-void films_name(char *dst, size_t size, int64_t wall_ms, const char *job_name, const char *camera)
-{
-	static const char *const endings[] = { ".gcode.3mf", ".3mf", ".gcode", ".bgcode" };
-	char when[WHEN_TEXT_SIZE], name[192], slug[80], camera_slug[64] = "";
-
-	TEXT_SET(name, job_name);
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-		if (text_ends(name, endings[i])) {
-			name[strlen(name) - strlen(endings[i])] = 0;
-			break;
-		}
-	text_slug(slug, sizeof(slug), name);
-	if (camera)
-		text_slug(camera_slug, sizeof(camera_slug), camera);
-	(void)snprintf(dst, size, "films/%s_%s%s%s", when_file_name(when, wall_ms), slug,
-	               camera ? "_" : "", camera_slug);
-}
-
 static bool is_taken(const struct films *fs, const char *file)
 {
-	char path[2048];
-
 	for (const struct making *m = fs->makings; m; m = m->next)
 		if (strcmp(m->film.file, file) == 0)
 			return true;
-	(void)snprintf(path, sizeof(path), "%s/%s", fs->env.data_dir, file);
-	return access(path, F_OK) == 0;
+	return film_names_has(fs->names, file);
 }
 
 /* No film is ever overwritten: the second of a name is "…-2". */
-static void name_film(const struct films *fs, struct film *f, int64_t wall_ms, const char *camera)
+static void name_film(struct films *fs, struct film *f, int64_t wall_ms, const char *camera)
 {
 	char base[200];
 
@@ -258,6 +243,8 @@ static void name_film(const struct films *fs, struct film *f, int64_t wall_ms, c
 		(void)snprintf(f->file, sizeof(f->file), "%s-%u.mp4", base, n);
 		(void)snprintf(f->poster, sizeof(f->poster), "%s-%u.jpg", base, n);
 	}
+	film_names_add(fs->names, f->file);
+	film_names_add(fs->names, f->poster);
 }
 
 static struct film film_of(const struct films *fs, const struct session *s, const char *camera)
@@ -541,8 +528,6 @@ static void on_leave(void *arg)
 struct films *films_new(const struct films_env *env)
 {
 	struct films *fs = MEM_NEW(struct films);
-	char path[2048];
-	struct err err = { 0 };
 
 	assert(loop_is_mine(env->loop));
 	fs->env = *env;
@@ -550,31 +535,11 @@ struct films *films_new(const struct films_env *env)
 	fs->env.worker_path = fs->worker_path = mem_str(env->worker_path);
 	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs, may_check };
 	timer_init(&fs->leave, env->loop, on_leave, fs);
-	(void)snprintf(path, sizeof(path), "%s/films", env->data_dir);
-	if (fs_make_dirs(path, &err) < 0)
-		log_error(NULL, "%s", err.text);
+	fs->names = film_names_new(env->data_dir);
 	bus_listen(env->bus, &fs->listener, on_event, fs);
 	if (env->store)
 		take_up_all(fs);
 	return fs;
-}
-
-void films_free(struct films *fs, void (*done)(void *arg), void *arg)
-{
-	if (!fs) {
-		if (done)
-			done(arg);
-		return;
-	}
-	assert(loop_is_mine(fs->env.loop));
-	bus_unlisten(&fs->listener);
-	fs->is_leaving = true;
-	fs->done = done;
-	fs->done_arg = arg;
-	for (struct making *m = fs->makings; m; m = m->next)
-		(void)making_leave(m);
-	timer_start(&fs->leave, LEAVE_MS);
-	sweep_soon(fs);
 }
 
 bool films_is_making(const struct films *fs, const char *session_id)
@@ -588,26 +553,33 @@ bool films_is_making(const struct films *fs, const char *session_id)
 
 /* ---- further films ---- */
 
-static int read_session(const struct films *fs, const char *id, struct session *ret,
-                        struct err *err)
+/* A session that is read before films of it are made. The pool's alone until it is back. */
+struct asking {
+	struct films *films; /* NULL: they are gone */
+	struct films_asker asker;
+	char camera[MODEL_ID_SIZE]; /* "": all */
+	struct film_plan plan;
+	char *path;
+	struct session session;
+	int rc;
+	struct err err;
+	struct asking *prev, *next; /* films.askings */
+};
+
+static void read_session(void *arg)
 {
-	char path[2048];
+	struct asking *a = arg;
 	struct buf text;
+	json_t *o;
 
-	if (!id_is_valid(id))
-		return err_set(err, -ENOENT, "There is no session of this id.");
-	(void)snprintf(path, sizeof(path), "%s/sessions/%s/session.json", fs->env.data_dir, id);
-
-	int rc = fs_read(path, MAX_SESSION_JSON, &text, err);
-	json_t *o = rc < 0 ? NULL : json_loadb(buf_peek(&text), text.size, 0, NULL);
-
+	a->rc = fs_read(a->path, MAX_SESSION_JSON, &text, &a->err);
+	o = a->rc < 0 ? NULL : json_loadb(buf_peek(&text), text.size, 0, NULL);
 	buf_fini(&text);
-	if (rc == -ENOENT)
-		return err_set(err, rc, "There is no session of this id.");
-	if (rc == 0 && !json_to_session(ret, o))
-		rc = err_set(err, -EBADMSG, "%s is damaged.", path);
+	if (a->rc == -ENOENT)
+		a->rc = err_set(&a->err, -ENOENT, "There is no session of this id.");
+	else if (a->rc == 0 && !json_to_session(&a->session, o))
+		a->rc = err_set(&a->err, -EBADMSG, "%s is damaged.", a->path);
 	json_decref(o);
-	return rc;
 }
 
 static void render_one(struct films *fs, const struct session *s, const char *camera,
@@ -635,45 +607,100 @@ static bool has_camera(const struct session *s, const char *camera)
 	return false;
 }
 
-int films_render(struct films *fs, const char *session_id, const char *camera,
-                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
-                 struct err *err)
+/* Films of what was read; their number, or why there is none. */
+static int render_read(struct asking *a, struct film ret[SESSION_MAX_CAMERAS])
 {
-	struct session s = { 0 };
-	bool is_all = !camera || !camera[0];
-	int rc = film_plan_check(plan, err), n = 0;
+	const struct session *s = &a->session;
+	bool is_all = !a->camera[0];
+	int n = 0;
 
-	assert(loop_is_mine(fs->env.loop));
-	if (rc == 0)
-		rc = read_session(fs, session_id, &s, err);
-	if (rc < 0)
-		return rc;
-	if (s.frames_deleted_wall_ms != 0)
-		return err_set(err, -ENOENT,
+	if (a->rc < 0)
+		return a->rc;
+	if (s->frames_deleted_wall_ms != 0)
+		return err_set(&a->err, -ENOENT,
 		               "The pictures of this session were deleted to keep the disk free; "
 		               "no other film can be made of it.");
-	if (s.n_cameras == 0)
-		return err_set(err, -ENOENT, "This session has no camera.");
-	if (!is_all && !has_camera(&s, camera))
-		return err_set(err, -ENOENT, "This session was not recorded by a camera '%.60s'.",
-		               camera);
-	for (unsigned i = 0; i < s.n_cameras; i++)
-		if (is_all || strcmp(s.cameras[i], camera) == 0)
-			render_one(fs, &s, s.cameras[i], plan, &ret[n++]);
-	sweep_soon(fs);
+	if (s->n_cameras == 0)
+		return err_set(&a->err, -ENOENT, "This session has no camera.");
+	if (!is_all && !has_camera(s, a->camera))
+		return err_set(&a->err, -ENOENT,
+		               "This session was not recorded by a camera '%.60s'.", a->camera);
+	for (unsigned i = 0; i < s->n_cameras; i++)
+		if (is_all || strcmp(s->cameras[i], a->camera) == 0)
+			render_one(a->films, s, s->cameras[i], &a->plan, &ret[n++]);
+	sweep_soon(a->films);
 	return n;
+}
+
+static void session_is_read(void *arg)
+{
+	struct asking *a = arg;
+
+	if (a->films) {
+		struct film *made = mem_new_array(SESSION_MAX_CAMERAS, sizeof(*made));
+		int n = render_read(a, made);
+
+		DL_DELETE(a->films->askings, a);
+		a->asker.done(a->asker.arg, made, n, n < 0 ? &a->err : NULL);
+		free(made);
+	}
+	free(a->path);
+	free(a);
+}
+
+void films_render(struct films *fs, const char *session_id, const char *camera,
+                  const struct film_plan *plan, struct films_asker asker)
+{
+	struct err err = { 0 };
+	struct asking *a;
+	int rc = film_plan_check(plan, &err);
+
+	assert(loop_is_mine(fs->env.loop));
+	if (rc == 0 && !id_is_valid(session_id))
+		rc = err_set(&err, -ENOENT, "There is no session of this id.");
+	if (rc < 0) {
+		asker.done(asker.arg, NULL, rc, &err);
+		return;
+	}
+	a = MEM_NEW(struct asking);
+	a->films = fs;
+	a->asker = asker;
+	TEXT_SET(a->camera, camera ? camera : "");
+	a->plan = *plan;
+	a->path = mem_printf("%s/sessions/%s/session.json", fs->env.data_dir, session_id);
+	DL_APPEND(fs->askings, a);
+	work_submit(fs->env.pool, read_session, session_is_read, a);
+}
+
+static void refuse_askings(struct films *fs)
+{
+	struct err err = { 0 };
+	struct asking *a;
+
+	(void)err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
+	while ((a = fs->askings)) {
+		DL_DELETE(fs->askings, a);
+		a->films = NULL;
+		a->asker.done(a->asker.arg, NULL, -ESHUTDOWN, &err);
+	}
+}
+
+/* What a worker had made of it by then. */
+static void run_removal(void *arg)
+{
+	static const char *const endings[] = { "track", "index" };
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		auto_free char *path = mem_printf("%s.%s", (const char *)arg, endings[i]);
+
+		(void)unlink(path);
+	}
 }
 
 static void remove_track(const struct films *fs, const struct film *f)
 {
-	static const char *const endings[] = { "track", "index" };
-	char path[2048];
-
-	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
-		(void)snprintf(path, sizeof(path), "%s/sessions/%s/film/%s.%s", fs->env.data_dir,
-		               f->session, f->id, endings[i]);
-		(void)unlink(path);
-	}
+	work_submit(fs->env.pool, run_removal, free,
+	            mem_printf("%s/sessions/%s/film/%s", fs->env.data_dir, f->session, f->id));
 }
 
 int films_cancel(struct films *fs, const char *film_id, struct err *err)
@@ -708,4 +735,25 @@ int films_forget(struct films *fs, const char *film_id, struct err *err)
 	making_give_up(m, "Deleted.");
 	remove_track(fs, &m->film);
 	return 0;
+}
+
+/* ---- the end ---- */
+
+void films_free(struct films *fs, void (*done)(void *arg), void *arg)
+{
+	if (!fs) {
+		if (done)
+			done(arg);
+		return;
+	}
+	assert(loop_is_mine(fs->env.loop));
+	bus_unlisten(&fs->listener);
+	refuse_askings(fs);
+	fs->is_leaving = true;
+	fs->done = done;
+	fs->done_arg = arg;
+	for (struct making *m = fs->makings; m; m = m->next)
+		(void)making_leave(m);
+	timer_start(&fs->leave, LEAVE_MS);
+	sweep_soon(fs);
 }

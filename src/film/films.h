@@ -22,11 +22,13 @@ struct err;
 struct films;
 struct loop;
 struct store;
+struct work_pool;
 
 struct films_env {
 	struct loop *loop;
 	struct bus *bus;
 	struct store *store;     /* records; NULL in tests that need none */
+	struct work_pool *pool;  /* for what waits for the disk */
 	const char *data_dir;    /* sessions/ and films/ stand below it */
 	const char *worker_path; /* bedside-av */
 	unsigned max_workers;    /* at once for rendering; growing films always have theirs */
@@ -46,12 +48,17 @@ void films_free(struct films *fs, void (*done)(void *arg), void *arg);
  * false the session is over: sessions_film_done(). */
 bool films_is_making(const struct films *fs, const char *session_id);
 
+/* Who asked for films: once, on the loop, what is known of the coming ones and their number, or the
+ * error and why there are none. */
+struct films_asker {
+	void (*done)(void *arg, const struct film *films, int n, const struct err *err);
+	void *arg;
+};
+
 /* More films of a stored session, one of each of its cameras, or of `camera` alone (NULL or "": all);
- * also while it is recorded: of what is there by then. What is known of the coming films in ret,
- * their number as the result, or an error and none. Progress by EVENT_FILM. */
-int films_render(struct films *fs, const char *session_id, const char *camera,
-                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
-                 struct err *err) MUST_CHECK;
+ * also while it is recorded: of what is there by then. Progress by EVENT_FILM. */
+void films_render(struct films *fs, const char *session_id, const char *camera,
+                  const struct film_plan *plan, struct films_asker asker);
 int films_cancel(struct films *fs, const char *film_id, struct err *err) MUST_CHECK;
 
 /* Ends whatever is being done with it: somebody is about to remove its files and its record. Not

@@ -11,6 +11,7 @@
 #include "core/crypto.h"
 #include "core/fs.h"
 #include "core/loop.h"
+#include "core/work.h"
 #include "film/making.h"
 #include "film/worker.h"
 #include "model/event.h"
@@ -19,6 +20,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,11 @@ struct bench {
 	struct bus *bus;
 	struct store *store;
 	struct films *films;
+	struct work_pool *pool;
+	struct film made[SESSION_MAX_CAMERAS]; /* as answered last */
+	int n_made;
+	struct err err;
+	bool is_answered;
 	struct bus_listener listener;
 	struct timer limit;
 	struct session session;
@@ -41,6 +48,7 @@ struct bench {
 	enum film_state waits_for;
 	unsigned n_heard, n_ready, n_verified, n_notices;
 	bool is_freed, timed_out;
+	char verified[4][ID_SIZE]; /* in their order */
 };
 
 static void heard(void *arg, const struct bus_event *e)
@@ -53,6 +61,8 @@ static void heard(void *arg, const struct bus_event *e)
 	b->film = event_as_film(e)->film;
 	b->n_heard++;
 	b->n_ready += b->film.state == FILM_READY;
+	if (b->film.state == FILM_VERIFIED && b->n_verified < ARRAY_LEN(b->verified))
+		TEXT_SET(b->verified[b->n_verified], b->film.id);
 	b->n_verified += b->film.state == FILM_VERIFIED;
 	if (b->film.state == b->waits_for)
 		loop_stop(b->loop);
@@ -109,6 +119,7 @@ static void make_films(struct bench *b)
 	const struct films_env env = { .loop = b->loop,
 		                       .bus = b->bus,
 		                       .store = b->store,
+		                       .pool = b->pool,
 		                       .data_dir = b->dir,
 		                       .worker_path = b->worker };
 
@@ -121,6 +132,7 @@ static void start(struct bench *b, const char *body)
 	crypto_init();
 	*b = (struct bench){ .loop = loop_new(), .dir = mem_str(test_tmp_dir()) };
 	b->bus = bus_new(b->loop);
+	b->pool = work_pool_new(b->loop, "pool", 1);
 	b->worker = mem_printf("%s/worker", b->dir);
 	write_worker(b, body);
 	timer_init(&b->limit, b->loop, on_limit, b);
@@ -161,6 +173,7 @@ static void finish(struct bench *b)
 		free_films(b);
 	bus_unlisten(&b->listener);
 	store_close(b->store);
+	work_pool_free(b->pool);
 	bus_free(b->bus);
 	loop_free(b->loop);
 	free(b->dir);
@@ -442,37 +455,61 @@ static void write_session(struct bench *b)
 	json_decref(o);
 }
 
+static void answered(void *arg, const struct film *films, int n, const struct err *err)
+{
+	struct bench *b = arg;
+
+	b->is_answered = true;
+	b->n_made = n;
+	b->err = err ? *err : (struct err){ 0 };
+	for (int i = 0; i < n; i++)
+		b->made[i] = films[i];
+	loop_stop(b->loop);
+}
+
+static int render(struct bench *b, const char *session, const char *camera)
+{
+	b->is_answered = false;
+	films_render(b->films, session, camera, &b->session.film,
+	             (struct films_asker){ answered, b });
+	timer_start(&b->limit, 20000);
+	while (!b->is_answered && !b->timed_out)
+		loop_run(b->loop);
+	timer_stop(&b->limit);
+	CHECK(b->is_answered);
+	return b->n_made;
+}
+
 TEST(films_render_another_and_cancel_it)
 {
 	struct bench b;
 	struct err err = { 0 };
-	struct film made[SESSION_MAX_CAMERAS];
 	char id[ID_SIZE], other[ID_SIZE];
 
 	start(&b, "if [ $verb = encode ]; then [ -e slow ] && sleep 100\n" SAY_DONE VERIFY_WELL);
-	CHECK_INT(films_render(b.films, "../..", NULL, &b.session.film, made, &err), -ENOENT);
-	CHECK_INT(films_render(b.films, b.session.id, "", &b.session.film, made, &err), -ENOENT);
-	CHECK(strstr(err.text, "no session"));
+	CHECK_INT(render(&b, "../..", NULL), -ENOENT);
+	CHECK_INT(render(&b, b.session.id, ""), -ENOENT);
+	CHECK(strstr(b.err.text, "no session"));
 	b.session.state = SESSION_DONE;
 	write_session(&b);
 	b.session.film.crf = 99;
-	CHECK_INT(films_render(b.films, b.session.id, "", &b.session.film, made, &err), -EINVAL);
+	CHECK_INT(render(&b, b.session.id, ""), -EINVAL);
 	b.session.film.crf = 30;
-	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 1);
-	TEXT_SET(id, made[0].id);
-	CHECK_INT(films_render(b.films, b.session.id, "cam", &b.session.film, made, &err), 1);
-	TEXT_SET(other, made[0].id);
-	wait_for(&b, FILM_VERIFIED);
-	CHECK_STR(b.film.id, id);
-	wait_for(&b, FILM_VERIFIED);
-	CHECK_STR(b.film.id, other);
+	CHECK_INT(render(&b, b.session.id, NULL), 1);
+	TEXT_SET(id, b.made[0].id);
+	CHECK_INT(render(&b, b.session.id, "cam"), 1);
+	TEXT_SET(other, b.made[0].id);
+	while (b.n_verified < 2)
+		wait_for(&b, FILM_VERIFIED);
+	CHECK_STR(b.verified[0], id);
+	CHECK_STR(b.verified[1], other);
 
 	char *slow = mem_printf("%s/slow", b.dir);
 
 	CHECK_INT(fs_write_atomic(slow, "", 0, 0600, &err), 0);
 	free(slow);
-	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 1);
-	TEXT_SET(id, made[0].id);
+	CHECK_INT(render(&b, b.session.id, NULL), 1);
+	TEXT_SET(id, b.made[0].id);
 	wait_for(&b, FILM_GROWING);
 	CHECK_INT(films_cancel(b.films, "nobody", &err), -ENOENT);
 	CHECK_INT(films_cancel(b.films, id, &err), 0);
@@ -484,27 +521,73 @@ TEST(films_render_another_and_cancel_it)
 TEST(films_render_one_of_each_camera_or_of_the_one_that_is_named)
 {
 	struct bench b;
-	struct err err = { 0 };
-	struct film made[SESSION_MAX_CAMERAS];
 
 	start(&b, "if [ $verb = encode ]; then\n" SAY_DONE VERIFY_WELL);
 	b.session.n_cameras = 2;
 	TEXT_SET(b.session.cameras[1], "top");
 	b.session.state = SESSION_DONE;
 	write_session(&b);
-	CHECK_INT(films_render(b.films, b.session.id, "side", &b.session.film, made, &err),
-	          -ENOENT);
-	CHECK(strstr(err.text, "'side'"));
-	CHECK_INT(films_render(b.films, b.session.id, "top", &b.session.film, made, &err), 1);
-	CHECK_STR(made[0].camera, "top");
-	CHECK(text_ends(made[0].file, "_top.mp4"));
-	CHECK_INT(films_render(b.films, b.session.id, NULL, &b.session.film, made, &err), 2);
-	CHECK_STR(made[0].camera, "cam");
-	CHECK_STR(made[1].camera, "top");
-	CHECK(strcmp(made[0].file, made[1].file) != 0);
+	CHECK_INT(render(&b, b.session.id, "side"), -ENOENT);
+	CHECK(strstr(b.err.text, "'side'"));
+	CHECK_INT(render(&b, b.session.id, "top"), 1);
+	CHECK_STR(b.made[0].camera, "top");
+	CHECK(text_ends(b.made[0].file, "_top.mp4"));
+	CHECK_INT(render(&b, b.session.id, NULL), 2);
+	CHECK_STR(b.made[0].camera, "cam");
+	CHECK_STR(b.made[1].camera, "top");
+	CHECK(strcmp(b.made[0].file, b.made[1].file) != 0);
 	while (b.n_verified < 3)
 		wait_for(&b, FILM_VERIFIED);
-	CHECK_STR(b.film.id, made[1].id);
+	CHECK_STR(b.film.id, b.made[1].id);
+	finish(&b);
+}
+
+static void wait_at_gate(void *arg)
+{
+	while (sem_wait(arg) < 0) {
+	}
+}
+
+TEST(films_asked_for_when_the_program_ends_are_refused)
+{
+	struct bench b;
+	sem_t gate;
+
+	CHECK_INT(sem_init(&gate, 0, 0), 0);
+	start(&b, "if [ $verb = encode ]; then\n" SAY_DONE VERIFY_WELL);
+	b.session.state = SESSION_DONE;
+	write_session(&b);
+	work_submit(b.pool, wait_at_gate, NULL, &gate);
+	films_render(b.films, b.session.id, NULL, &b.session.film,
+	             (struct films_asker){ answered, &b });
+	CHECK(!b.is_answered);
+	free_films(&b);
+	CHECK(b.is_answered);
+	CHECK_INT(b.n_made, -ESHUTDOWN);
+	CHECK(strstr(b.err.text, "ending"));
+	(void)sem_post(&gate);
+	finish(&b);
+	CHECK_INT(b.n_heard, 0);
+	(void)sem_destroy(&gate);
+}
+
+TEST(films_of_a_session_that_the_disk_does_not_give_are_refused)
+{
+	struct bench b;
+
+	start(&b, "if [ $verb = encode ]; then\n" SAY_DONE VERIFY_WELL);
+	write_session(&b);
+
+	char *path = mem_printf("%s/sessions/%s/session.json", b.dir, b.session.id);
+
+	CHECK_INT(fs_write_atomic(path, "{", 1, 0600, NULL), 0);
+	CHECK_INT(render(&b, b.session.id, NULL), -EBADMSG);
+	CHECK(strstr(b.err.text, "session.json is damaged"));
+	CHECK_INT(fs_remove(path, NULL), 0);
+	CHECK_INT(fs_make_dirs(path, NULL), 0);
+	CHECK(render(&b, b.session.id, NULL) < 0);
+	CHECK(strstr(b.err.text, "session.json"));
+	free(path);
 	finish(&b);
 }
 

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/bus.h"
-#include "core/fs.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/work.h"
@@ -36,6 +35,7 @@ struct watch {
 	bool is_paused;
 	bool was_away; /* nothing was heard for a while: compare before concluding */
 	bool is_fetching;
+	bool is_given;                  /* the user gave the file of the running job */
 	int heard_layer, heard_percent; /* of the running job, newest in its reports; -1 none yet */
 	int64_t heard_pos;
 	bool is_captured; /* by our own moves, now */
@@ -155,6 +155,8 @@ struct indexing {
 	char job[ID_SIZE];
 	char *path;
 	unsigned plate;
+	bool is_kept;   /* fetched before, perhaps */
+	bool is_absent; /* it was not */
 	struct gcode_index *ix;
 	int rc;
 	struct err err;
@@ -164,7 +166,9 @@ static void run_index(void *arg)
 {
 	struct indexing *in = arg;
 
-	in->rc = gcode_file_index(in->path, in->plate, NULL, &in->ix, &in->err);
+	in->is_absent = in->is_kept && access(in->path, R_OK) < 0;
+	if (!in->is_absent)
+		in->rc = gcode_file_index(in->path, in->plate, NULL, &in->ix, &in->err);
 }
 
 static void tell_no_table(struct watch *w, const char *why)
@@ -190,6 +194,8 @@ static void take_table(struct watch *w, const struct gcode_index *ix, const char
 	publish(w, JOB_TABLE);
 }
 
+static void fetch_now(struct watch *w, const char *path);
+
 static void indexed(void *arg)
 {
 	struct indexing *in = arg;
@@ -197,10 +203,14 @@ static void indexed(void *arg)
 	struct watch *w = js->is_dead ? NULL : find_job(js, in->job);
 
 	js->n_indexing--;
-	if (w && in->rc == 0)
+	if (w && in->is_absent) {
+		if (!w->is_given)
+			fetch_now(w, in->path);
+	} else if (w && in->rc == 0) {
 		take_table(w, in->ix, in->path);
-	else if (w)
+	} else if (w) {
 		tell_no_table(w, in->err.text);
+	}
 	gcode_index_free(in->ix);
 	free(in->path);
 	free(in);
@@ -208,13 +218,14 @@ static void indexed(void *arg)
 		free(js);
 }
 
-static void index_file(struct watch *w, const char *path)
+static void index_file(struct watch *w, const char *path, bool is_kept)
 {
 	struct indexing *in = MEM_NEW(struct indexing);
 
 	in->jobs = w->jobs;
 	TEXT_SET(in->job, w->job.id);
 	in->path = mem_str(path);
+	in->is_kept = is_kept;
 	in->plate = gcode_plate_number(w->job.plate);
 	w->jobs->n_indexing++;
 	work_submit(w->jobs->env.pool, run_index, indexed, in);
@@ -228,31 +239,32 @@ static void fetched(void *arg, const char *path, const struct err *err)
 	if (!w->has_job)
 		return;
 	if (path)
-		index_file(w, path);
+		index_file(w, path, false);
 	else
 		tell_no_table(w, err->text);
 }
 
-static void fetch(struct watch *w)
+static void fetch_now(struct watch *w, const char *path)
 {
 	struct printers *ps = w->jobs->env.printers;
 	struct printer *p = ps ? printers_find(ps, w->printer) : NULL;
-	auto_free char *dir = mem_printf("%s/jobs", w->jobs->data_dir);
-	auto_free char *path = mem_printf("%s/%s.3mf", dir, w->job.id);
 	struct printer_fetch f = { .done = fetched, .arg = w };
 	struct err err;
 
-	if (access(path, R_OK) == 0) {
-		index_file(w, path);
-		return;
-	}
 	if (!p)
 		return;
-	if (fs_make_dirs(dir, &err) < 0 || printer_fetch_job(p, path, &f, &err) < 0) {
+	if (printer_fetch_job(p, path, &f, &err) < 0)
 		tell_no_table(w, err.text);
-		return;
-	}
-	w->is_fetching = true;
+	else
+		w->is_fetching = true;
+}
+
+/* From the printer, unless an earlier run has it already. */
+static void fetch(struct watch *w)
+{
+	auto_free char *path = mem_printf("%s/jobs/%s.3mf", w->jobs->data_dir, w->job.id);
+
+	index_file(w, path, true);
 }
 
 static void stop_fetch(struct watch *w)
@@ -272,7 +284,8 @@ int jobs_give_file(struct jobs *js, const char *printer, const char *path, struc
 	if (!w || !w->has_job)
 		return err_set(err, -ENOENT, "no job runs on this printer");
 	stop_fetch(w);
-	index_file(w, path);
+	w->is_given = true;
+	index_file(w, path, false);
 	return 0;
 }
 
@@ -345,7 +358,7 @@ static void begin(struct watch *w, const struct printer_state *s, enum layers_st
 	int64_t now_ms = loop_wall_ms(js->env.loop);
 
 	w->has_job = true;
-	w->is_from_store = w->is_paused = false;
+	w->is_from_store = w->is_paused = w->is_given = false;
 	w->heard_layer = w->heard_percent = -1;
 	w->heard_pos = -1;
 	w->job = (struct job){ .layer = -1,

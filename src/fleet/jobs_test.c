@@ -79,6 +79,7 @@ struct bench {
 	struct job last;
 	int layers[64];
 	unsigned n_layers, n_notices;
+	void (*on_start)(struct bench *b); /* NULL: nothing */
 };
 
 static void hear(void *arg, const struct bus_event *e)
@@ -93,6 +94,8 @@ static void hear(void *arg, const struct bus_event *e)
 		b->last = j->job;
 		b->phases[n] = letters[j->phase];
 		b->phases[n + 1] = '\0';
+		if (j->phase == JOB_STARTED && b->on_start)
+			b->on_start(b);
 	}
 	if (e->type == EVENT_LAYER)
 		b->layers[b->n_layers++] = event_as_layer(e)->layer.number;
@@ -430,6 +433,9 @@ static void fetch_ends(struct bench *b, const char *gcode)
 
 	CHECK(p->fetch.done);
 	if (gcode) {
+		auto_free char *dir = mem_printf("%s/jobs", b->dir);
+
+		CHECK_INT(fs_make_dirs(dir, NULL), 0); /* as the fetcher does */
 		CHECK_INT(fs_write_atomic(p->dest, gcode, strlen(gcode), 0600, NULL), 0);
 		p->fetch.done(p->fetch.arg, p->dest, NULL);
 	} else {
@@ -494,6 +500,46 @@ static unsigned count_files(const char *dir)
 		n += text_ends(e->d_name, ".3mf");
 	(void)closedir(d);
 	return n;
+}
+
+static void give_own(struct bench *b)
+{
+	auto_free char *path = mem_printf("%s/own.gcode", b->dir);
+
+	CHECK_INT(fs_write_atomic(path, small_gcode, strlen(small_gcode), 0600, NULL), 0);
+	CHECK_INT(jobs_give_file(b->jobs, "a1", path, NULL), 0);
+}
+
+/* Both before it is known whether an earlier run has fetched the file. */
+TEST(the_file_that_the_user_gave_is_not_fetched)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	b.on_start = give_own;
+	prepare(&b, "lid");
+	CHECK_INT(b.printers.a1.n_fetches, 0);
+	CHECK_STR(b.phases, "ST");
+	close_bench(&b);
+}
+
+static void forget_it(struct bench *b)
+{
+	jobs_forget(b->jobs, "a1");
+}
+
+TEST(a_job_that_ends_before_its_file_is_looked_for_fetches_none)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	b.on_start = forget_it;
+	prepare(&b, "lid");
+	CHECK_INT(b.printers.a1.n_fetches, 0);
+	CHECK_STR(b.phases, "SE");
+	close_bench(&b);
 }
 
 TEST(the_file_of_a_running_job_stays_however_many_come_after_it)

@@ -234,33 +234,33 @@ static void fill_plan(const struct call *c, struct film_plan *plan)
 	plan->height = (unsigned)call_int(c, "height", plan->height);
 }
 
-void api_session_render(struct call *c)
+static void films_are_coming(void *arg, const struct film *films, int n, const struct err *err)
 {
-	struct film *films = mem_new_array(SESSION_MAX_CAMERAS, sizeof(*films));
-	struct film_plan plan;
-	struct err err = { 0 };
-	int n = -ENOTSUP;
+	struct call *c = arg;
+	json_t *a;
 
-	fill_plan(c, &plan);
-	if (c->web->env.films)
-		n = films_render(c->web->env.films, c->params[0], call_text(c, "camera", NULL),
-		                 &plan, films, &err);
-	else
-		(void)err_set(&err, n, "Films cannot be made here.");
 	if (n < 0) {
-		free(films);
-		call_refuse_err(c, n, &err);
+		call_refuse_err(c, n, err);
 		return;
 	}
-
-	json_t *a = json_array();
-
+	a = json_array();
 	for (int i = 0; i < n; i++) {
 		web_audit(c, "film", films[i].id, "makes another film of session %s", c->params[0]);
 		json_array_append_new(a, json_film(&films[i]));
 	}
-	free(films);
 	call_json(c, 202, json_pack("{s:o}", "films", a));
+}
+
+void api_session_render(struct call *c)
+{
+	struct film_plan plan;
+
+	fill_plan(c, &plan);
+	if (c->web->env.films)
+		films_render(c->web->env.films, c->params[0], call_text(c, "camera", NULL), &plan,
+		             (struct films_asker){ films_are_coming, c });
+	else
+		call_refuse(c, 409, "Films cannot be made here.");
 }
 
 /* ---- deleting ---- */

@@ -379,19 +379,20 @@ int sessions_order(struct sessions *ss, const char *printer, enum session_order 
 	return 0;
 }
 
-int films_render(struct films *fs, const char *session_id, const char *camera,
-                 const struct film_plan *plan, struct film ret[SESSION_MAX_CAMERAS],
-                 struct err *err)
+void films_render(struct films *fs UNUSED, const char *session_id, const char *camera,
+                  const struct film_plan *plan, struct films_asker asker)
 {
-	(void)fs;
+	struct film f = { .state = FILM_GROWING, .progress_percent = -1, .plan = *plan };
+	struct err err = { 0 };
+	int n = 1;
+
 	if (!id_is_valid(session_id))
-		return err_set(err, -ENOENT, "there is no session of this id");
-	if (camera && strcmp(camera, "a1") != 0)
-		return err_set(err, -ENOENT, "there is no such camera");
-	ret[0] = (struct film){ .state = FILM_GROWING, .progress_percent = -1, .plan = *plan };
-	(void)id_new(ret[0].id, loop_wall_ms(fakes.loop));
-	TEXT_SET(ret[0].session, session_id);
-	return 1;
+		n = err_set(&err, -ENOENT, "there is no session of this id");
+	else if (camera && strcmp(camera, "a1") != 0)
+		n = err_set(&err, -ENOENT, "there is no such camera");
+	(void)id_new(f.id, loop_wall_ms(fakes.loop));
+	TEXT_SET(f.session, session_id);
+	asker.done(asker.arg, &f, n, n < 0 ? &err : NULL);
 }
 
 int films_forget(struct films *fs, const char *film_id, struct err *err)

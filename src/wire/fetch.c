@@ -3,9 +3,11 @@
 #include "wire/fetch.h"
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
+#include "core/fs.h"
 #include "core/loop.h"
 #include "wire/tls_stream.h"
 
@@ -371,12 +373,31 @@ static int fetch_all(struct fetch *t)
 
 static void finish(void *arg);
 
+static int open_part(struct fetch *t)
+{
+	return open(t->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* The folder may be missing: then it is made. */
+static void make_folder(const struct fetch *t)
+{
+	const char *slash = strrchr(t->part, '/');
+	auto_free char *dir = slash ? mem_printf("%.*s", (int)(slash - t->part), t->part) : NULL;
+
+	if (dir)
+		(void)!fs_make_dirs(dir, NULL);
+}
+
 static void *run(void *arg)
 {
 	struct fetch *t = arg;
 	int code;
 
-	t->fd = open(t->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	t->fd = open_part(t);
+	if (t->fd < 0 && errno == ENOENT) {
+		make_folder(t);
+		t->fd = open_part(t);
+	}
 	if (t->fd < 0) {
 		code = err_sys(&t->result.err, "writing %s", t->part);
 	} else {

@@ -29,10 +29,10 @@ struct fetch_request {
 	const char *user, *password;  /* NULL: none; of HTTP basic or digest */
 	const char *header;           /* HTTP: "X-Api-Key: …"; NULL none */
 	const struct tls_client *tls; /* NULL: as on the web, by the system's CAs */
-	const char *dest_path;        /* written as dest_path.part, renamed when whole */
-	uint64_t max_size;            /* 0: 2 GB */
-	int64_t stall_ms;   /* no byte for so long is the end (two hours in all); 0: 60 s */
-	bool is_data_clear; /* FTPS: PROT C, for firmware whose PROT P fails */
+	const char *dest_path; /* written as dest_path.part, renamed when whole; folders are made */
+	uint64_t max_size;     /* 0: 2 GB */
+	int64_t stall_ms;      /* no byte for so long is the end (two hours in all); 0: 60 s */
+	bool is_data_clear;    /* FTPS: PROT C, for firmware whose PROT P fails */
 };
 
 struct fetch_result {

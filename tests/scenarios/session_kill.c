@@ -252,6 +252,7 @@ static void open_rooms(struct daemon *d, const char *dir, const char *worker)
 	d->films = films_new(&(struct films_env){ .loop = d->loop,
 	                                          .bus = d->bus,
 	                                          .store = d->store,
+	                                          .pool = d->pool,
 	                                          .data_dir = dir,
 	                                          .worker_path = worker,
 	                                          .max_workers = 1 });

@@ -196,12 +196,6 @@ static int fetch(struct bambu_start *s, struct err *err)
 
 	if (!env->pool || !env->data_dir)
 		return err_set(err, -ENOTSUP, "name the trays (ams_mapping)");
-	(void)snprintf(path, sizeof(path), "%s/cache", env->data_dir);
-
-	int rc = fs_make_dirs(path, err);
-
-	if (rc < 0)
-		return rc;
 	(void)snprintf(path, sizeof(path), "%s/cache/start-%s.3mf", env->data_dir,
 	               printer_config(s->bambu->printer)->id);
 	return bambu_files_fetch(s->files, s->command.file, path, &f, err);
