@@ -162,6 +162,15 @@ static const char film_digest_sql[] =
 	"ALTER TABLE films ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';";
 /* clang-format on */
 
+/* clang-format off */
+static const char climate_sql[] =
+	"CREATE TABLE climate ("
+	" location TEXT NOT NULL, at_ms BIGINT NOT NULL, source TEXT NOT NULL,"
+	" temp_c DOUBLE PRECISION, humidity DOUBLE PRECISION,"
+	" PRIMARY KEY (location, at_ms));"
+	"CREATE INDEX climate_by_time ON climate (at_ms);";
+/* clang-format on */
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
@@ -169,6 +178,7 @@ static const struct migration migrations[] = {
 	{ "layer captures", false, captures_sql },
 	{ "rigs and hubs", false, rigs_sql },
 	{ "digests of films", false, film_digest_sql },
+	{ "the climate of places", false, climate_sql },
 };
 
 int migrate_newest(void)
