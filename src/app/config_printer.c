@@ -64,7 +64,7 @@ static const struct opt printer_opts[] = {
 	{ "name", OPT_TEXT, OPT_AT(struct printer_config, name), .flags = OPT_REQUIRED,
 	  .help = "What you call it." },
 	{ "driver", OPT_OWN, OPT_AT(struct printer_config, driver), "bambu", .read = read_driver,
-	  .form = "one of bambu, octoprint, moonraker", .help = "How it is spoken to." },
+	  .form = "one of bambu, octoprint, moonraker, prusalink", .help = "How it is spoken to." },
 	{ "address", OPT_TEXT, OPT_AT(struct printer_config, address),
 	  .help = "bambu: host name or address." },
 	{ "serial", OPT_OWN, OPT_AT(struct printer_config, serial), .read = read_serial,
@@ -82,7 +82,8 @@ static const struct opt printer_opts[] = {
 	{ "api_key_file", OPT_NESTED, 0, 0,
 	  .help = "A file that holds the key, instead of api_key." },
 	{ "user", OPT_TEXT, OPT_AT(struct printer_config, user),
-	  .help = "User name, where one logs in with a password instead of a key." },
+	  .help = "User name, where one logs in with a password instead of a key; of PrusaLink "
+	          "it is maker." },
 	{ "password", OPT_SECRET, OPT_AT(struct printer_config, access_code),
 	  .help = "Password of the user." },
 	{ "password_file", OPT_NESTED, 0, 0,

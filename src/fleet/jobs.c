@@ -521,6 +521,7 @@ static void report(struct watch *w, const struct printer_state *s)
 		                   .file_size = MAX(s->job.file_size, (int64_t)0),
 		                   .has_z = isfinite(s->job.z_mm),
 		                   .z_mm = s->job.z_mm,
+		                   .z_error_mm = s->job.z_error_mm,
 		                   .is_ahead = s->job.z_is_queued && s->job.is_streamed,
 		                   .is_table_coming = w->is_fetching || w->jobs->n_indexing > 0,
 		                   .is_own_move = w->is_captured };

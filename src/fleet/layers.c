@@ -436,13 +436,22 @@ static int layer_of_byte(const struct layers *l, const struct layers_report *r)
 	return (int)low;
 }
 
-/* The highest layer that begins at or below that height, upwards from `from` in one object. */
-static int climb(const struct layers *l, int from, double z_mm)
+/* Layer `n`'s height may read as `z_mm`. */
+static bool reads_as(const struct layers *l, int n, double z_mm, double error_mm)
+{
+	return has_row(l, n) && fabs(z_of(l, n) - z_mm) <= error_mm + 1e-3;
+}
+
+/* The highest layer that begins at or below that height, upwards from `from` in one object. Of a
+ * rounded height that may be two layers' it is the lower. */
+static int climb(const struct layers *l, int from, double z_mm, double error_mm)
 {
 	int n = from;
 
-	while (has_row(l, n + 1) && z_of(l, n + 1) <= z_mm + Z_SLACK_MM &&
+	while (has_row(l, n + 1) && z_of(l, n + 1) <= z_mm - error_mm + Z_SLACK_MM &&
 	       (n < 1 || z_of(l, n + 1) >= z_of(l, n) - Z_FALL_MM))
+		n++;
+	if (error_mm > 0 && !reads_as(l, n, z_mm, error_mm) && reads_as(l, n + 1, z_mm, error_mm))
 		n++;
 	return n;
 }
@@ -460,12 +469,13 @@ static int layer_of_z_by_table(const struct layers *l, const struct layers_repor
 		/* Near its end an object is followed by the next one, from below. */
 		for (int i = n + 1; i <= n + Z_JUMP_MAX && has_row(l, i); i++)
 			if (z_of(l, i) < z_of(l, i - 1) - Z_FALL_MM && h->low < z_of(l, i - 1))
-				return climb(l, i, h->low);
+				return climb(l, i, h->low, r->z_error_mm);
 		return n;
 	}
-	n = climb(l, n, h->low);
+	n = climb(l, n, h->low, r->z_error_mm);
 	/* The line that cleans the nozzle lies at a height of its own. */
-	if (l->said <= 1 && n <= 2 && n > l->said && h->low > z_of(l, n) + Z_SLACK_MM)
+	if (l->said <= 1 && n <= 2 && n > l->said &&
+	    h->low > z_of(l, n) + MAX(Z_SLACK_MM, r->z_error_mm + 1e-3))
 		return l->said;
 	if (n <= l->said + Z_JUMP_MAX || !(l->table->total_s > 0))
 		return n;

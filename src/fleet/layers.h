@@ -47,6 +47,7 @@ struct layers_report {
 	int64_t file_size; /* 0 unknown: only a file of the table's size is measured by its bytes */
 	bool has_z;
 	double z_mm;
+	double z_error_mm;    /* it is rounded, and may be off by so much */
 	bool is_ahead;        /* place and height were queued, not executed yet */
 	bool is_table_coming; /* who joins waits for it instead of guessing */
 	bool is_own_move;     /* the head goes where we sent it: its height means nothing */

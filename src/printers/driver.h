@@ -153,6 +153,7 @@ struct stream *printer_connect_url(struct loop *l, const struct printer_config *
 extern const struct printer_driver printer_driver_bambu;
 extern const struct printer_driver printer_driver_octoprint;
 extern const struct printer_driver printer_driver_moonraker;
+extern const struct printer_driver printer_driver_prusalink;
 
 /* NULL if no such driver was built in. */
 const struct printer_driver *printer_driver_find(const char *name);

@@ -7,6 +7,7 @@ static const struct printer_driver *const drivers[] = {
 	&printer_driver_bambu,
 	&printer_driver_octoprint,
 	&printer_driver_moonraker,
+	&printer_driver_prusalink,
 };
 
 const struct printer_driver *printer_driver_at(size_t i)

@@ -90,7 +90,7 @@ static const struct field key_body[] = {
 
 static const struct field printer_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
-	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu|octoprint|moonraker", "bambu if absent" },
+	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu|octoprint|moonraker|prusalink", "bambu if absent" },
 	{ "address", FIELD_TEXT, 0, 1, 255, NULL, "bambu: host name or address" },
 	{ "serial", FIELD_TEXT, 0, 6, 20, NULL, "bambu: serial number, as on its screen" },
 	{ "access_code", FIELD_TEXT, SECRET, 1, 64, NULL, "bambu: as on its screen" },

@@ -7,10 +7,10 @@
  * Each file, and files of our own making, is "printed" move by move on made-up time, as it is and
  * with all its comments taken out, and told of as OctoPrint does (place in the file and Z a second
  * ahead of the nozzle, every half second and at each change of Z), as Moonraker does (place, four times
- * a second) and as PrusaLink does (height and percent every two seconds); and as OctoPrint does without
- * its file, Z alone. Once more each with a table that comes late, a minute of silence, and a pause in
- * which we move the head ("rough"). Each layer must be said exactly once, in order, the last one before the end of
- * the print. Of binary files the moves are made up from their table, with hops, and told of as
+ * a second) and as PrusaLink does (height and percent every two seconds; or every second, the height
+ * rounded to tenths); and as OctoPrint does without its file, Z alone. Once more each with a table
+ * that comes late, a minute of silence, and a pause in which we move the head ("rough"). Each layer must
+ * be said exactly once, in order, the last one before the end of the print. Of binary files the moves are made up from their table, with hops, and told of as
  * PrusaLink does. Misses are printed by name, and how late layers are said. Exit status 1 if there is one
  * where a table is; without one 3 % are borne.
  */
@@ -54,6 +54,7 @@ enum feed {
 	FEED_OCTOPRINT,
 	FEED_MOONRAKER,
 	FEED_PRUSALINK,
+	FEED_TENTHS, /* PrusaLink in the firmware: every second, Z rounded */
 	FEED_Z_ALONE,
 };
 
@@ -238,7 +239,11 @@ static void tell(struct receiver *r, struct layers *l, double now_s)
 		                        .is_ahead = is_octoprint,
 		                        .is_own_move = r->is_own_move };
 
-	if (r->feed == FEED_PRUSALINK) {
+	if (r->feed == FEED_TENTHS) {
+		report.z_mm = round(report.z_mm * 10) / 10;
+		report.z_error_mm = 0.05;
+	}
+	if (r->feed == FEED_PRUSALINK || r->feed == FEED_TENTHS) {
 		report.percent = percent_of_text(s, m, now_s);
 	} else {
 		report.has_file_pos = true;
@@ -284,7 +289,7 @@ static bool is_heard(struct receiver *r, struct layers *l, double now_s, double 
 
 static void play(struct receiver *r, struct layers *l)
 {
-	static const double every_s[] = { 0.5, 0.25, 2, 0.5 };
+	static const double every_s[] = { 0.5, 0.25, 2, 1, 0.5 };
 	const struct story *s = r->story;
 	double end = s->moves[s->n_moves - 1].done_s;
 	double z = NAN;
@@ -294,7 +299,7 @@ static void play(struct receiver *r, struct layers *l)
 			continue;
 		tell(r, l, now);
 		/* Of changes in between OctoPrint tells each, of Z only. */
-		for (double t = now; r->feed != FEED_PRUSALINK && r->feed != FEED_MOONRAKER &&
+		for (double t = now; (r->feed == FEED_OCTOPRINT || r->feed == FEED_Z_ALONE) &&
 		                     t < now + every_s[r->feed] && t < end;
 		     t += 0.05) {
 			double now_z = at(s, t + 1)->z;
@@ -315,8 +320,10 @@ static int run(const struct story *s, enum feed feed, bool is_rough, int *ret_la
 	static const char *const names[][2] = { { "octoprint", "octoprint, rough" },
 		                                { "moonraker", "moonraker, rough" },
 		                                { "prusalink", "prusalink, rough" },
+		                                { "prusalink, tenths", "prusalink, tenths, rough" },
 		                                { "Z alone", "" } };
-	static const double soon_s[] = { -1.5, -0.1, -8 }, late_s[] = { 1, 1, 12 };
+	/* Rounded heights hide where a layer thinner than a tenth ends, or one that rises. */
+	static const double soon_s[] = { -1.5, -0.1, -8, -20 }, late_s[] = { 1, 1, 12, 15 };
 	const char *how = names[feed][is_rough];
 	struct receiver *r = MEM_NEW(struct receiver);
 	struct layers *l = layers_new("job", "printer", LAYERS_FROM_START, hear, r);
