@@ -43,7 +43,7 @@ struct outbox_state {
 	char stream[ID_SIZE];
 	int64_t next;      /* number of the next news */
 	int64_t acked;     /* the hub has all up to here */
-	int64_t n_waits;   /* news that wait */
+	int64_t n_waits;   /* news that wait, counted up to 10000 */
 	int64_t n_dropped; /* left out since REPO_OUTBOX_MAX was reached */
 };
 

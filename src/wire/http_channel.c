@@ -22,6 +22,11 @@ static struct http_conn *channel_conn(const struct http_channel *ch)
 	return CONTAINER_OF((struct http_channel *)(uintptr_t)ch, struct http_conn, channel);
 }
 
+size_t http_channel_max_message(const struct http_conn *c)
+{
+	return c->channel.ev.max_message ? c->channel.ev.max_message : HTTP_WS_MAX_MESSAGE;
+}
+
 /* Who is told NULL frees what `ev` speaks of: nothing of it may be called later. */
 static struct http_channel *open_channel(struct http_conn *c)
 {
@@ -93,7 +98,7 @@ struct http_channel *http_reply_websocket(struct http_request *r,
 	http_conn_push(c, http_bytes_take(&b));
 	c->channel.ev = *ev;
 	c->phase = HTTP_PHASE_WEBSOCKET;
-	buf_init(&c->message, HTTP_WS_MAX_MESSAGE + 1);
+	buf_init(&c->message, http_channel_max_message(c) + 1);
 	http_request_free(r);
 	/* What came behind the request; the caller must know the channel first. */
 	if (c->in.size > 0)
@@ -271,21 +276,26 @@ static void ws_pong(struct http_conn *c)
 /* A piece of a message. 0, or the code to close with. */
 static unsigned ws_data(struct http_conn *c, const struct ws_frame *f, const uint8_t *payload)
 {
-	if (f->opcode == WS_BINARY)
+	if (f->opcode == WS_BINARY && !c->channel.ev.binary)
 		return 1003;
 	/* A message inside another, or the rest of none. */
 	if ((f->opcode != WS_CONTINUATION) == c->is_fragmented)
 		return 1002;
+	if (f->opcode != WS_CONTINUATION)
+		c->is_binary = f->opcode == WS_BINARY;
 	buf_add(&c->message, payload, (size_t)f->size);
-	if (c->message.size > HTTP_WS_MAX_MESSAGE || c->message.overflown)
+	if (c->message.size > http_channel_max_message(c) || c->message.overflown)
 		return 1009;
 	c->is_fragmented = !f->is_final;
 	if (!f->is_final)
 		return 0;
-	if (!ws_is_utf8((const uint8_t *)buf_peek(&c->message), c->message.size))
+	if (!c->is_binary && !ws_is_utf8((const uint8_t *)buf_peek(&c->message), c->message.size))
 		return 1007;
 	ws_pong(c);
-	if (!c->is_closing && c->channel.ev.message)
+	if (!c->is_closing && c->is_binary)
+		c->channel.ev.binary(c->channel.ev.arg, (const uint8_t *)c->message.data,
+		                     c->message.size);
+	else if (!c->is_closing && c->channel.ev.message)
 		c->channel.ev.message(c->channel.ev.arg, buf_peek(&c->message), c->message.size);
 	if (!c->is_closing)
 		buf_clear(&c->message);
@@ -331,7 +341,7 @@ bool http_channel_read_frame(struct http_conn *c)
 
 	int n = ws_parse_head(bytes, c->in.size, &f);
 
-	if (n < 0 || (n > 0 && f.size > HTTP_WS_MAX_MESSAGE)) {
+	if (n < 0 || (n > 0 && f.size > http_channel_max_message(c))) {
 		ws_finish(c, n < 0 ? 1002 : 1009);
 		return false;
 	}

@@ -331,7 +331,7 @@ void http_conn_work_soon(struct http_conn *c)
 static size_t in_limit(const struct http_conn *c)
 {
 	if (c->phase == HTTP_PHASE_WEBSOCKET)
-		return HTTP_WS_MAX_MESSAGE + WS_HEAD_MAX;
+		return http_channel_max_message(c) + WS_HEAD_MAX;
 	return HTTP_MAX_HEAD;
 }
 

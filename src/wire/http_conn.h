@@ -78,6 +78,7 @@ struct http_conn {
 	struct http_channel channel;
 	struct buf message; /* of WebSocket fragments */
 	bool is_fragmented; /* the message goes on */
+	bool is_binary;     /* the message */
 	bool owes_pong;     /* to the newest of the pings that came together */
 	uint8_t n_pong, pong[WS_MAX_CONTROL];
 };
@@ -156,3 +157,4 @@ void http_file_forget(struct http_conn *c);
 
 /* One frame of what has been read. True: look for another. */
 bool http_channel_read_frame(struct http_conn *c);
+size_t http_channel_max_message(const struct http_conn *c);

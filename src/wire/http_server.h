@@ -122,6 +122,10 @@ struct http_channel_events {
 	void (*writable)(void *arg);
 	/* WebSocket: a text message of at most HTTP_WS_MAX_MESSAGE bytes, NUL behind it. */
 	void (*message)(void *arg, const char *text, size_t size);
+	/* WebSocket: a binary one, up to the same limit. NULL: refused. */
+	void (*binary)(void *arg, const uint8_t *bytes, size_t size);
+	/* WebSocket: bytes of a message, instead of HTTP_WS_MAX_MESSAGE; 0: that. */
+	size_t max_message;
 	/* It is over, and `ch` invalid. Called once, never from inside http_channel_…; not after
 	 * http_channel_end(). */
 	void (*closed)(void *arg);

@@ -101,6 +101,19 @@ bool ws_client_send(struct ws_client *c, const char *text, size_t size)
 	return true;
 }
 
+bool ws_client_send_binary(struct ws_client *c, const void *bytes, size_t size)
+{
+	if (c->state != OPEN)
+		return false;
+	send_frame(c, WS_BINARY, bytes, size);
+	return true;
+}
+
+size_t ws_client_queued(const struct ws_client *c)
+{
+	return c->stream ? stream_queued(c->stream) : 0;
+}
+
 /* ---- what comes ---- */
 
 static void on_close_frame(struct ws_client *c, const char *bytes, size_t size)

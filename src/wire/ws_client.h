@@ -55,6 +55,9 @@ void ws_client_free(struct ws_client *c);
 
 /* One text message. False: it is not open. */
 bool ws_client_send(struct ws_client *c, const char *text, size_t size);
+bool ws_client_send_binary(struct ws_client *c, const void *bytes, size_t size);
+/* Bytes that the stream has not taken yet. */
+size_t ws_client_queued(const struct ws_client *c);
 bool ws_client_is_open(const struct ws_client *c);
 
 /* Of the handshake's answer: 0 before it; and where a 3xx leads, "" none. */
