@@ -92,8 +92,8 @@ unsigned gcode_plate_number(const char *plate)
 	return text_to_u64(text, 10, &n) && n < 1000 ? (unsigned)n : 0;
 }
 
-int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,
-                     struct gcode_index **ret, struct err *err)
+/* The whole file, to be read where it is looked at; munmap() it. */
+static int map_file(const char *path, void **ret, size_t *ret_size, struct err *err)
 {
 	auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe: no wait */
 	struct stat st;
@@ -104,16 +104,49 @@ int gcode_file_index(const char *path, unsigned plate, const struct gcode_option
 		return err_set(err, -EINVAL, "%s is no file", path);
 	if (st.st_size == 0)
 		return err_set(err, -EINVAL, "%s is empty", path);
+	*ret_size = (size_t)st.st_size;
+	*ret = mmap(NULL, *ret_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	return *ret == MAP_FAILED ? err_sys(err, "reading %s", path) : 0;
+}
 
-	size_t size = (size_t)st.st_size;
-	void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+int gcode_file_index(const char *path, unsigned plate, const struct gcode_options *options,
+                     struct gcode_index **ret, struct err *err)
+{
+	void *bytes = NULL;
+	size_t size = 0;
+	int rc = map_file(path, &bytes, &size, err);
 
-	if (bytes == MAP_FAILED)
-		return err_sys(err, "reading %s", path);
+	if (rc < 0)
+		return rc;
 	(void)madvise(bytes, size, MADV_SEQUENTIAL);
-
-	int rc = gcode_bytes_index(bytes, size, plate, options, ret, err);
-
+	rc = gcode_bytes_index(bytes, size, plate, options, ret, err);
 	(void)munmap(bytes, size);
 	return rc < 0 ? err_wrap(err, rc, "%s", path) : 0;
+}
+
+int gcode_file_plate(const char *path, unsigned plate, struct gcode_plate *ret, struct err *err)
+{
+	const struct gcode_plate *found = NULL;
+	struct gcode_threemf *t = NULL;
+	void *bytes = NULL;
+	size_t size = 0;
+	int rc = map_file(path, &bytes, &size, err);
+
+	if (rc < 0)
+		return rc;
+	(void)madvise(bytes, size, MADV_RANDOM);
+	rc = gcode_threemf_open(bytes, size, &t, err);
+	if (rc == 0)
+		found = gcode_threemf_plate(t, plate);
+	if (rc == 0 && (!found || !found->has_gcode))
+		rc = err_set(err, -ENOENT, "the file has no sliced plate %u", plate);
+	if (rc == 0) {
+		*ret = *found;
+		ret->objects = NULL;
+		ret->n_objects = 0;
+	}
+	if (t)
+		gcode_threemf_close(t);
+	(void)munmap(bytes, size);
+	return rc;
 }

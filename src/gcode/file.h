@@ -36,3 +36,9 @@ int gcode_file_index(const char *path, unsigned plate, const struct gcode_option
 int gcode_bytes_index(const void *bytes, size_t size, unsigned plate,
                       const struct gcode_options *options, struct gcode_index **ret,
                       struct err *err) MUST_CHECK;
+
+/* What a 3MF says of a plate, without its objects; the file is mapped, so only its directory and the
+ * small members are read, whatever its size. -ENOENT: no such sliced plate. */
+struct gcode_plate;
+int gcode_file_plate(const char *path, unsigned plate, struct gcode_plate *ret,
+                     struct err *err) MUST_CHECK;

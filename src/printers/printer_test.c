@@ -586,8 +586,11 @@ TEST(a_file_that_is_not_found_is_tried_by_the_other_address_once)
 	online(&s, SERIAL);
 	s.reply = "\"result\":\"success\"";
 	command(&s, &start_cube, 100);
+	/* What the first form makes the printer do is no job. */
 	status(&s, "\"gcode_state\":\"PREPARE\"");
+	CHECK(!printer_activity_is_job(printer_state(s.printer)->activity));
 	status(&s, "\"gcode_state\":\"FAILED\",\"print_error\":83902466");
+	CHECK(printer_state(s.printer)->activity != PRINTER_FAILED);
 	CHECK_INT(s.n_answers, 0);
 	CHECK_INT(s.n_commands, 2);
 	CHECK(strstr(s.command, "\"url\":\"ftp:///cache/cube.gcode.3mf\""));
@@ -606,6 +609,16 @@ TEST(a_file_that_is_not_found_is_tried_by_the_other_address_once)
 	CHECK_INT(s.n_commands, 4);
 	status(&s, "\"gcode_state\":\"RUNNING\",\"print_error\":0");
 	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
+	CHECK_INT(printer_state(s.printer)->activity, PRINTER_PRINTING);
+	/* The form that was found by is the first one from now on. */
+	status(&s, "\"gcode_state\":\"FINISH\"");
+	command(&s, &start_cube, 100);
+	CHECK(strstr(s.command, "\"url\":\"ftp:///cache/cube.gcode.3mf\""));
+	status(&s, "\"gcode_state\":\"PREPARE\"");
+	for (int i = 0; i < 6; i++)
+		live(&s, 2);
+	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
+	CHECK_INT(printer_state(s.printer)->activity, PRINTER_PREPARING);
 	end(&s);
 }
 

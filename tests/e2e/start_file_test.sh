@@ -44,5 +44,7 @@ expect "no such file" '{"command":"start_file","file":"cache/none.gcode.3mf","us
   '.answer == "not_sent" and (.reason | test("filaments could not be read"))'
 expect "started" '{"command":"start_file","file":"cache/a job.gcode.3mf","uses_ams":true}' '.answer == "acknowledged"'
 until_true 90 holds printers '.printers[0] | .activity == "printing" and .tray_now >= 0' || die "it does not print: $(get printers | jq -c '.printers[0] | {activity, tray_now}')"
+# The form of address that was tried first made no job.
+holds jobs '.jobs | length == 1' || die "more than one job: $(get jobs | jq -c '[.jobs[] | {name, outcome}]')"
 [ -z "$(ls data/cache | grep start-)" ] || die "the fetched file was left: $(ls data/cache)"
 echo "ok: $(get printers | jq -c '.printers[0] | {activity, tray_now}')"

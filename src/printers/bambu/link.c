@@ -344,7 +344,9 @@ static void on_status(struct bambu *b)
 	struct printer_state *s = printer_driver_state(b->printer);
 	bool was_needed = s->needs_developer_mode;
 
+	bambu_start_bare(b->start, s);
 	bambu_report_apply(b->report, s, now_us(b));
+	bambu_start_shape(b->start, s);
 	if (b->saw_refusal && !bambu_report_fun(b->report))
 		s->needs_developer_mode = was_needed;
 	printer_driver_heard(b->printer);

@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "core/fs.h"
 #include "core/loop.h"
 #include "core/work.h"
+#include "gcode/file.h"
 #include "gcode/threemf.h"
 #include "printers/bambu/command.h"
 #include "printers/bambu/files.h"
@@ -29,7 +29,6 @@
 #define SETTLED_US 10000000LL    /* so long in PREPARE: the file was found */
 #define SAME_ERROR_US 15000000LL /* an error of before that stands so long is a new one */
 #define WATCH_MS 500
-#define MAX_FILE ((size_t)512 << 20)
 
 enum stage {
 	STAGE_NONE,
@@ -44,7 +43,8 @@ struct reading {
 	struct bambu_start *start; /* NULL: gone */
 	char *path;
 	unsigned plate;
-	struct gcode_plate *found; /* without its objects */
+	struct gcode_plate found;
+	int rc;
 	struct err err;
 };
 
@@ -56,10 +56,13 @@ struct bambu_start {
 	enum stage stage;
 	struct printer_command command;
 	uint32_t ticket, seq;
-	bool is_second; /* the other form of address */
-	bool is_blind;  /* only a bare echo came */
+	bool is_second;     /* the second form of address is tried */
+	bool prefers_other; /* not the model's usual one: it was found by that before */
+	bool is_blind;      /* only a bare echo came */
 	uint32_t error_before;
 	int64_t sent_us, preparing_us;
+	enum printer_activity before, heard; /* what the others see, and what the printer says */
+	bool is_hiding;
 };
 
 static struct loop *loop_of(const struct bambu_start *s)
@@ -71,6 +74,10 @@ static void end(struct bambu_start *s, enum printer_answer a, const char *reason
 {
 	s->stage = STAGE_NONE;
 	timer_stop(&s->watch);
+	bambu_start_bare(s, printer_driver_state(s->bambu->printer));
+	if (s->is_hiding)
+		printer_driver_changed(s->bambu->printer);
+	s->is_hiding = false;
 	printer_driver_answer(s->bambu->printer, s->ticket, a, reason);
 }
 
@@ -87,7 +94,7 @@ static void send_now(struct bambu_start *s)
 		.state = state,
 		.subtask_id = "",
 		.seq = bambu_take_seq(b),
-		.uses_other_url = s->is_second,
+		.uses_other_url = s->is_second != s->prefers_other,
 	};
 
 	buf_init(&message, 16384);
@@ -101,6 +108,9 @@ static void send_now(struct bambu_start *s)
 		s->is_blind = false;
 		s->error_before = state->print_error;
 		s->preparing_us = 0;
+		s->before = state->activity;
+		if (!s->is_hiding)
+			s->heard = state->activity;
 		s->sent_us = loop_now_us(loop_of(s));
 		printer_driver_wait(b->printer, s->ticket,
 		                    s->is_second ? BEGIN_LIMIT_MS : 2 * BEGIN_LIMIT_MS);
@@ -111,36 +121,11 @@ static void send_now(struct bambu_start *s)
 
 /* ---- the file's filaments ---- */
 
-static int read_plate(struct reading *r, struct buf *b)
-{
-	struct gcode_threemf *t;
-	int rc = gcode_threemf_open(b->data, b->size, &t, &r->err);
-
-	if (rc < 0)
-		return rc;
-
-	const struct gcode_plate *plate = gcode_threemf_plate(t, r->plate);
-
-	if (plate && plate->has_gcode) {
-		r->found = mem_dup(plate, sizeof(*plate));
-		r->found->objects = NULL;
-		r->found->n_objects = 0;
-	} else {
-		rc = err_set(&r->err, -ENOENT, "the file has no sliced plate %u", r->plate);
-	}
-	gcode_threemf_close(t);
-	return rc;
-}
-
 static void run_reading(void *arg)
 {
 	struct reading *r = arg;
-	struct buf b;
 
-	if (fs_read(r->path, MAX_FILE, &b, &r->err) == 0) {
-		(void)read_plate(r, &b);
-		buf_fini(&b);
-	}
+	r->rc = gcode_file_plate(r->path, r->plate, &r->found, &r->err);
 	(void)unlink(r->path);
 }
 
@@ -152,15 +137,14 @@ static void on_read(void *arg)
 
 	if (s) {
 		s->reading = NULL;
-		if (!r->found)
+		if (r->rc < 0)
 			end(s, PRINTER_NOT_SENT, r->err.text);
-		else if (bambu_mapping_choose(printer_state(s->bambu->printer), r->found,
+		else if (bambu_mapping_choose(printer_state(s->bambu->printer), &r->found,
 		                              &s->command, &err) < 0)
 			end(s, PRINTER_NOT_SENT, err.text);
 		else
 			send_now(s);
 	}
-	free(r->found);
 	free(r->path);
 	free(r);
 }
@@ -209,13 +193,18 @@ static bool is_not_found(uint32_t e)
 	return e == 0x05004002 || e == 0x05004003 || e == 0x05008013;
 }
 
+static void try_other_form(struct bambu_start *s)
+{
+	s->is_second = true;
+	send_now(s);
+}
+
 static void fail(struct bambu_start *s, const struct printer_state *state)
 {
 	char text[240];
 
 	if (is_not_found(state->print_error) && !s->is_second) {
-		s->is_second = true;
-		send_now(s);
+		try_other_form(s);
 		return;
 	}
 	if (is_not_found(state->print_error))
@@ -228,6 +217,22 @@ static void fail(struct bambu_start *s, const struct printer_state *state)
 	end(s, PRINTER_REFUSED, text);
 }
 
+void bambu_start_bare(const struct bambu_start *s, struct printer_state *state)
+{
+	if (s->is_hiding)
+		state->activity = s->heard;
+}
+
+void bambu_start_shape(struct bambu_start *s, struct printer_state *state)
+{
+	if (s->stage != STAGE_SENT && s->stage != STAGE_ACCEPTED)
+		return;
+	s->heard = state->activity;
+	s->is_hiding = s->heard == PRINTER_PREPARING || s->heard == PRINTER_FAILED;
+	if (s->is_hiding)
+		state->activity = s->before;
+}
+
 void bambu_start_judge(struct bambu_start *s)
 {
 	const struct printer_state *state = printer_state(s->bambu->printer);
@@ -238,12 +243,13 @@ void bambu_start_judge(struct bambu_start *s)
 		return;
 	if (error == 0)
 		s->error_before = 0;
-	if (state->activity == PRINTER_PREPARING && s->preparing_us == 0)
+	if (s->heard == PRINTER_PREPARING && s->preparing_us == 0)
 		s->preparing_us = now_us;
-	if (state->activity == PRINTER_PRINTING || state->activity == PRINTER_PAUSED ||
-	    (state->activity == PRINTER_PREPARING && now_us - s->preparing_us >= SETTLED_US)) {
+	if (s->heard == PRINTER_PRINTING || s->heard == PRINTER_PAUSED ||
+	    (s->heard == PRINTER_PREPARING && now_us - s->preparing_us >= SETTLED_US)) {
+		s->prefers_other ^= s->is_second;
 		end(s, PRINTER_ACKNOWLEDGED, "");
-	} else if (!printer_activity_is_job(state->activity) && error != 0 &&
+	} else if (!printer_activity_is_job(s->heard) && error != 0 &&
 	           (error != s->error_before || age_us >= SAME_ERROR_US)) {
 		fail(s, state);
 	} else if (s->is_blind && age_us >= BLIND_US && s->preparing_us == 0) {
@@ -286,8 +292,7 @@ bool bambu_start_reply(struct bambu_start *s, const struct bambu_message *m)
 		s->stage = STAGE_ACCEPTED;
 		bambu_note_refusal(s->bambu, false);
 	} else if (is_not_found(m->err_code) && !s->is_second) {
-		s->is_second = true;
-		send_now(s);
+		try_other_form(s);
 	} else {
 		bambu_reply_reason(s->bambu, m, reason, sizeof(reason));
 		end(s, PRINTER_REFUSED, reason);
@@ -347,7 +352,9 @@ void bambu_start_begin(struct bambu_start *s, const struct printer_command *c, u
 
 void bambu_start_cancel(struct bambu_start *s)
 {
+	bambu_start_bare(s, printer_driver_state(s->bambu->printer));
 	s->stage = STAGE_NONE;
+	s->is_hiding = false;
 	timer_stop(&s->watch);
 	bambu_files_cancel(s->files);
 	if (s->reading)

@@ -5,7 +5,7 @@
  *
  * When the trays are to be chosen, the file is fetched first and its filaments are read on a
  * worker (minutes on an A1). project_file is then sent with the form of address that the model
- * usually wants, once more with the other form when the printer does not find the file; the answer
+ * usually wants, once more with the other form when the printer does not find the file (which is remembered); the answer
  * is told when the job has begun, or why it has not (bambu.md 3.3).
  *
  * Thread: loop.
@@ -19,6 +19,7 @@ struct bambu;
 struct bambu_message;
 struct bambu_start;
 struct printer_command;
+struct printer_state;
 
 struct bambu_start *bambu_start_new(struct bambu *b);
 void bambu_start_free(struct bambu_start *s);
@@ -27,6 +28,10 @@ void bambu_start_free(struct bambu_start *s);
 void bambu_start_begin(struct bambu_start *s, const struct printer_command *c, uint32_t ticket);
 /* True if it was the answer to our message. */
 bool bambu_start_reply(struct bambu_start *s, const struct bambu_message *m);
+/* Around the application of a report to the state: a printer prepares for some seconds before it says
+ * that it does not find the file. That is no job, so nobody hears of it until it is one. */
+void bambu_start_bare(const struct bambu_start *s, struct printer_state *state);
+void bambu_start_shape(struct bambu_start *s, struct printer_state *state);
 /* After each report. */
 void bambu_start_judge(struct bambu_start *s);
 /* The connection is gone; the framework has answered. */
