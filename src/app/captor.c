@@ -31,6 +31,35 @@ static void copy_limits(const struct printer_state *s, struct run_machine *m)
 	}
 }
 
+static double percent_of(int v)
+{
+	return v >= 0 ? v : (double)NAN;
+}
+
+static void copy_telemetry(const struct printer_state *s, struct capture_telemetry *t)
+{
+	int active = s->active_nozzle;
+	const struct printer_nozzle *n =
+		active >= 0 && active < (int)s->n_nozzles ? &s->nozzles[active] : NULL;
+
+	capture_telemetry_init(t);
+	if (n) {
+		t->nozzle_c = n->heat.now_c;
+		t->nozzle_target_c = n->heat.target_c;
+	}
+	t->bed_c = s->bed.now_c;
+	t->bed_target_c = s->bed.target_c;
+	t->chamber_c = s->chamber.now_c;
+	t->speed_percent = percent_of(s->speed_percent);
+	t->fan_part_percent = percent_of(s->fan_part);
+	t->fan_aux_percent = percent_of(s->fan_aux);
+	t->fan_chamber_percent = percent_of(s->fan_chamber);
+	t->head_mm[0] = s->position.x_mm;
+	t->head_mm[1] = s->position.y_mm;
+	t->head_mm[2] = s->position.z_mm;
+	t->file_percent = percent_of(s->job.percent);
+}
+
 static bool look(void *arg, const char *printer, struct run_machine *ret)
 {
 	struct captor *cp = arg;
@@ -53,6 +82,7 @@ static bool look(void *arg, const char *printer, struct run_machine *ret)
 		.restores_itself = strcmp(driver, "bambu") == 0,
 	};
 	copy_limits(s, ret);
+	copy_telemetry(s, &ret->telemetry);
 	TEXT_SET(ret->file, s->job.file);
 	return true;
 }

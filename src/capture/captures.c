@@ -176,8 +176,15 @@ static void run_look(void *arg, struct run_machine *ret)
 	const struct captures_env *env = &sp->owner->env;
 
 	*ret = (struct run_machine){ .file_pos = -1 };
-	if (!env->look(env->arg, sp->printer, ret))
+	capture_telemetry_init(&ret->telemetry);
+	if (!env->look(env->arg, sp->printer, ret)) {
 		*ret = (struct run_machine){ .file_pos = -1 };
+		capture_telemetry_init(&ret->telemetry);
+	}
+	if (sp->layer.number > 0 && sp->layer.at_wall_ms > 0)
+		ret->telemetry.layer_s = (double)(wall_ms(sp) - sp->layer.at_wall_ms) / 1000;
+	if (sp->has_job && sp->job.started_wall_ms > 0)
+		ret->telemetry.job_s = (double)(wall_ms(sp) - sp->job.started_wall_ms) / 1000;
 }
 
 static void run_send(void *arg, enum run_order order, const char *script, int64_t timeout_ms,
@@ -217,6 +224,13 @@ static void run_over(void *arg, struct run *r)
 	run_free(r);
 }
 
+static void run_kept(void *arg, struct run *r, const struct capture_picture *p)
+{
+	const struct spot *sp = arg;
+
+	record_store(sp->owner, run_capture(r), p, 1);
+}
+
 static struct run_env run_env_of(struct spot *sp)
 {
 	const struct captures_env *e = &sp->owner->env;
@@ -228,6 +242,7 @@ static struct run_env run_env_of(struct spot *sp)
 		                 .disk = e->disk,
 		                 .data_dir = e->data_dir,
 		                 .port = { .look = run_look, .send = run_send, .arg = sp },
+		                 .kept = run_kept,
 		                 .over = run_over,
 		                 .arg = sp };
 }
@@ -503,10 +518,12 @@ static void recover_by(struct looking *k)
 		return;
 	log_warn(&sp->log, "a print was paused for pictures when Bedside ended");
 	sp->run = k->rc == 0 ? run_recover(&env, &k->note) : NULL;
-	if (sp->run)
-		run_heard(sp->run);
-	else
+	if (!sp->run) {
 		work_submit(sp->owner->env.disk, remove_note, free, mem_dup(k, sizeof(*k)));
+		return;
+	}
+	record_remember(sp->owner, sp->run);
+	run_heard(sp->run);
 }
 
 static void looked_for_note(void *arg)
@@ -596,6 +613,7 @@ void captures_add(struct captures *cs, const char *printer, const struct capture
 	timer_init(&sp->recover, cs->env.loop, recover, sp);
 	DL_APPEND(cs->spots, sp);
 	plan_restore(sp);
+	record_end_running(cs, printer);
 	spot_plan_changed(sp);
 	timer_start(&sp->recover, RECOVER_MS);
 }

@@ -151,6 +151,49 @@ void record_store(struct captures *cs, const struct capture *c, const struct cap
 	store_submit(cs->env.store, save_record, record_saved, j);
 }
 
+struct remembered {
+	char id[ID_SIZE];
+	struct capture c;
+	struct capture_picture *pics;
+	size_t n;
+};
+
+static int read_record(struct db *db, void *arg, struct err *err)
+{
+	struct remembered *m = arg;
+	int rc = repo_capture_get(db, m->id, &m->c, err);
+
+	return rc < 0 ? rc : repo_capture_pictures(db, m->id, &m->pics, &m->n, err);
+}
+
+/* Once, at a start after a kill: the run must not end before it has them. */
+void record_remember(struct captures *cs, struct run *r)
+{
+	struct remembered m = { 0 };
+
+	TEXT_SET(m.id, run_capture(r)->id);
+	if (cs->env.store && store_call(cs->env.store, read_record, &m, NULL) == 0)
+		run_remember(r, &m.c, m.pics, (unsigned)m.n);
+}
+
+static int end_running(struct db *db, void *arg, struct err *err)
+{
+	return repo_capture_end_running(db, arg, "Bedside was ended in the middle of it", err);
+}
+
+static void running_ended(void *arg, int rc, const struct err *err)
+{
+	if (rc < 0)
+		log_error(NULL, "the records of captures were not mended: %s", err->text);
+	free(arg);
+}
+
+void record_end_running(struct captures *cs, const char *printer)
+{
+	if (cs->env.store)
+		store_submit(cs->env.store, end_running, running_ended, mem_str(printer));
+}
+
 /* ---- plans ---- */
 
 const struct capture_plan *captures_plan(const struct captures *cs, const char *printer)

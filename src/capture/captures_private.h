@@ -63,5 +63,8 @@ void spot_load(struct spot *sp);
 void plan_restore(struct spot *sp);
 void plan_restore_drop(struct spot *sp);
 void plan_store(struct spot *sp);
+/* What a program that was killed left behind: nothing runs any more, and its pictures are the run's. */
+void record_end_running(struct captures *cs, const char *printer);
+void record_remember(struct captures *cs, struct run *r);
 void record_store(struct captures *cs, const struct capture *c, const struct capture_picture *pics,
                   unsigned n);

@@ -185,14 +185,15 @@ static json_t *sample_json(const struct capture *c, const struct capture_picture
 {
 	return json_pack(
 		"{s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:i, s:[i,i,i], s:o, s:o, s:o, "
-		"s:o, s:s, s:I, s:i, s:i, s:b}",
+		"s:o, s:s, s:I, s:i, s:i, s:b, s:o}",
 		"picture", picture, "file", json_text(p->file), "capture", json_text(c->id),
 		"layer", c->layer, "z_mm", json_or_null(c->z_mm), "x", json_or_null(p->x_mm), "y",
 		json_or_null(p->y_mm), "z", json_or_null(p->z_mm), "index", (int)p->index, "grid",
 		p->grid[0], p->grid[1], p->grid[2], "camera", json_text(p->camera), "printer",
 		json_text(c->printer), "job", json_text(c->job_name), "at",
 		json_time(p->at_wall_ms), "sha256", p->sha256, "bytes", (json_int_t)p->bytes,
-		"width", (int)p->width, "height", (int)p->height, "is_still", (int)p->is_still);
+		"width", (int)p->width, "height", (int)p->height, "is_still", (int)p->is_still,
+		"telemetry", json_capture_telemetry(&p->telemetry));
 }
 
 /* A field of a CSV (RFC 4180), and nothing a spreadsheet would run. */
@@ -209,22 +210,46 @@ static void csv_text(struct buf *b, const char *text)
 	buf_add_str(b, "\",");
 }
 
+/* A thousandth, as short as can be; empty: unknown. */
+static void csv_real(struct buf *b, double v)
+{
+	if (isfinite(v))
+		buf_printf(b, ",%.10g", round(v * 1000) / 1000);
+	else
+		buf_add_char(b, ',');
+}
+
+static void csv_head(struct buf *b)
+{
+	buf_add_str(b, "picture,capture,layer,z_mm,x,y,z,index,grid_x,grid_y,grid_z,camera,"
+	               "printer,job,at,bytes,sha256");
+	for (size_t i = 0; i < CAPTURE_TELEMETRY_N; i++)
+		buf_printf(b, ",%s", capture_telemetry_fields[i].name);
+	buf_add_str(b, "\r\n");
+}
+
 static void csv_line(struct buf *b, const struct capture *c, const struct capture_picture *p,
                      const char *picture)
 {
 	char at[WHEN_TEXT_SIZE];
 
 	if (b->size == 0)
-		buf_add_str(b, "picture,capture,layer,z_mm,x,y,z,index,grid_x,grid_y,grid_z,camera,"
-		               "printer,job,at,bytes,sha256\r\n");
+		csv_head(b);
 	csv_text(b, picture);
-	buf_printf(b, "%s,%d,%.4g,%.3f,%.3f,%.3f,%u,%d,%d,%d,", c->id, c->layer, c->z_mm, p->x_mm,
-	           p->y_mm, p->z_mm, p->index, p->grid[0], p->grid[1], p->grid[2]);
+	buf_printf(b, "%s,%d", c->id, c->layer);
+	csv_real(b, c->z_mm);
+	csv_real(b, p->x_mm);
+	csv_real(b, p->y_mm);
+	csv_real(b, p->z_mm);
+	buf_printf(b, ",%u,%d,%d,%d,", p->index, p->grid[0], p->grid[1], p->grid[2]);
 	csv_text(b, p->camera);
 	csv_text(b, c->printer);
 	csv_text(b, c->job_name);
-	buf_printf(b, "%s,%llu,%s\r\n", when_iso(at, p->at_wall_ms), (unsigned long long)p->bytes,
+	buf_printf(b, "%s,%llu,%s", when_iso(at, p->at_wall_ms), (unsigned long long)p->bytes,
 	           p->sha256);
+	for (size_t i = 0; i < CAPTURE_TELEMETRY_N; i++)
+		csv_real(b, capture_telemetry_value(&p->telemetry, i));
+	buf_add_str(b, "\r\n");
 }
 
 static void sample(struct export_stream *s, const struct capture *c,

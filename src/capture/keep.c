@@ -202,14 +202,14 @@ static json_t *picture_json(const struct capture_picture *pic)
 		grid = json_pack("{s:i, s:i, s:i}", "x", pic->grid[0], "y", pic->grid[1], "z",
 		                 pic->grid[2]);
 	return json_pack(
-		"{s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:i, s:o, s:I, s:s, s:i, s:i, s:o, s:b}",
+		"{s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:i, s:o, s:I, s:s, s:i, s:i, s:o, s:b, s:o}",
 		"path", json_text(pic->file), "thumbnail",
 		pic->thumbnail[0] ? json_text(pic->thumbnail) : json_null(), "position", "x",
 		json_or_null(pic->x_mm), "y", json_or_null(pic->y_mm), "z", json_or_null(pic->z_mm),
 		"grid_index", grid, "index", (int)pic->index, "camera", json_text(pic->camera),
 		"size", (json_int_t)pic->bytes, "sha256", pic->sha256, "width", (int)pic->width,
 		"height", (int)pic->height, "timestamp_iso", json_time(pic->at_wall_ms), "is_still",
-		(int)pic->is_still);
+		(int)pic->is_still, "telemetry", json_capture_telemetry(&pic->telemetry));
 }
 
 json_t *keep_metadata_json(const struct capture *c, const struct capture_plan *plan,

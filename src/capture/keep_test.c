@@ -90,6 +90,9 @@ static struct capture_picture a_picture(unsigned index)
 		                     .at_wall_ms = WALL_MS,
 		                     .is_still = true };
 
+	capture_telemetry_init(&p.telemetry);
+	p.telemetry.nozzle_c = 209.8125;
+	p.telemetry.layer_s = 12;
 	TEXT_SET(p.camera, "top");
 	return p;
 }
@@ -217,6 +220,12 @@ TEST(export_makes_an_archive_that_unzip_and_tar_take)
 	CHECK(csv != NULL);
 	/* A name that a spreadsheet would take for a formula. */
 	CHECK(strstr(csv, "\"'=Benchy, \"\"best\"\"\"") != NULL);
+	/* What is not known is empty. */
+	CHECK(strstr(csv, ",sha256,nozzle_c,nozzle_target_c,") != NULL);
+	CHECK(strstr(csv, ",209.813,,,,,,,,,,,,12,,\r\n") != NULL);
+	static const char telemetry[] = "\"telemetry\":{\"nozzle_c\":209.813,\"layer_s\":12.0}";
+
+	CHECK(memmem(tar.data, tar.size, telemetry, sizeof(telemetry) - 1) != NULL);
 }
 
 TEST(ground_finds_the_feed_rate_in_force)

@@ -458,7 +458,8 @@ struct run *run_recover(const struct run_env *env, const struct buf *note)
 	r->c.state = CAPTURE_FAILED;
 	r->c.mode = r->plan.mode;
 	TEXT_SET(r->c.text, "Bedside was ended in the middle of it");
-	keep_folder(r->c.folder, &r->plan, r->c.started_wall_ms);
+	keep_folder(r->c.folder, &r->plan,
+	            r->c.job_started_wall_ms ? r->c.job_started_wall_ms : r->c.started_wall_ms);
 	r->is_noted = r->is_pause_asked = true;
 	/* Without a place in the note nothing had moved yet. */
 	r->is_moved = r->is_paused;
@@ -470,6 +471,19 @@ struct run *run_recover(const struct run_env *env, const struct buf *note)
 	r->away_us = r->began_us;
 	timer_start(&r->timer, RUN_AWAY_LIMIT_MS);
 	return r;
+}
+
+void run_remember(struct run *r, const struct capture *was, struct capture_picture *pics,
+                  unsigned n)
+{
+	free(r->pictures);
+	r->pictures = pics;
+	r->n_pictures = r->c.n_pictures = n;
+	r->c.n_points = was->n_points;
+	r->c.n_done = was->n_done;
+	r->c.trigger = was->trigger;
+	if (was->folder[0])
+		TEXT_SET(r->c.folder, was->folder);
 }
 
 void run_free(struct run *r)

@@ -44,8 +44,9 @@ struct run_machine {
 	int64_t file_pos;
 	double mm[3]; /* NAN unknown */
 	struct grid_box limits;
-	bool can_script;      /* says when a move has ended */
-	bool is_klipper;      /* SAVE_GCODE_STATE */
+	struct capture_telemetry telemetry; /* but for layer_s and job_s */
+	bool can_script;                    /* says when a move has ended */
+	bool is_klipper;                    /* SAVE_GCODE_STATE */
 	bool restores_itself; /* its own pause and resume keep its place; says no position (Bambu) */
 };
 
@@ -72,6 +73,8 @@ struct run_env {
 	struct work_pool *disk; /* and written here */
 	const char *data_dir;
 	struct run_port port;
+	/* A picture is on the disk, NULL nobody cares. */
+	void (*kept)(void *arg, struct run *r, const struct capture_picture *p);
 	/* It is over: the record is final but for what the disk does not hold yet. run_free() it. */
 	void (*over)(void *arg, struct run *r);
 	void *arg;
@@ -94,6 +97,9 @@ struct run *run_start(const struct run_env *env, const struct capture_plan *plan
 struct run *run_recover(const struct run_env *env, const struct buf *note);
 /* Waits for the disk: on a worker. -ENOENT: there is none. buf_fini() it in any case. */
 int run_note_load(const char *path, struct buf *ret);
+/* What was recorded of it before the program was killed; `pics` is taken over. */
+void run_remember(struct run *r, const struct capture *was, struct capture_picture *pics,
+                  unsigned n);
 /* Shots and waits end, nothing more is sent. */
 void run_free(struct run *r);
 

@@ -86,6 +86,8 @@ static void kept(void *arg)
 		r->pictures = mem_grow(r->pictures, r->n_pictures + 1, sizeof(*r->pictures));
 		r->pictures[r->n_pictures++] = k->picture;
 		r->c.n_pictures = r->n_pictures;
+		if (r->env.kept && !r->is_freed)
+			r->env.kept(r->env.arg, r, &k->picture);
 	}
 	frame_unref(k->frame);
 	free(k);
@@ -97,6 +99,7 @@ static void keep(struct run_shooter *s, struct frame *f, bool is_still)
 	struct run *r = s->run;
 	struct run_keeping *k = MEM_NEW(struct run_keeping);
 	struct capture_picture *pic = &k->picture;
+	struct run_machine m;
 
 	*k = (struct run_keeping){ .run = r,
 		                   .data_dir = r->env.data_dir,
@@ -111,6 +114,8 @@ static void keep(struct run_shooter *s, struct frame *f, bool is_still)
 		                         .grid = { -1, -1, -1 },
 		                         .at_wall_ms = f->captured_wall_ms,
 		                         .is_still = is_still };
+	r->env.port.look(r->env.port.arg, &m);
+	pic->telemetry = m.telemetry;
 	TEXT_SET(pic->capture, r->c.id);
 	TEXT_SET(pic->camera, s->camera);
 	for (unsigned i = 0; i < 3 && r->plan.mode == CAPTURE_GRID; i++)

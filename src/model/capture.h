@@ -116,6 +116,26 @@ struct capture {
 	char text[240];     /* why it failed, what is missing; "" */
 };
 
+/* What the printer said at the moment of a picture; NAN unknown. capture_telemetry_fields names them. */
+struct capture_telemetry {
+	double nozzle_c, nozzle_target_c, bed_c, bed_target_c, chamber_c;
+	double speed_percent;
+	double fan_part_percent, fan_aux_percent, fan_chamber_percent;
+	double head_mm[3];   /* where the printer says that its head is */
+	double layer_s;      /* since its layer began */
+	double job_s;        /* since the print began */
+	double file_percent; /* of the print */
+};
+
+#define CAPTURE_TELEMETRY_N 15
+struct capture_telemetry_field {
+	const char *name; /* "nozzle_c" */
+	size_t offset;    /* of a double */
+};
+extern const struct capture_telemetry_field capture_telemetry_fields[CAPTURE_TELEMETRY_N];
+void capture_telemetry_init(struct capture_telemetry *t); /* all unknown */
+double capture_telemetry_value(const struct capture_telemetry *t, size_t field);
+
 /* One picture of it. Names are relative to the capture's folder. */
 struct capture_picture {
 	char capture[ID_SIZE];
@@ -129,6 +149,7 @@ struct capture_picture {
 	unsigned width, height;
 	int64_t at_wall_ms;
 	bool is_still; /* false: the picture still moved when the wait was over */
+	struct capture_telemetry telemetry;
 };
 
 const char *capture_mode_name(int mode);                  /* "snap" … */

@@ -19,6 +19,7 @@ struct camera_config;
 struct camera_status;
 struct capture;
 struct capture_picture;
+struct capture_telemetry;
 struct event_notice;
 struct film;
 struct film_plan;
@@ -51,6 +52,10 @@ json_t *json_layer(const struct layer *l);
 json_t *json_notice(const struct event_notice *n);
 json_t *json_capture(const struct capture *c);
 json_t *json_capture_picture(const struct capture_picture *p);
+/* Only what is known. */
+json_t *json_capture_telemetry(const struct capture_telemetry *t);
+void json_to_capture_telemetry(struct capture_telemetry *t,
+                               const json_t *j); /* NULL: all unknown */
 
 /* Reading back what we wrote (store, session.json); false if a field is missing or wrong. */
 bool json_to_session(struct session *s, const json_t *j);

@@ -171,6 +171,9 @@ static const char climate_sql[] =
 	"CREATE INDEX climate_by_time ON climate (at_ms);";
 /* clang-format on */
 
+static const char telemetry_sql[] =
+	"ALTER TABLE capture_pictures ADD COLUMN telemetry TEXT NOT NULL DEFAULT '{}';";
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
@@ -179,6 +182,7 @@ static const struct migration migrations[] = {
 	{ "rigs and hubs", false, rigs_sql },
 	{ "digests of films", false, film_digest_sql },
 	{ "the climate of places", false, climate_sql },
+	{ "telemetry of pictures", false, telemetry_sql },
 };
 
 int migrate_newest(void)

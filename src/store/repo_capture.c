@@ -2,6 +2,7 @@
 
 #include "store/repo_capture.h"
 
+#include "base/cleanup.h"
 #include "model/json.h"
 #include "store/repo_outbox.h"
 
@@ -67,6 +68,15 @@ static void read_capture(struct db_rows *r, void *element)
 	DB_GET_TEXT(r, 21, c->text);
 }
 
+int repo_capture_end_running(struct db *db, const char *printer, const char *reason,
+                             struct err *err)
+{
+	return db_run(db,
+	              "UPDATE captures SET state = 'failed', reason = $2 WHERE printer = $1 AND "
+	              "state = 'running'",
+	              DB_ARGS(db_text(printer), db_text(reason)), err);
+}
+
 int repo_capture_get(struct db *db, const char *id, struct capture *ret, struct err *err)
 {
 	struct repo_query q = {
@@ -102,22 +112,27 @@ int repo_capture_list(struct db *db, const struct repo_capture_filter *f, struct
 
 #define PICTURE_COLUMNS                                                                       \
 	"capture, place, camera, file, thumbnail, x_mm, y_mm, z_mm, grid_x, grid_y, grid_z, " \
-	"bytes, sha256, width, height, at_ms, is_still"
+	"bytes, sha256, width, height, at_ms, is_still, telemetry"
 
 int repo_capture_picture_save(struct db *db, const struct capture_picture *p, struct err *err)
 {
-	return db_run(db,
-	              "INSERT INTO capture_pictures (" PICTURE_COLUMNS ") VALUES ($1, $2, $3, $4, "
-	              "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT "
-	              "(capture, place, camera) DO UPDATE SET file = excluded.file, thumbnail = "
-	              "excluded.thumbnail, bytes = excluded.bytes, sha256 = excluded.sha256",
-	              DB_ARGS(db_text(p->capture), db_int(p->index), db_text(p->camera),
-	                      db_text(p->file), db_text(p->thumbnail), db_real(p->x_mm),
-	                      db_real(p->y_mm), db_real(p->z_mm), db_int(p->grid[0]),
-	                      db_int(p->grid[1]), db_int(p->grid[2]), db_int((int64_t)p->bytes),
-	                      db_text(p->sha256), db_int(p->width), db_int(p->height),
-	                      db_int(p->at_wall_ms), db_int(p->is_still)),
-	              err);
+	json_t *j = json_capture_telemetry(&p->telemetry);
+	auto_free char *telemetry = json_dumps(j, JSON_COMPACT | JSON_SHORT_REALS);
+
+	json_decref(j);
+	return db_run(
+		db,
+		"INSERT INTO capture_pictures (" PICTURE_COLUMNS ") VALUES ($1, $2, $3, $4, "
+		"$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT "
+		"(capture, place, camera) DO UPDATE SET file = excluded.file, thumbnail = "
+		"excluded.thumbnail, bytes = excluded.bytes, sha256 = excluded.sha256",
+		DB_ARGS(db_text(p->capture), db_int(p->index), db_text(p->camera), db_text(p->file),
+	                db_text(p->thumbnail), db_real(p->x_mm), db_real(p->y_mm), db_real(p->z_mm),
+	                db_int(p->grid[0]), db_int(p->grid[1]), db_int(p->grid[2]),
+	                db_int((int64_t)p->bytes), db_text(p->sha256), db_int(p->width),
+	                db_int(p->height), db_int(p->at_wall_ms), db_int(p->is_still),
+	                db_text(telemetry ? telemetry : "{}")),
+		err);
 }
 
 static void read_picture(struct db_rows *r, void *element)
@@ -141,6 +156,11 @@ static void read_picture(struct db_rows *r, void *element)
 	p->height = (unsigned)db_get_int(r, 14);
 	p->at_wall_ms = db_get_int(r, 15);
 	p->is_still = db_get_int(r, 16) != 0;
+
+	json_t *j = json_loads(db_peek_text(r, 17), 0, NULL);
+
+	json_to_capture_telemetry(&p->telemetry, j);
+	json_decref(j);
 }
 
 int repo_capture_pictures(struct db *db, const char *capture, struct capture_picture **ret,

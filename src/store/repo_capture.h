@@ -16,6 +16,10 @@ int repo_capture_save(struct db *db, const struct capture *c, struct err *err) M
 int repo_capture_picture_save(struct db *db, const struct capture_picture *p,
                               struct err *err) MUST_CHECK;
 
+/* Those of a printer that a program which was killed left running have failed. */
+int repo_capture_end_running(struct db *db, const char *printer, const char *reason,
+                             struct err *err) MUST_CHECK;
+
 int repo_capture_get(struct db *db, const char *id, struct capture *ret,
                      struct err *err) MUST_CHECK;
 

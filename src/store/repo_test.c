@@ -7,6 +7,7 @@
 #include "base/test.h"
 #include "base/text.h"
 #include "store/migrate.h"
+#include "store/repo_capture.h"
 #include "store/repo_user.h"
 
 #include <errno.h>
@@ -63,6 +64,38 @@ TEST(jobs_come_back_as_they_were_saved)
 	CHECK_INT(repo_job_running(db, &running, &n, NULL), 0);
 	CHECK(n == 0 && !running);
 	CHECK_INT(repo_job_get(db, "nobody", &b, NULL), -ENOENT);
+	db_close(db);
+}
+
+TEST(captures_that_a_kill_left_running_have_failed_and_keep_their_pictures)
+{
+	struct db *db = fresh();
+	struct capture c = { .layer = 3, .z_mm = (double)NAN }, other = { .layer = 4 }, got;
+	struct capture_picture p = { .index = 2, .at_wall_ms = WALL_MS }, *pics;
+	size_t n;
+
+	id_new(c.id, WALL_MS);
+	id_new(other.id, WALL_MS + 1);
+	TEXT_SET(c.printer, "a1");
+	TEXT_SET(other.printer, "p1s");
+	TEXT_SET(p.capture, c.id);
+	capture_telemetry_init(&p.telemetry);
+	p.telemetry.bed_c = 60.5;
+	p.telemetry.head_mm[2] = 7.25;
+	CHECK_INT(repo_capture_save(db, &c, NULL), 0);
+	CHECK_INT(repo_capture_save(db, &other, NULL), 0);
+	CHECK_INT(repo_capture_picture_save(db, &p, NULL), 0);
+	CHECK_INT(repo_capture_end_running(db, "a1", "killed", NULL), 0);
+	CHECK_INT(repo_capture_get(db, c.id, &got, NULL), 0);
+	CHECK(got.state == CAPTURE_FAILED && isnan(got.z_mm));
+	CHECK_STR(got.text, "killed");
+	CHECK_INT(repo_capture_get(db, other.id, &got, NULL), 0);
+	CHECK_INT(got.state, CAPTURE_RUNNING);
+	CHECK_INT(repo_capture_pictures(db, c.id, &pics, &n, NULL), 0);
+	CHECK_INT(n, 1);
+	CHECK(pics[0].telemetry.bed_c == 60.5 && pics[0].telemetry.head_mm[2] == 7.25 &&
+	      isnan(pics[0].telemetry.nozzle_c));
+	free(pics);
 	db_close(db);
 }
 

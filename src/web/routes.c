@@ -553,7 +553,7 @@ static const struct shape shapes[] = {
 	  "started_at:time? ended_at:time? n_points:integer n_done:integer n_pictures:integer paused_s:number printer_wait_s:number "
 	  "is_dry_run:boolean is_finished:boolean folder:string metadata:string metadata_sha256:string! text:string pictures:[capture_picture]!" },
 	{ "capture_picture", "index:integer camera:string file:string thumbnail:string x_mm:number? y_mm:number? z_mm:number? grid:[integer] "
-	  "bytes:integer sha256:string width:integer height:integer at:time? is_still:boolean" },
+	  "bytes:integer sha256:string width:integer height:integer at:time? is_still:boolean telemetry:object" },
 	{ "captures", "captures:[capture]" },
 	{ "captures_removed", "n_removed:integer" },
 	{ "film", "id:string session:string printer:string camera:string job_name:string file:string poster:string state:string text:string "
