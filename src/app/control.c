@@ -9,6 +9,7 @@
 #include "capture/captures.h"
 #include "capture/plan.h"
 #include "capture/sessions.h"
+#include "core/log.h"
 #include "model/json.h"
 #include "printers/printer.h"
 #include "wire/local.h"
@@ -104,28 +105,73 @@ static json_t *capture(struct control *c, const json_t *question)
 	return json_pack("{s:o}", "capture", captures_status(cs, id));
 }
 
+/* ---- a file is started ---- */
+
+static void reply(struct local_call *call, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT | JSON_SHORT_REALS);
+
+	local_answer(call, text);
+	free(text);
+	json_decref(answer);
+}
+
+static void started(void *arg, enum printer_answer a, const char *reason)
+{
+	reply(arg, json_pack("{s:s, s:o}", "answer", printer_answer_name(a), "reason",
+	                     json_text(reason ? reason : "")));
+}
+
+/* {verb:"print", printer, file, plate, trays:"auto"|"none"|"0,-1"}; the sentence if it cannot be. */
+static const char *start_file(const struct control *c, const json_t *question,
+                              struct local_call *call)
+{
+	const char *name = json_string_value(json_object_get(question, "printer"));
+	const char *file = json_string_value(json_object_get(question, "file"));
+	const char *trays = json_string_value(json_object_get(question, "trays"));
+	struct printer_command cmd = { .kind = PRINTER_START_FILE, .levels_bed = true };
+	char id[MODEL_ID_SIZE];
+	struct printer *p;
+
+	text_slug(id, sizeof(id), name ? name : "");
+	p = printers_find(c->env.printers, id);
+	if (!p)
+		return "there is no such printer; 'bedside status' lists them";
+	if (!file || !TEXT_SET(cmd.file, file))
+		return "the name of the file is too long";
+	cmd.plate = (int)json_integer_value(json_object_get(question, "plate"));
+	cmd.records_timelapse = json_is_true(json_object_get(question, "timelapse"));
+	cmd.uses_ams = !text_equal(trays, "none");
+	if (trays && cmd.uses_ams && !text_equal(trays, "auto") &&
+	    !printer_command_read_trays(&cmd, trays))
+		return "trays are auto, none, or numbers with commas, as in 0,3,-1 (-1: not used)";
+	log_info(NULL, "printer %s: asked to print %s", id, cmd.file);
+	printer_send(p, &cmd, started, call);
+	return NULL;
+}
+
 static void asked(void *arg, struct local_call *call, const char *line)
 {
 	struct control *c = arg;
 	json_t *question = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	const char *verb = json_string_value(json_object_get(question, "verb"));
-	json_t *answer;
+	const char *why = NULL;
+	json_t *answer = NULL;
 
-	if (text_equal(verb, "status"))
+	if (text_equal(verb, "print"))
+		why = start_file(c, question, call);
+	else if (text_equal(verb, "status"))
 		answer = status(c);
 	else if (text_equal(verb, "session"))
 		answer = order_session(c, question);
 	else if (text_equal(verb, "capture"))
 		answer = capture(c, question);
 	else
-		answer = failure(
-			"this daemon does not know that question; is it of another version?");
-
-	char *text = json_dumps(answer, JSON_COMPACT | JSON_SHORT_REALS);
-
-	local_answer(call, text);
-	free(text);
-	json_decref(answer);
+		why = "this daemon does not know that question; is it of another version?";
+	if (why)
+		answer = failure(why);
+	if (answer)
+		reply(call, answer);
 	json_decref(question);
 }
 
@@ -162,13 +208,18 @@ void control_free(struct control *c)
 
 json_t *control_ask(const char *data_dir, json_t *question, struct err *err)
 {
+	return control_ask_for(data_dir, question, ASK_LIMIT_MS, err);
+}
+
+json_t *control_ask_for(const char *data_dir, json_t *question, int limit_ms, struct err *err)
+{
 	char path[1100];
 	char *line = json_dumps(question, JSON_COMPACT | JSON_SHORT_REALS);
 	auto_buf struct buf b = { 0 };
 
 	socket_path(path, sizeof(path), data_dir);
 
-	int rc = local_ask(path, line, ASK_LIMIT_MS, &b, err);
+	int rc = local_ask(path, line, limit_ms, &b, err);
 
 	free(line);
 	json_decref(question);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control: what `bedside status` and `bedside session` ask of the running daemon, over the socket
+ * control: what `bedside status`, `session`, `capture` and `print` ask of the running daemon, over the socket
  * <data>/control. A question is a JSON object with "verb"; the answer has "error" (a sentence) or
  * what was asked for.
  *
@@ -34,3 +34,5 @@ void control_free(struct control *c); /* NULL is allowed */
 /* Asks the daemon of `data_dir` and waits. Takes the question. NULL with the sentence in err; else
  * a new reference to the answer, which has no "error". */
 json_t *control_ask(const char *data_dir, json_t *question, struct err *err);
+/* The same of what takes its time. */
+json_t *control_ask_for(const char *data_dir, json_t *question, int limit_ms, struct err *err);

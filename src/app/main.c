@@ -43,6 +43,9 @@ static const struct verb verbs[] = {
 	  "say what a sliced job says: layers, times, filament" },
 	{ "pair", cmd_pair, "[--name NAME] [--user USER] [--trust TRUST] [--data DIR] URL",
 	  "ask the OctoPrint at URL for an API key, and add it" },
+	{ "print", cmd_print,
+	  "PRINTER FILE [--plate N] [--trays auto|none|0,3,-1] [--timelapse] [--data DIR]",
+	  "start a file that lies on the printer, and wait until it prints" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

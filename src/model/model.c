@@ -197,6 +197,26 @@ bool printer_command_from_name(const char *name, enum printer_command_kind *ret)
 	return true;
 }
 
+bool printer_command_read_trays(struct printer_command *c, const char *list)
+{
+	c->n_mapping = 0;
+	while (*list) {
+		size_t n = strcspn(list, ",");
+		char number[8];
+		int64_t tray;
+
+		if (c->n_mapping == PRINTER_MAX_FILAMENTS ||
+		    !text_copy_n(number, sizeof(number), list, n) || !text_to_i64(number, &tray) ||
+		    tray < -1 || tray > 135)
+			return false;
+		c->mapping[c->n_mapping++] = (int)tray;
+		list += n;
+		if (*list == ',' && !*++list)
+			return false;
+	}
+	return true;
+}
+
 const char *printer_answer_name(enum printer_answer a)
 {
 	return name_of(answers, ARRAY_LEN(answers), a);

@@ -141,3 +141,23 @@ TEST(notices_travel_on_the_bus)
 	bus_free(b);
 	loop_free(l);
 }
+
+TEST(trays_of_a_start_are_numbers_with_commas)
+{
+	static const char *const bad[] = { ",", "1,", "1,,2", "x", "136", "-2", "1;2", "1 2" };
+	struct printer_command c = { 0 };
+	char many[200] = "0";
+
+	CHECK(printer_command_read_trays(&c, "3,-1,128"));
+	CHECK_INT(c.n_mapping, 3);
+	CHECK_INT(c.mapping[0], 3);
+	CHECK_INT(c.mapping[1], -1);
+	CHECK_INT(c.mapping[2], 128);
+	CHECK(printer_command_read_trays(&c, ""));
+	CHECK_INT(c.n_mapping, 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		CHECK(!printer_command_read_trays(&c, bad[i]));
+	for (size_t i = 1; i <= PRINTER_MAX_FILAMENTS; i++)
+		memcpy(many + 2 * i - 1, ",0", 3);
+	CHECK(!printer_command_read_trays(&c, many));
+}

@@ -307,6 +307,8 @@ struct printer_command {
 
 const char *printer_command_name(enum printer_command_kind k); /* "pause" … for API and audit */
 bool printer_command_from_name(const char *name, enum printer_command_kind *ret);
+/* "3,-1,128" into the trays of a START_FILE, "" into none; false if it is something else. */
+bool printer_command_read_trays(struct printer_command *c, const char *list);
 
 enum printer_answer {
 	PRINTER_ACKNOWLEDGED,

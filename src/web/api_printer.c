@@ -182,26 +182,6 @@ static const char *needed_field(enum printer_command_kind k)
 	return NULL;
 }
 
-/* "3,-1,128" into the trays of a start; false if it is something else. */
-static bool read_mapping(const char *list, struct printer_command *cmd)
-{
-	while (*list) {
-		size_t n = strcspn(list, ",");
-		char number[8];
-		int64_t tray;
-
-		if (cmd->n_mapping == PRINTER_MAX_FILAMENTS ||
-		    !text_copy_n(number, sizeof(number), list, n) || !text_to_i64(number, &tray) ||
-		    tray < -1 || tray > 135)
-			return false;
-		cmd->mapping[cmd->n_mapping++] = (int)tray;
-		list += n;
-		if (*list == ',' && !*++list)
-			return false;
-	}
-	return true;
-}
-
 static void read_command(const struct call *c, struct printer_command *cmd)
 {
 	const char *fan = call_text(c, "fan", "part");
@@ -268,7 +248,7 @@ void api_printer_command(struct call *c)
 		                  sizeof(cmd.gcode) - 1);
 		return;
 	}
-	if (!read_mapping(call_text(c, "ams_mapping", ""), &cmd)) {
+	if (!printer_command_read_trays(&cmd, call_text(c, "ams_mapping", ""))) {
 		call_refuse_field(
 			c, "ams_mapping",
 			"'%s' must be tray numbers with commas, as in 0,3,-1 (-1: not used).",

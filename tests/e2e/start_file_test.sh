@@ -47,4 +47,18 @@ until_true 90 holds printers '.printers[0] | .activity == "printing" and .tray_n
 # The form of address that was tried first made no job.
 holds jobs '.jobs | length == 1' || die "more than one job: $(get jobs | jq -c '[.jobs[] | {name, outcome}]')"
 [ -z "$(ls data/cache | grep start-)" ] || die "the fetched file was left: $(ls data/cache)"
+# The same from a console, when it is idle again.
+printf 'cancel\n' >sim.in
+command '{"command":"stop"}' >/dev/null
+until_true 60 holds printers '.printers[0].activity | IN("cancelled", "failed", "idle", "finished")' || die "it does not stop: $(get printers | jq -c '.printers[0].activity')"
+"$BEDSIDE" print one "cache/none.gcode.3mf" --data data >p.out 2>p.err && die "a file that is not there was started"
+grep -q 'filaments could not be read' p.err || die "not said: $(cat p.err)"
+"$BEDSIDE" print one "cache/a job.gcode.3mf" --trays 2 --data data 2>p.err && die "an empty tray was taken"
+grep -q 'tray 2 is empty' p.err || die "not said: $(cat p.err)"
+"$BEDSIDE" print nobody x.3mf --data data 2>p.err && die "no such printer, and yet"
+grep -q 'no such printer' p.err || die "not said: $(cat p.err)"
+"$BEDSIDE" print one "cache/a job.gcode.3mf" --trays 1,x --data data 2>p.err && die "1,x was taken for trays"
+grep -q 'numbers with commas' p.err || die "not said: $(cat p.err)"
+"$BEDSIDE" print one "cache/a job.gcode.3mf" --plate 1 --data data >p.out || die "not printed: $(cat p.out)"
+grep -q 'prints cache/a job.gcode.3mf' p.out || die "not said: $(cat p.out)"
 echo "ok: $(get printers | jq -c '.printers[0] | {activity, tray_now}')"
