@@ -65,7 +65,10 @@ struct recording {
 	bool is_ending;           /* the last picture is awaited */
 	bool is_journal_closing;
 	bool is_disk_refusing; /* told the user so */
-	int first_layer;       /* the newest one when recording began or went on, and when */
+	bool is_by_hand;       /* of an earlier run, begun without a print: goes on by itself */
+	int layer_now;         /* the newest heard of, due or not; -1 none */
+	double z_now_mm;
+	int first_layer; /* the newest one when recording began or went on, and when */
 	int64_t begun_us;
 	unsigned films_over;  /* bit i: the film of s.cameras[i] is there, or failed */
 	struct timer every;   /* pictures by time */
@@ -133,6 +136,10 @@ void shots_start(struct recording *r);
 void shots_stop(struct recording *r);
 void shots_add(struct recording *r, const struct due *d);
 bool shots_are_pending(const struct recording *r);
+/* Of one camera. */
+void shots_add_to(struct shooter *sh, const struct due *d);
+/* A picture that was taken without us. Takes the caller's reference. */
+void shots_put(struct shooter *sh, struct frame *f, const struct due *d);
 
 /* disk.c */
 /* Pictures of one camera when the session is over, as things stand; 0 unknown. */

@@ -182,13 +182,15 @@ static void take_up_recording(struct sessions *ss, const struct found *f)
 
 	r->machine = SESSION_ARMED;
 	r->is_found = s->job[0] != '\0';
+	r->is_by_hand = !r->is_found && s->state != SESSION_ARMED;
 	r->is_job_unknown = f->is_job_unknown;
 	r->was_paused_by_order = s->state == SESSION_PAUSED &&
 	                         strcmp(s->state_text, SESSION_TEXT_ORDERED_PAUSE) == 0;
 	r->s.state = SESSION_ARMED;
 	TEXT_SET(r->s.state_text,
-	         r->is_found ? "was being recorded when Bedside stopped: waits for the printer"
-	                     : "waits for the print");
+	         r->is_found || r->is_by_hand
+	                 ? "was being recorded when Bedside stopped: waits for the printer"
+	                 : "waits for the print");
 	if (f->outcome != JOB_RUNNING && s->outcome[0] == '\0')
 		TEXT_SET(r->s.outcome, job_outcome_name(f->outcome));
 	/* Its print had ended; or there is a newer one, and two cannot go on. */

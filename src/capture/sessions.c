@@ -309,6 +309,8 @@ static void heard_layer(struct sessions *ss, const struct layer *l)
 		return;
 	if (l->layers > 0)
 		r->s.layers = l->layers;
+	r->layer_now = l->number;
+	r->z_now_mm = l->z_mm;
 	switch (trigger_layer(&r->trigger, l)) {
 	case TRIGGER_NOT_DUE:
 		return;
@@ -492,6 +494,23 @@ void sessions_free(struct sessions *ss, void (*done)(void *arg), void *arg)
 	loop_post(ss->env.loop, release_hold, ss);
 }
 
+/* A session of an earlier run that waits for no print: its printer is there, and so are its cameras. */
+static void go_on_by_hand(struct sessions *ss, struct station *st)
+{
+	struct recording *r = st->current;
+	struct job job = { .layer = -1, .layers = -1 };
+
+	r->is_by_hand = false;
+	TEXT_SET(job.name, r->s.job_name);
+	r->is_found = true; /* what recording_begin() notes of it */
+	r->machine = SESSION_RECORDING;
+	recording_begin(r, &job);
+	if (r->was_paused_by_order) {
+		r->was_paused_by_order = false;
+		(void)feed(ss, st, SESSION_ORDERED_PAUSE, NULL);
+	}
+}
+
 void sessions_set_plan(struct sessions *ss, const char *printer, const struct session_plan *plan)
 {
 	struct station *st = station_make(ss, printer);
@@ -505,6 +524,8 @@ void sessions_set_plan(struct sessions *ss, const char *printer, const struct se
 		if (st->current && st->is_print_paused)
 			(void)feed(ss, st, SESSION_PRINT_PAUSES, NULL);
 	}
+	if (st->current && st->current->is_by_hand)
+		go_on_by_hand(ss, st);
 	if (st->current && st->current->machine == SESSION_ARMED) {
 		unsigned n = st->current->plan.n_cameras;
 		struct session_plan *mine = &st->current->plan;
@@ -523,7 +544,7 @@ void sessions_end_orphans(struct sessions *ss)
 	struct station *st;
 
 	DL_FOREACH(ss->stations, st)
-	if (!st->has_plan && st->current && st->current->is_found)
+	if (!st->has_plan && st->current && (st->current->is_found || st->current->is_by_hand))
 		end_found(st, JOB_LOST, "its printer is no longer configured");
 }
 
@@ -569,6 +590,18 @@ const struct session *sessions_of(const struct sessions *ss, const char *printer
 	return &nobody;
 }
 
+/* Recording is begun without a print that we know of: the printer is not on the network, or idle. */
+static void job_by_hand(struct sessions *ss, struct station *st)
+{
+	st->job = (struct job){ .estimate_s = (double)NAN,
+		                .filament_g = (double)NAN,
+		                .layer = -1,
+		                .layers = -1,
+		                .started_wall_ms = loop_wall_ms(ss->env.loop) };
+	TEXT_SET(st->job.printer, st->printer);
+	TEXT_SET(st->job.name, "By hand");
+}
+
 int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
                    struct err *err)
 {
@@ -603,10 +636,26 @@ int sessions_order(struct sessions *ss, const char *printer, enum session_order 
 		return order_end(ss, st, SESSION_ORDERED_STOP, err);
 	case SESSION_ORDER_DISCARD:
 		return order_end(ss, st, SESSION_ORDERED_DISCARD, err);
+	case SESSION_ORDER_START_NOW:
+		if (!st->has_job)
+			job_by_hand(ss, st);
+		in = SESSION_START_PRINTING;
+		break;
 	case SESSION_ORDER_SHOOT:
 		break;
 	}
 	return feed(ss, st, in, err);
+}
+
+bool sessions_is_paused_by_order(const struct sessions *ss, const char *printer)
+{
+	const struct station *st;
+
+	DL_FOREACH(ss->stations, st)
+	if (strcmp(st->printer, printer) == 0)
+		return st->current && st->current->machine == SESSION_PAUSED &&
+		       st->current->is_paused_by_order;
+	return false;
 }
 
 void sessions_film_done(struct sessions *ss, const char *session_id)

@@ -60,13 +60,30 @@ enum session_order {
 	SESSION_ORDER_START, /* arms, or records at once when a job runs (TIME-3) */
 	SESSION_ORDER_PAUSE,
 	SESSION_ORDER_RESUME,
-	SESSION_ORDER_STOP,    /* ends and makes the film */
-	SESSION_ORDER_DISCARD, /* ends without a film; frames are kept until retention */
-	SESSION_ORDER_SHOOT,   /* one picture now */
+	SESSION_ORDER_STOP,      /* ends and makes the film */
+	SESSION_ORDER_DISCARD,   /* ends without a film; frames are kept until retention */
+	SESSION_ORDER_SHOOT,     /* one picture now */
+	SESSION_ORDER_START_NOW, /* records at once, whether a job is known or not */
 };
 /* An order that does not fit the state is refused with the sentence in err. */
 int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
                    struct err *err) MUST_CHECK;
+
+/* Paused by a person, which the print's going on does not end. */
+bool sessions_is_paused_by_order(const struct sessions *ss, const char *printer);
+
+/*
+ * A picture taken before it is known whether it is wanted: the first press of a button. Each camera
+ * of the printer's session (of its plan, while there is none) is asked for the first picture since
+ * `at_us`, at once. Later the caller says what is to become of it, once. NULL: no camera is
+ * assigned to the printer.
+ */
+struct press *sessions_press(struct sessions *ss, const char *printer, int64_t at_us,
+                             struct err *err);
+/* It belongs to the session, as if it had been ordered; a picture still on its way as well. -EPERM
+ * with the sentence when nothing is being recorded. */
+int sessions_press_keep(struct press *p, struct err *err) MUST_CHECK;
+void sessions_press_drop(struct press *p); /* NULL is allowed */
 
 /* A session that finalises is over when the film of each of its cameras is there, or failed. The
  * sessions hear EVENT_FILM (ready, verified, failed) by themselves; this is for who knows it another

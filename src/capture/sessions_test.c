@@ -1209,3 +1209,166 @@ TEST(a_dead_camera_does_not_hold_up_the_end)
 	CHECK_INT(b.last.n_frames, 5);
 	close_bench(&b);
 }
+
+/* ---- a button ---- */
+
+static struct press *pressed(struct bench *b)
+{
+	struct press *p = sessions_press(b->sessions, "a1", loop_now_us(b->loop), NULL);
+
+	CHECK(p);
+	CHECK_INT(b->cameras.cameras[0].n_shots, 1); /* at once */
+	return p;
+}
+
+static void button_bench(struct bench *b)
+{
+	open_bench(b, false);
+	b->plan.every_n_layers = 0;
+	b->plan.starts_itself = false;
+	sessions_set_plan(b->sessions, "a1", &b->plan);
+}
+
+static void check_newest(struct bench *b, enum journal_trigger trigger, int layer, int64_t at_us)
+{
+	auto_free char *dir = session_dir(b, now(b)->id);
+	struct journal_reader *reader;
+	struct journal_entry e, last = { 0 };
+
+	CHECK_INT(journal_reader_open(dir, &reader, NULL), 0);
+	while (journal_reader_next(reader, &e, NULL) > 0)
+		last = e;
+	journal_reader_close(reader);
+	CHECK_INT(last.trigger, trigger);
+	CHECK_INT(last.layer, layer);
+	CHECK(last.at_us >= at_us && last.at_us < at_us + 110000);
+}
+
+TEST(a_press_that_is_kept_is_of_its_own_moment)
+{
+	struct bench b;
+	struct press *p;
+	int64_t at_us;
+
+	button_bench(&b);
+	start_job(&b, 10);
+	CHECK_INT(now(&b)->state, SESSION_IDLE);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START_NOW, NULL), 0);
+	loop_advance(b.loop, 3000);
+	CHECK_INT(now(&b)->n_frames, 1);
+	print_layer(&b, 4, 1000);
+	CHECK_INT(now(&b)->n_frames, 1);
+	at_us = loop_now_us(b.loop);
+	p = pressed(&b);
+	loop_advance(b.loop, 300);
+	CHECK_INT(sessions_press_keep(p, NULL), 0);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(now(&b)->n_frames, 2);
+	check_newest(&b, TRIGGER_BUTTON, 4, at_us);
+	close_bench(&b);
+}
+
+TEST(a_press_kept_before_its_picture_has_come_gets_it)
+{
+	struct bench b;
+	int64_t at_us;
+
+	button_bench(&b);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START_NOW, NULL), 0);
+	loop_advance(b.loop, 3000);
+	at_us = loop_now_us(b.loop);
+	CHECK_INT(sessions_press_keep(pressed(&b), NULL), 0);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(now(&b)->n_frames, 2);
+	check_newest(&b, TRIGGER_BUTTON, -1, at_us);
+	close_bench(&b);
+}
+
+TEST(a_press_that_is_dropped_leaves_nothing)
+{
+	struct bench b;
+	struct press *p;
+
+	button_bench(&b);
+	sessions_press_drop(NULL);
+	sessions_press_drop(pressed(&b)); /* on its way */
+	CHECK_INT(b.cameras.cameras[0].n_shots, 0);
+	p = pressed(&b);
+	loop_advance(b.loop, 300);
+	sessions_press_drop(p); /* taken */
+	CHECK_INT(b.n_frames, 0);
+	close_bench(&b);
+}
+
+TEST(a_press_without_a_session_or_within_a_pause_is_refused_in_words)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	button_bench(&b);
+	CHECK_INT(sessions_press_keep(pressed(&b), &err), -EPERM);
+	CHECK(strstr(err.text, "nothing is being recorded"));
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START_NOW, NULL), 0);
+	loop_advance(b.loop, 3000);
+	CHECK(!sessions_is_paused_by_order(b.sessions, "a1"));
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_PAUSE, NULL), 0);
+	CHECK(sessions_is_paused_by_order(b.sessions, "a1"));
+	CHECK_INT(sessions_press_keep(pressed(&b), &err), -EPERM);
+	CHECK(strstr(err.text, "paused"));
+	CHECK(!sessions_press(b.sessions, "nobody", 0, &err));
+	b.plan.n_cameras = 0;
+	sessions_set_plan(b.sessions, "a1", &b.plan);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_DISCARD, NULL), 0);
+	loop_advance(b.loop, 3000);
+	CHECK(!sessions_press(b.sessions, "a1", 0, &err));
+	CHECK(strstr(err.text, "no camera"));
+	close_bench(&b);
+}
+
+TEST(a_session_begun_by_hand_needs_no_print_and_takes_up_the_one_that_comes)
+{
+	struct bench b;
+
+	button_bench(&b);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START_NOW, NULL), 0);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	CHECK_STR(now(&b)->job_name, "By hand");
+	loop_advance(b.loop, 3000);
+	start_job(&b, 10);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	CHECK_STR(now(&b)->job_name, "lid");
+	CHECK_INT(sessions_press_keep(pressed(&b), NULL), 0);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(now(&b)->n_frames, 2);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_STOP, NULL), 0);
+	loop_advance(b.loop, 5000);
+	CHECK_INT(b.last.state, SESSION_FINALISING);
+	close_bench(&b);
+}
+
+TEST(a_session_begun_by_hand_goes_on_after_a_restart)
+{
+	struct bench b;
+	char id[ID_SIZE];
+
+	button_bench(&b);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_START_NOW, NULL), 0);
+	loop_advance(b.loop, 3000);
+	CHECK_INT(sessions_press_keep(pressed(&b), NULL), 0);
+	loop_advance(b.loop, 2000);
+	TEXT_SET(id, now(&b)->id);
+	stop_sessions(&b);
+	start_sessions(&b);
+	CHECK_STR(now(&b)->id, id);
+	CHECK_INT(now(&b)->state, SESSION_RECORDING);
+	CHECK_INT(sessions_press_keep(pressed(&b), NULL), 0);
+	loop_advance(b.loop, 2000);
+	CHECK_INT(now(&b)->n_frames, 3);
+	CHECK_INT(sessions_order(b.sessions, "a1", SESSION_ORDER_PAUSE, NULL), 0);
+	loop_advance(b.loop, 2000);
+	stop_sessions(&b);
+	start_sessions(&b);
+	CHECK_INT(now(&b)->state, SESSION_PAUSED);
+	CHECK(sessions_is_paused_by_order(b.sessions, "a1"));
+	close_bench(&b);
+}

@@ -129,19 +129,27 @@ static unsigned shown_by(const struct shooter *sh, int64_t captured_us)
 	return found;
 }
 
-static void take(struct shooter *sh, struct frame *f)
+void shots_put(struct shooter *sh, struct frame *f, const struct due *d)
 {
 	struct recording *r = sh->recording;
-	unsigned at = shown_by(sh, f->captured_us), n = 0;
-	struct due d = sh->dues[at];
-	struct journal_entry e = { .layer = d.layer,
-		                   .z_mm = d.z_mm,
-		                   .trigger = d.trigger,
+	struct journal_entry e = { .layer = d->layer,
+		                   .z_mm = d->z_mm,
+		                   .trigger = d->trigger,
 		                   .at_wall_ms = f->captured_wall_ms,
 		                   .at_us = f->captured_us };
 
 	TEXT_SET(e.camera, sh->camera);
 	TEXT_SET(e.job, r->s.job);
+	sh->is_failing = false;
+	journal_add(r->journal, f, &e, stored, r);
+	frame_unref(f);
+}
+
+static void take(struct shooter *sh, struct frame *f)
+{
+	unsigned at = shown_by(sh, f->captured_us), n = 0;
+	struct due d = sh->dues[at];
+
 	for (unsigned i = 0; i < sh->n_dues; i++) {
 		bool is_over = i == at || sh->dues[i].not_before_us <= f->captured_us;
 
@@ -152,9 +160,7 @@ static void take(struct shooter *sh, struct frame *f)
 	}
 	sh->n_dues = n;
 	sh->n_tries = 0;
-	sh->is_failing = false;
-	journal_add(r->journal, f, &e, stored, r);
-	frame_unref(f);
+	shots_put(sh, f, &d);
 }
 
 /* The camera as it is now: it may have been taken away, or made anew, since it was held. */
@@ -207,7 +213,7 @@ static void shoot(struct shooter *sh)
 	camera_shoot(sh->held, &sh->shot, sh->dues[0].not_before_us, timeout_ms, shot_done, sh);
 }
 
-static void add_to(struct shooter *sh, const struct due *d)
+void shots_add_to(struct shooter *sh, const struct due *d)
 {
 	if (!has_camera(sh)) {
 		miss(sh, d, "there is no such camera");
@@ -227,5 +233,5 @@ static void add_to(struct shooter *sh, const struct due *d)
 void shots_add(struct recording *r, const struct due *d)
 {
 	for (unsigned i = 0; i < r->n_shooters; i++)
-		add_to(&r->shooters[i], d);
+		shots_add_to(&r->shooters[i], d);
 }

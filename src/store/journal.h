@@ -43,7 +43,8 @@ enum journal_trigger {
 	TRIGGER_TIME,
 	TRIGGER_MANUAL,
 	TRIGGER_FIRST,
-	TRIGGER_LAST
+	TRIGGER_LAST,
+	TRIGGER_BUTTON, /* pressed by a person or by the tool head */
 };
 
 const char *journal_trigger_name(enum journal_trigger t); /* "layer" … */

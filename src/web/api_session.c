@@ -111,6 +111,8 @@ static const char *trigger_name(enum journal_trigger t)
 		return "first";
 	case TRIGGER_LAST:
 		return "last";
+	case TRIGGER_BUTTON:
+		return "button";
 	}
 	return "";
 }
