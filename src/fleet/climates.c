@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "fleet/climates.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "core/bus.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "model/event.h"
+#include "store/repo_climate.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PRUNE_MS 3600000
+/* A clock further ahead than this is wrong: its readings would stay "now" for ever. */
+#define MAX_AHEAD_MS 60000
+
+struct climates {
+	struct climates_env env;
+	struct climates_config config;
+	struct timer prune;
+	size_t n;
+	struct climate_place *places[CLIMATES_MAX_PLACES];
+	struct climate_sensor *sensors[CLIMATES_MAX_SENSORS];
+};
+
+/* ---- places ---- */
+
+static struct climate_place *find(const struct climates *cs, const char *location)
+{
+	for (size_t i = 0; i < cs->n; i++)
+		if (strcmp(cs->places[i]->newest.location, location) == 0)
+			return cs->places[i];
+	return NULL;
+}
+
+static struct climate_place *make(struct climates *cs, const char *location)
+{
+	struct climate_place *p = find(cs, location);
+	size_t at = 0;
+
+	if (p || cs->n == CLIMATES_MAX_PLACES)
+		return p;
+	p = MEM_NEW(struct climate_place);
+	TEXT_SET(p->newest.location, location);
+	while (at < cs->n && strcmp(cs->places[at]->newest.location, location) < 0)
+		at++;
+	memmove(cs->places + at + 1, cs->places + at, (cs->n - at) * sizeof(cs->places[0]));
+	cs->places[at] = p;
+	cs->n++;
+	return p;
+}
+
+const struct climate_place *climates_at(const struct climates *cs, size_t i)
+{
+	return i < cs->n ? cs->places[i] : NULL;
+}
+
+const struct climate_place *climates_find(const struct climates *cs, const char *location)
+{
+	return find(cs, location);
+}
+
+bool climates_is_stale(const struct climates *cs, const struct climate_place *p)
+{
+	return p->newest.at_wall_ms == 0 ||
+	       loop_wall_ms(cs->env.loop) - p->newest.at_wall_ms > cs->config.stale_ms;
+}
+
+/* ---- readings ---- */
+
+static int run_add(struct db *db, void *arg, struct err *err)
+{
+	return repo_climate_add(db, arg, err);
+}
+
+static void add_done(void *arg, int rc UNUSED, const struct err *err)
+{
+	if (err)
+		log_warn(NULL, "a reading was not kept: %s", err->text);
+	free(arg);
+}
+
+static void take(struct climates *cs, struct climate_place *p, const struct climate_reading *r)
+{
+	struct event_climate *e;
+	int64_t since_ms = r->at_wall_ms - p->stored_wall_ms;
+
+	p->newest = *r;
+	p->trouble[0] = '\0';
+	/* Behind, too: the clock was set back. */
+	if (cs->env.store && (since_ms >= CLIMATES_STORE_MS || since_ms < 0)) {
+		p->stored_wall_ms = r->at_wall_ms;
+		store_submit(cs->env.store, run_add, add_done, mem_dup(r, sizeof(*r)));
+	}
+	e = event_new_climate();
+	e->reading = *r;
+	bus_publish(cs->env.bus, &e->head);
+}
+
+static int place_for(struct climates *cs, const char *location, struct climate_place **ret,
+                     struct err *err)
+{
+	struct climate_place *p = make(cs, location);
+
+	if (!p)
+		return err_set(err, -ENOSPC,
+		               "there are %d places already: delete one that is not needed",
+		               CLIMATES_MAX_PLACES);
+	if (p->is_here)
+		return err_set(err, -EEXIST,
+		               "'%s' has a sensor of this machine: choose another name", location);
+	*ret = p;
+	return 0;
+}
+
+int climates_add(struct climates *cs, const struct climate_reading *reading, struct err *err)
+{
+	struct climate_reading r = *reading;
+	struct climate_place *p;
+	int64_t now_ms = loop_wall_ms(cs->env.loop);
+	int rc = climate_check(&r, err);
+
+	if (rc == 0 && r.at_wall_ms > now_ms + MAX_AHEAD_MS)
+		rc = err_set(err, -ERANGE, "the reading's time is in the future");
+	if (rc == 0)
+		rc = place_for(cs, r.location, &p, err);
+	if (rc < 0)
+		return rc;
+	if (r.at_wall_ms <= 0)
+		r.at_wall_ms = now_ms;
+	take(cs, p, &r);
+	return 0;
+}
+
+int climates_fail(struct climates *cs, const char *location, const char *text, struct err *err)
+{
+	struct climate_place *p;
+	struct climate_reading r = { .temp_c = 20, .humidity_percent = 50 };
+	int rc;
+
+	TEXT_SET(r.location, location);
+	rc = climate_check(&r, err); /* of the location */
+	if (rc == 0)
+		rc = place_for(cs, location, &p, err);
+	if (rc < 0)
+		return rc;
+	TEXT_SET(p->trouble, text);
+	text_clean(p->trouble);
+	return 0;
+}
+
+/* ---- sensors of this machine ---- */
+
+static void on_reading(void *arg, const struct climate_reading *r)
+{
+	struct climates *cs = arg;
+	struct climate_place *p = make(cs, r->location);
+
+	if (!p)
+		return;
+	if (p->trouble[0])
+		log_info(NULL, "climate of %s: it is measured again", r->location);
+	p->is_here = true;
+	take(cs, p, r);
+}
+
+static void on_failed(void *arg, const struct climate_config *c, const char *text)
+{
+	struct climates *cs = arg;
+	struct climate_place *p = make(cs, c->location);
+
+	log_warn(NULL, "climate of %s: %s", c->location, text);
+	if (!p)
+		return;
+	p->is_here = true;
+	TEXT_SET(p->trouble, text);
+	event_notice(cs->env.bus, loop_wall_ms(cs->env.loop), NOTICE_WARNING, "climate", "",
+	             "The climate of %s cannot be measured: %s.", c->location, text);
+}
+
+/* ---- what becomes old, and life ---- */
+
+struct forget {
+	int64_t before_ms;
+	char location[CLIMATE_LOCATION_SIZE];
+};
+
+static int run_forget(struct db *db, void *arg, struct err *err)
+{
+	const struct forget *f = arg;
+	int rc;
+
+	if (!f->location[0])
+		return repo_climate_prune(db, f->before_ms, err);
+	rc = repo_climate_remove(db, f->location, err);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static void forget_done(void *arg, int rc UNUSED, const struct err *err)
+{
+	if (err)
+		log_warn(NULL, "old readings were not forgotten: %s", err->text);
+	free(arg);
+}
+
+static void prune(void *arg)
+{
+	struct climates *cs = arg;
+	struct forget *f;
+
+	if (!cs->env.store || cs->config.keep_ms <= 0)
+		return;
+	f = MEM_NEW(struct forget);
+	f->before_ms = loop_wall_ms(cs->env.loop) - cs->config.keep_ms;
+	store_submit(cs->env.store, run_forget, forget_done, f);
+}
+
+static void drop_place(struct climates *cs, size_t at)
+{
+	free(cs->places[at]);
+	cs->n--;
+	memmove(cs->places + at, cs->places + at + 1, (cs->n - at) * sizeof(cs->places[0]));
+}
+
+void climates_forget(struct climates *cs, const char *location)
+{
+	struct forget *f = MEM_NEW(struct forget);
+
+	TEXT_SET(f->location, location);
+	for (size_t i = 0; i < cs->n; i++) {
+		if (strcmp(cs->places[i]->newest.location, location) == 0) {
+			drop_place(cs, i);
+			break;
+		}
+	}
+	if (cs->env.store)
+		store_submit(cs->env.store, run_forget, forget_done, f);
+	else
+		free(f);
+}
+
+struct newest {
+	struct climate_reading *list;
+	size_t n;
+};
+
+static int run_newest(struct db *db, void *arg, struct err *err)
+{
+	struct newest *n = arg;
+
+	return repo_climate_newest(db, &n->list, &n->n, err);
+}
+
+static void read_back(struct climates *cs)
+{
+	struct newest n = { 0 };
+	struct err err = { 0 };
+
+	if (store_call(cs->env.store, run_newest, &n, &err) < 0)
+		log_warn(NULL, "the last readings could not be read back: %s", err.text);
+	for (size_t i = 0; i < n.n; i++) {
+		struct climate_place *p = make(cs, n.list[i].location);
+
+		if (!p)
+			break;
+		p->newest = n.list[i];
+		p->stored_wall_ms = p->newest.at_wall_ms;
+	}
+	free(n.list);
+}
+
+struct climates *climates_new(const struct climates_env *env, const struct climates_config *c)
+{
+	struct climates *cs = MEM_NEW(struct climates);
+	const struct climate_events ev = { on_reading, on_failed, cs };
+
+	cs->env = *env;
+	cs->config = *c;
+	if (env->store)
+		read_back(cs);
+	for (unsigned i = 0; i < c->n_sensors; i++) {
+		struct climate_place *p = make(cs, c->sensors[i].location);
+
+		if (p)
+			p->is_here = true;
+		cs->sensors[i] = climate_new(env->loop, env->pool, &c->sensors[i], &ev);
+	}
+	timer_init(&cs->prune, env->loop, prune, cs);
+	timer_start_every(&cs->prune, PRUNE_MS);
+	prune(cs);
+	return cs;
+}
+
+void climates_free(struct climates *cs)
+{
+	if (!cs)
+		return;
+	timer_stop(&cs->prune);
+	for (unsigned i = 0; i < cs->config.n_sensors; i++)
+		climate_free(cs->sensors[i]);
+	for (size_t i = 0; i < cs->n; i++)
+		free(cs->places[i]);
+	free(cs);
+}
