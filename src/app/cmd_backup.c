@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "core/fs.h"
+#include "core/sandbox.h"
 #include "store/backup.h"
 #include "store/restore.h"
 #include "store/store.h"
@@ -130,7 +131,8 @@ static int restore(const struct wish *w, const struct config *c)
 	struct err err;
 
 	TEXT_SET(path, c->path);
-	if (backup_restore(w->folder, c->data_dir, &check, &r, &err) < 0)
+	if (sandbox_become_owner(c->data_dir, &err) < 0 ||
+	    backup_restore(w->folder, c->data_dir, &check, &r, &err) < 0)
 		return complain(&err);
 	printf("%llu files (%s) are back in %s\n", (unsigned long long)r.n_files,
 	       text_size(size, sizeof(size), r.bytes), c->data_dir);

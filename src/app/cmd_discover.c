@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/sandbox.h"
 #include "printers/doctor.h"
 #include "printers/scout.h"
 
@@ -322,10 +323,14 @@ int cmd_discover(int argc, char **argv)
 	const char *file = config_find(a.config, path, sizeof(path)) ? path : NULL;
 	int rc;
 
-	if (config_load(file, a.data, &config, &errors))
-		rc = run(&a, &config);
-	else
+	if (!config_load(file, a.data, &config, &errors)) {
 		rc = config_print_errors(&errors);
+	} else if (sandbox_become_owner(config.data_dir, &err) < 0) {
+		fprintf(stderr, "bedside: %s\n", err.text);
+		rc = 1;
+	} else {
+		rc = run(&a, &config);
+	}
 	config_fini(&config);
 	secret_fini(&a.code);
 	return rc;

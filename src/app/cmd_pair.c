@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "core/log.h"
 #include "core/loop.h"
+#include "core/sandbox.h"
 #include "printers/pair.h"
 
 #include <errno.h>
@@ -152,6 +153,7 @@ int cmd_pair(int argc, char **argv)
 	static struct conf_errors errors;
 	struct pair_args a = { 0 };
 	char path[1024];
+	struct err err = { 0 };
 	int rc;
 
 	if (!read_args(argc, argv, &a)) {
@@ -167,10 +169,14 @@ int cmd_pair(int argc, char **argv)
 
 	const char *file = config_find(a.config, path, sizeof(path)) ? path : NULL;
 
-	if (config_load(file, a.data, &config, &errors))
-		rc = run(&config, &a);
-	else
+	if (!config_load(file, a.data, &config, &errors)) {
 		rc = config_print_errors(&errors);
+	} else if (sandbox_become_owner(config.data_dir, &err) < 0) {
+		fprintf(stderr, "bedside: %s\n", err.text);
+		rc = 1;
+	} else {
+		rc = run(&config, &a);
+	}
 	config_fini(&config);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/sandbox.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -83,7 +84,10 @@ int cmd_serve(int argc, char **argv)
 		config.web.port = (uint16_t)o.port;
 
 	const struct plumbing_options run = { .config = &config, .ready = serve_ready };
-	int rc = plumbing_run(&run, &err);
+	int rc = sandbox_become_owner(config.data_dir, &err);
+
+	if (rc == 0)
+		rc = plumbing_run(&run, &err);
 
 	if (rc < 0)
 		fprintf(stderr, "bedside: %s\n", err.text);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/when.h"
 #include "core/loop.h"
+#include "core/sandbox.h"
 #include "model/user.h"
 #include "store/repo_user.h"
 #include "store/store.h"
@@ -287,6 +288,8 @@ static int run(struct job *j, const char *data_dir, struct err *err)
 
 	if (rc == 0 && (j->verb == USER_ADD || j->verb == USER_PASSWD))
 		rc = read_password(j, err);
+	if (rc == 0)
+		rc = sandbox_become_owner(data_dir, err);
 	if (rc < 0)
 		return rc;
 	if (secret_is_set(&j->password))

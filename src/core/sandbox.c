@@ -8,11 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +73,23 @@ bool sandbox_die_with_parent(void)
 	if (getppid() != parent)
 		return false;
 	return parent != 1 || (poll(&in, 1, 0) >= 0 && !(in.revents & (POLLHUP | POLLNVAL)));
+}
+
+int sandbox_become_owner(const char *folder, struct err *err)
+{
+	struct stat st;
+	struct passwd pw, *found = NULL;
+	char text[4096];
+
+	if (geteuid() != 0 || stat(folder, &st) < 0 || st.st_uid == 0)
+		return 0;
+	if (getpwuid_r(st.st_uid, &pw, text, sizeof(text), &found) != 0 || !found)
+		found = NULL;
+	if ((found ? initgroups(found->pw_name, st.st_gid) : setgroups(0, NULL)) < 0 ||
+	    setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+	    setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
+		return err_sys(err, "becoming the owner of %s", folder);
+	return 0;
 }
 
 void sandbox_be_nice(void)

@@ -17,6 +17,10 @@ struct err;
 /* The kernel kills us when the process that started us ends. false: it has ended already. */
 bool sandbox_die_with_parent(void);
 
+/* Root becomes the user that owns `folder`, so that what it writes there is the daemon's as well;
+ * nothing happens to others, nor when root owns it or it does not exist. */
+int sandbox_become_owner(const char *folder, struct err *err) MUST_CHECK;
+
 /* Others come first: nice 10, SCHED_BATCH, lowest best-effort class of the disk. */
 void sandbox_be_nice(void);
 
