@@ -27,6 +27,7 @@ int cmd_discover(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
 int cmd_pair(int argc, char **argv);
+int cmd_panel(int argc, char **argv);
 int cmd_print(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_restore(int argc, char **argv);

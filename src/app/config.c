@@ -30,6 +30,9 @@ static const struct opt root_opts[] = {
 	{ "session", OPT_NESTED, 0, 0, .help = "Sessions of all printers." },
 	{ "film", OPT_NESTED, 0, 0, .help = "Films of all printers." },
 	{ "capture", OPT_NESTED, 0, 0, .help = "Layer capture of all printers." },
+	{ "button", OPT_NESTED, 0, 0, .help = "A push-button beside a printer." },
+	{ "lights", OPT_NESTED, 0, 0, .help = "Three lights beside it." },
+	{ "climate", OPT_NESTED, 0, 0, .help = "Temperature and humidity of places." },
 	{ "printers", OPT_NESTED, 0, 0, .help = "A list of printers." },
 	{ "cameras", OPT_NESTED, 0, 0, .help = "A list of further cameras." },
 };
@@ -219,6 +222,7 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 	c->plan = l->plan;
 	config_read_capture(l, root, "", &l->capture);
 	c->capture = l->capture;
+	config_read_rig(l, root);
 	config_read_list(l, root, "printers", read_listed_printer);
 	config_read_added(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
@@ -240,6 +244,8 @@ bool config_load(const char *path, const char *data_dir, struct config *ret,
 	opt_defaults(root_opts, ARRAY_LEN(root_opts), ret);
 	opt_defaults(web_opts, ARRAY_LEN(web_opts), &ret->web);
 	opt_defaults(storage_opts, ARRAY_LEN(storage_opts), &ret->storage);
+	opt_defaults(config_climate_table.opts, config_climate_table.n, &ret->climates);
+	button_rules_init(&ret->panel.rules);
 	session_plan_init(&l.plan);
 	capture_plan_init(&l.capture);
 	opt_defaults(config_session_table.opts, config_session_table.n, &l.plan);

@@ -18,6 +18,8 @@
 #include "base/base.h"
 #include "core/conf.h"
 #include "core/log.h"
+#include "fleet/climates.h"
+#include "fleet/panel.h"
 #include "model/camera.h"
 #include "model/capture.h"
 #include "model/printer.h"
@@ -76,6 +78,8 @@ struct config {
 	struct storage_config storage;
 	struct session_plan plan; /* of printers that have none of their own */
 	struct capture_plan capture;
+	struct panel_config panel;
+	struct climates_config climates;
 	size_t n_printers;
 	struct printer_entry *printers;
 	size_t n_cameras;

@@ -23,6 +23,12 @@ static const struct section sections[] = {
 	  2 },
 	{ "capture", "Layer capture, for all printers; a printer may have its own capture:",
 	  &config_capture_table, 2 },
+	{ "button", "A push-button beside a printer; button: {} takes it as it is here",
+	  &config_button_table, 2 },
+	{ "lights", "Three lights beside a printer; lights: {} takes them as they are here",
+	  &config_lights_table, 2 },
+	{ "climate", "Temperature and humidity of places", &config_climate_table, 2 },
+	{ "sensors", "Sensors of this machine, below climate", &config_sensor_table, 6 },
 	{ "printers", "Printers", &config_printer_table, 4 },
 	{ "ports", "A printer's ports, when they are not the usual ones", &config_port_table, 6 },
 	{ "cameras", "Further cameras", &config_camera_table, 4 },
@@ -41,6 +47,8 @@ void config_example(struct buf *out)
 		opt_example(s->table->opts, s->table->n, s->indent, &body);
 		if (s->title && s->table == &config_port_table) {
 			buf_printf(out, "    # %s\n    # ports:\n", s->help);
+		} else if (s->table == &config_sensor_table) {
+			buf_printf(out, "  # %s\n  # sensors:\n  #   -\n", s->help);
 		} else if (s->title && s->indent == 4) {
 			/* A list: commented out as a whole, or the file would not be valid. */
 			buf_printf(out, "\n# %s\n# %s:\n#   -\n", s->help, s->title);

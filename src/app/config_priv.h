@@ -2,7 +2,7 @@
 /*
  * config_priv: what the files of config share. One file per subject: config.c (the whole, the page,
  * the disk), config_session.c (sessions and films), config_printer.c, config_login.c (how printers
- * are reached), config_camera.c, config_added.c (printers.d), config_camera_added.c (cameras.d) and
+ * are reached), config_camera.c, config_rig.c (button, lights, climate), config_added.c (printers.d), config_camera_added.c (cameras.d) and
  * config_doc.c (the example and the manual, from the tables).
  *
  * Thread: loop.
@@ -32,6 +32,8 @@ extern const struct config_table config_session_table, config_film_table;
 extern const struct config_table config_capture_table;
 extern const struct config_table config_printer_table, config_port_table;
 extern const struct config_table config_camera_table;
+extern const struct config_table config_button_table, config_lights_table;
+extern const struct config_table config_climate_table, config_sensor_table;
 
 /* A list of texts, or one text, into dst[max][each]. Returns how many. */
 unsigned config_read_texts(struct config_loading *l, const struct conf_node *n, const char *path,
@@ -61,6 +63,9 @@ void config_read_login(struct config_loading *l, const struct conf_node *n, cons
 /* What the printer's driver needs to reach it is there, and nothing of another driver's. */
 void config_check_login(struct config_loading *l, const struct conf_node *n, const char *path,
                         struct printer_config *p);
+/* The keys `button`, `lights` and `climate`. */
+void config_read_rig(struct config_loading *l, const struct conf_node *root);
+
 /* The printers of the data folder. */
 void config_read_added(struct config_loading *l);
 

@@ -10,6 +10,8 @@
 #include "capture/plan.h"
 #include "capture/sessions.h"
 #include "core/log.h"
+#include "fleet/climates.h"
+#include "fleet/panel.h"
 #include "model/json.h"
 #include "printers/printer.h"
 #include "wire/local.h"
@@ -150,6 +152,32 @@ static const char *start_file(const struct control *c, const json_t *question,
 	return NULL;
 }
 
+/* {verb:"panel", clicks?} */
+static json_t *panel(struct control *c, const json_t *question)
+{
+	json_int_t clicks = json_integer_value(json_object_get(question, "clicks"));
+	json_t *places = json_array();
+	const struct climate_place *p;
+	struct err err = { 0 };
+
+	if (clicks > 0 &&
+	    panel_click(c->env.panel, (unsigned)MIN(clicks, (json_int_t)99), &err) < 0) {
+		json_decref(places);
+		return failure(err.text);
+	}
+	for (size_t i = 0; c->env.climates && (p = climates_at(c->env.climates, i)); i++) {
+		json_t *o = json_climate(&p->newest);
+
+		json_object_set_new(o, "is_stale",
+		                    json_boolean(climates_is_stale(c->env.climates, p)));
+		json_object_set_new(o, "text", json_text(p->trouble));
+		json_array_append_new(places, o);
+	}
+	return json_pack("{s:o, s:o}", "panel",
+	                 c->env.panel ? json_rig(panel_status(c->env.panel)) : json_null(),
+	                 "climate", places);
+}
+
 static void asked(void *arg, struct local_call *call, const char *line)
 {
 	struct control *c = arg;
@@ -166,6 +194,8 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		answer = order_session(c, question);
 	else if (text_equal(verb, "capture"))
 		answer = capture(c, question);
+	else if (text_equal(verb, "panel"))
+		answer = panel(c, question);
 	else
 		why = "this daemon does not know that question; is it of another version?";
 	if (why)

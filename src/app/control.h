@@ -19,12 +19,16 @@ struct loop;
 struct printers;
 struct captures;
 struct sessions;
+struct panel;
+struct climates;
 
 struct control_env {
 	struct loop *loop;
 	struct printers *printers;
 	struct sessions *sessions;
 	struct captures *captures;
+	struct panel *panel;       /* NULL: neither button nor lights */
+	struct climates *climates; /* NULL: none */
 	const char *data_dir;
 };
 

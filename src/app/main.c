@@ -46,6 +46,8 @@ static const struct verb verbs[] = {
 	{ "print", cmd_print,
 	  "PRINTER FILE [--plate N] [--trays auto|none|0,3,-1] [--timelapse] [--data DIR]",
 	  "start a file that lies on the printer, and wait until it prints" },
+	{ "panel", cmd_panel, "[--json] [--data DIR] | click [N]",
+	  "say how button, lights and sensors are; press the button" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

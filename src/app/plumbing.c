@@ -19,8 +19,10 @@
 #include "core/signals.h"
 #include "core/work.h"
 #include "film/films.h"
+#include "fleet/climates.h"
 #include "fleet/jobs.h"
 #include "fleet/notices.h"
+#include "fleet/panel.h"
 #include "fleet/retention.h"
 #include "model/event.h"
 #include "printers/bambu_ca.h"
@@ -58,6 +60,8 @@ struct plumbing {
 	struct jobs *jobs;
 	struct retention *retention;
 	struct notices *notices;
+	struct panel *panel; /* NULL: neither button nor lights */
+	struct climates *climates;
 	struct hooks *hooks;
 	struct web *web;
 	struct control *control;
@@ -159,11 +163,13 @@ int plumbing_add_printer(struct plumbing *p, const struct printer_config *c, str
 		return rc;
 	add_own_camera(p, printer);
 	set_plan(p, c->id, configured_plan(p, c->id));
+	panel_printer_added(p->panel, c->id);
 	return 0;
 }
 
 void plumbing_remove_printer(struct plumbing *p, const char *id)
 {
+	panel_printer_removed(p->panel, id);
 	sessions_forget(p->sessions, id);
 	captures_forget(p->captures, id);
 	cameras_remove(p->cameras, id);
@@ -278,6 +284,10 @@ static void begin_end(struct plumbing *p)
 	p->control = NULL;
 	hooks_free(p->hooks);
 	p->hooks = NULL;
+	panel_free(p->panel);
+	p->panel = NULL;
+	climates_free(p->climates);
+	p->climates = NULL;
 	notices_free(p->notices);
 	p->notices = NULL;
 	retention_free(p->retention);
@@ -392,6 +402,8 @@ static int start_web(struct plumbing *p, struct err *err)
 		.sessions = p->sessions,
 		.captures = p->captures,
 		.films = p->films,
+		.panel = p->panel,
+		.climates = p->climates,
 		.pool = p->pool,
 		.data_dir = c->data_dir,
 		.config_path = c->path,
@@ -433,6 +445,23 @@ static void add_devices(struct plumbing *p)
 	}
 }
 
+/* What stands beside the printer. */
+static void build_rig(struct plumbing *p)
+{
+	const struct config *c = p->config;
+
+	p->climates = climates_new(&(struct climates_env){ p->loop, p->bus, p->store, p->pool },
+	                           &c->climates);
+	if (c->panel.has_button || c->panel.has_lights)
+		p->panel = panel_new(&(struct panel_env){ .loop = p->loop,
+		                                          .bus = p->bus,
+		                                          .sessions = p->sessions,
+		                                          .pool = p->pool,
+		                                          .data_dir = c->data_dir,
+		                                          .floor_bytes = c->storage.floor_bytes },
+		                     &c->panel);
+}
+
 static int begin(struct plumbing *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -471,6 +500,7 @@ static int begin(struct plumbing *p, struct err *err)
 	                                          .cameras = p->cameras,
 	                                          .pool = p->pool,
 	                                          .keeper = p->keeper });
+	build_rig(p);
 	add_devices(p);
 	sessions_end_orphans(p->sessions);
 	rc = start_web(p, err);
@@ -479,6 +509,8 @@ static int begin(struct plumbing *p, struct err *err)
 		                                        .printers = p->printers,
 		                                        .sessions = p->sessions,
 		                                        .captures = p->captures,
+		                                        .panel = p->panel,
+		                                        .climates = p->climates,
 		                                        .data_dir = c->data_dir },
 		                 &p->control, err);
 	if (rc < 0)

@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ static struct climate_place *make(struct climates *cs, const char *location)
 		return p;
 	p = MEM_NEW(struct climate_place);
 	TEXT_SET(p->newest.location, location);
+	p->newest.temp_c = p->newest.humidity_percent = (double)NAN;
 	while (at < cs->n && strcmp(cs->places[at]->newest.location, location) < 0)
 		at++;
 	memmove(cs->places + at + 1, cs->places + at, (cs->n - at) * sizeof(cs->places[0]));

@@ -15,7 +15,7 @@ static const char *const role_names[] = {
 	[ROLE_ADMIN] = "admin",
 };
 
-static const char *const scope_names[] = { "read", "operate", "admin", "collect" };
+static const char *const scope_names[] = { "read", "operate", "admin", "collect", "measure" };
 
 const char *user_role_name(enum user_role r)
 {
@@ -33,7 +33,7 @@ bool user_role_from_name(const char *name, enum user_role *ret)
 	return false;
 }
 
-void key_scopes_text(char dst[32], unsigned scopes)
+void key_scopes_text(char dst[KEY_SCOPES_SIZE], unsigned scopes)
 {
 	size_t n = 0;
 
@@ -43,7 +43,7 @@ void key_scopes_text(char dst[32], unsigned scopes)
 			continue;
 		if (n > 0)
 			dst[n++] = ',';
-		text_copy(dst + n, 32 - n, scope_names[i]);
+		text_copy(dst + n, KEY_SCOPES_SIZE - n, scope_names[i]);
 		n += strlen(dst + n);
 	}
 }

@@ -50,6 +50,7 @@ enum key_scope {
 	KEY_ADMIN = 1 << 2,
 	/* As a viewer, and may delete finished films and captures: for who fetches them. */
 	KEY_COLLECT = 1 << 3,
+	KEY_MEASURE = 1 << 4, /* sends readings of a sensor, and nothing else */
 };
 
 struct api_key {
@@ -89,7 +90,8 @@ const char *user_role_name(enum user_role r); /* "open", "viewer" … */
 bool user_role_from_name(const char *name, enum user_role *ret);
 
 /* The scopes as "read,operate". */
-void key_scopes_text(char dst[32], unsigned scopes);
+#define KEY_SCOPES_SIZE 64
+void key_scopes_text(char dst[KEY_SCOPES_SIZE], unsigned scopes);
 /* False if a word of the list is no scope, or there is none. */
 bool key_scopes_from_text(const char *text, unsigned *ret);
 

@@ -189,7 +189,7 @@ int repo_login_list(struct db *db, int64_t now_wall_ms, struct login **ret, size
 
 int repo_key_add(struct db *db, const struct api_key *k, struct err *err)
 {
-	char scopes[32];
+	char scopes[KEY_SCOPES_SIZE];
 
 	key_scopes_text(scopes, k->scopes);
 	return db_run(db,
@@ -215,7 +215,7 @@ int repo_key_used(struct db *db, const char *id, int64_t wall_ms, struct err *er
 
 static void read_key(struct db_rows *r, struct api_key *k)
 {
-	char scopes[32];
+	char scopes[KEY_SCOPES_SIZE];
 
 	*k = (struct api_key){ 0 };
 	DB_GET_TEXT(r, 0, k->id);

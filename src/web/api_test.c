@@ -15,6 +15,7 @@
 #include "core/fs.h"
 #include "core/loop.h"
 #include "core/work.h"
+#include "fleet/climates.h"
 #include "media/frame.h"
 #include "model/event.h"
 #include "store/backup.h"
@@ -48,6 +49,7 @@ struct rig {
 	struct store *store;
 	struct work_pool *pool;
 	struct web *web;
+	struct climates *climates;
 	char dir[300];
 	char film[ID_SIZE], session[ID_SIZE], job[ID_SIZE];
 	json_t *document;
@@ -147,6 +149,10 @@ static void start_with(struct rig *r, struct loop *l, struct web_env *env)
 	env->cameras = (struct cameras *)(void *)r;
 	env->sessions = (struct sessions *)(void *)r;
 	env->films = (struct films *)(void *)r;
+	r->climates = climates_new(
+		&(struct climates_env){ l, r->bus, r->store, r->pool },
+		&(struct climates_config){ .keep_ms = 1000000000, .stale_ms = 600000 });
+	env->climates = r->climates;
 	if (web_new(env, &r->web, &err) < 0) {
 		print_error("%s\n", err.text);
 		CHECK(false);
@@ -159,6 +165,7 @@ static void stop(struct rig *r)
 {
 	json_decref(r->document);
 	web_free(r->web);
+	climates_free(r->climates);
 	if (loop_is_simulated(r->loop))
 		loop_advance(r->loop, 1000);
 	work_pool_free(r->pool);
@@ -345,6 +352,10 @@ static const char *good_body(const struct route *route)
 		{ "/api/v1/printers/{id}/certificate",
 		  "{\"sha256\":"
 		  "\"abababababababababababababababababababababababababababababababab\"}" },
+		{ "/api/v1/environment", "{\"location\":\"Shelf\",\"temperature_c\":21.5,"
+		                         "\"humidity_pct\":40}" },
+		{ "/api/esp32_temphum", "{\"location\":\"Shelf\",\"temperature_c\":22}" },
+		{ "/api/v1/panel/clicks", "{\"clicks\":3}" },
 		{ "/api/v1/restore", "{\"size_bytes\":1024}" },
 		{ "/api/v1/restore/apply", "{\"id\":\"x\"}" },
 		{ "/api/v1/sessions/{id}/render", "{\"fps\":30,\"duration_s\":null}" },
@@ -524,7 +535,83 @@ TEST(api_answers_every_route_as_its_document_says)
 	/* Those that cannot be good here: set-up and login (no body), live (no WebSocket), the
 	 * still (no picture), users, keys and pictures of ids that are not there, a session whose
 	 * folder nobody can count. */
-	CHECK_INT(n_good, 57);
+	CHECK_INT(n_good, 61);
+	stop(&r);
+}
+
+/* ---- the climate of places ---- */
+
+static json_t *asked_json(struct rig *r, const char *line, const char *body, int status)
+{
+	struct http_answer a;
+	json_t *j;
+
+	CHECK_INT(ask(r, line, body, &a), status);
+	j = json_loads(a.body ? a.body : "", 0, NULL);
+	http_answer_fini(&a);
+	return j;
+}
+
+static void add_reading(struct rig *r, const char *values, int status)
+{
+	char body[200];
+
+	snprintf(body, sizeof(body), "{\"location\":\"Balcony\",%s}", values);
+	json_decref(asked_json(r, "POST /api/v1/environment", body, status));
+}
+
+TEST(readings_are_taken_checked_and_drawn)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	json_t *j;
+	const json_t *place;
+
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	add_reading(&r, "\"temperature_c\":-3.5,\"humidity_pct\":null", 200);
+	add_reading(&r, "\"temperature_c\":0,\"humidity_pct\":0", 422);
+	add_reading(&r, "\"temperature_c\":200", 422);
+	add_reading(&r, "\"temperature_c\":20,\"at\":\"2199-01-01T00:00:00Z\"", 422);
+	loop_advance(r.loop, 60000);
+	add_reading(&r, "\"temperature_c\":-4.5,\"humidity_pct\":80", 200);
+	add_reading(&r, "\"error\":\"no answer\"", 200);
+	j = asked_json(&r, "GET /api/v1/environment", "", 200);
+	place = json_array_get(json_object_get(j, "places"), 0);
+	CHECK_STR(json_string_value(json_object_get(place, "location")), "Balcony");
+	CHECK(json_number_value(json_object_get(place, "temperature_c")) == -4.5);
+	CHECK_STR(json_string_value(json_object_get(place, "text")), "no answer");
+	CHECK(json_is_false(json_object_get(place, "is_stale")));
+	json_decref(j);
+	j = asked_json(&r,
+	               "GET /api/v1/environment/history?location=Balcony&from=2026-01-01T00:00:00Z",
+	               "", 200);
+	CHECK_INT(json_array_size(json_object_get(j, "readings")), 0);
+	json_decref(j);
+	json_decref(asked_json(&r,
+	                       "GET /api/v1/environment/history?location=Balcony"
+	                       "&from=2026-01-01T00:00:00Z&to=2026-12-01T00:00:00Z",
+	                       "", 422));
+	json_decref(asked_json(&r, "DELETE /api/v1/environment?location=Balcony", "", 204));
+	json_decref(asked_json(&r, "DELETE /api/v1/environment?location=Balcony", "", 404));
+	stop(&r);
+}
+
+TEST(without_a_button_a_click_is_refused_in_words)
+{
+	struct rig r;
+	struct web_env env = { 0 };
+	json_t *j;
+
+	start_with(&r, loop_new_simulated(NOW_MS), &env);
+	set_up(&r);
+	j = asked_json(&r, "GET /api/v1/panel", "", 200);
+	CHECK(json_is_null(json_object_get(j, "panel")));
+	json_decref(j);
+	j = asked_json(&r, "POST /api/v1/panel/clicks", "{}", 409);
+	CHECK(strstr(json_string_value(json_object_get(json_object_get(j, "error"), "text")),
+	             "no button is configured"));
+	json_decref(j);
 	stop(&r);
 }
 

@@ -113,7 +113,8 @@ bool auth_who_by_key(struct auth *a, const char *key, struct who *ret)
 	*ret = (struct who){ .role = MIN(u->role, scopes_role(k->scopes)),
 		             .user = *u,
 		             .is_key = true,
-		             .may_collect = u->role == ROLE_ADMIN && (k->scopes & KEY_COLLECT) };
+		             .may_collect = u->role == ROLE_ADMIN && (k->scopes & KEY_COLLECT),
+		             .may_measure = k->scopes & KEY_MEASURE };
 	/* What keeps a key's WebSocket alive is the key. */
 	TEXT_SET(ret->token_hash, k->id);
 	return true;

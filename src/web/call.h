@@ -26,6 +26,7 @@ struct who {
 	struct user user;    /* "" fields while nobody */
 	bool is_key, is_demo;
 	bool may_collect; /* a key of the scope "collect" of an administrator */
+	bool may_measure; /* a key of the scope "measure" */
 	char csrf[USER_CSRF_SIZE];
 	char token_hash[USER_HASH_SIZE]; /* of the login; "" for keys and demo */
 	/* With ROLE_OPEN: may see pictures all the same, see web/compat.h. */

@@ -368,6 +368,33 @@ const struct session *sessions_of(const struct sessions *ss, const char *printer
 	return &fakes.session;
 }
 
+const struct session_plan *sessions_plan(const struct sessions *ss UNUSED,
+                                         const char *printer UNUSED)
+{
+	return NULL;
+}
+
+struct press *sessions_press(struct sessions *ss UNUSED, const char *printer UNUSED,
+                             int64_t at_us UNUSED, struct err *err)
+{
+	err_set(err, -ENODEV, "no camera is assigned to this printer");
+	return NULL;
+}
+
+int sessions_press_keep(struct press *p UNUSED, struct err *err)
+{
+	return err_set(err, -EPERM, "nothing is being recorded");
+}
+
+void sessions_press_drop(struct press *p UNUSED)
+{
+}
+
+bool sessions_is_paused_by_order(const struct sessions *ss UNUSED, const char *printer UNUSED)
+{
+	return false;
+}
+
 int sessions_order(struct sessions *ss, const char *printer, enum session_order order,
                    struct err *err)
 {

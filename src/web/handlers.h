@@ -119,6 +119,14 @@ void api_notices(struct call *c);
 /* api_storage.c */
 void api_storage(struct call *c);
 
+/* api_environment.c */
+void api_environment(struct call *c);
+void api_environment_add(struct call *c);
+void api_environment_remove(struct call *c);
+void api_environment_history(struct call *c);
+void api_panel(struct call *c);
+void api_panel_click(struct call *c);
+
 /* api_backup.c, api_restore.c */
 void api_backup(struct call *c);
 void api_restore_begin(struct call *c);

@@ -25,6 +25,8 @@ json_t *json_key(const struct api_key *k)
 		json_array_append_new(scopes, json_string("admin"));
 	if (k->scopes & KEY_COLLECT)
 		json_array_append_new(scopes, json_string("collect"));
+	if (k->scopes & KEY_MEASURE)
+		json_array_append_new(scopes, json_string("measure"));
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "id", k->id, "name", json_text(k->name),
 	                 "scopes", scopes, "created_at", json_time(k->created_wall_ms),
 	                 "last_used_at", json_time(k->last_used_wall_ms), "expires_at",

@@ -321,7 +321,7 @@ static void heard(void *arg, const struct bus_event *e)
 		break;
 	case EVENT_RIG:
 		if (p->clients)
-			tell_all(p, message_of("rig", "rig", json_rig(&event_as_rig(e)->status)));
+			tell_all(p, message_of("panel", "panel", json_rig(&event_as_rig(e)->status)));
 		break;
 	case EVENT_JOB:
 	case EVENT_BUTTON:

@@ -48,6 +48,7 @@ enum route_flag {
 	ROUTE_BYTES = 1 << 3,   /* the body is bytes of any kind, up to TRANSFER_PIECE */
 	ROUTE_FREE = 1 << 2,    /* served to everybody even then */
 	ROUTE_COLLECT = 1 << 5, /* open to keys of the scope "collect", too */
+	ROUTE_MEASURE = 1 << 6, /* open to keys of the scope "measure", too */
 	ROUTE_CAMERA = 1 << 4,  /* shows a camera: to its tokens and listed addresses, too */
 };
 

@@ -82,10 +82,36 @@ static const struct field user_change_body[] = {
 
 static const struct field key_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 63, NULL, "what it is for" },
-	{ "scopes", FIELD_TEXTS, REQUIRED, 1, 4, "read|operate|admin|collect",
-	  "what it may do; collect: read, and delete finished films and captures" },
+	{ "scopes", FIELD_TEXTS, REQUIRED, 1, 5, "read|operate|admin|collect|measure",
+	  "what it may do; collect: read, and delete finished films and captures; "
+	  "measure: send readings of a sensor, nothing else" },
 	{ "expires_at", FIELD_TIME, NULLABLE, 0, 0, NULL, "when it ends; absent: never" },
 	END
+};
+
+static const struct field reading_body[] = {
+	{ "location", FIELD_TEXT, REQUIRED, 1, 63, NULL, "where it was measured" },
+	{ "temperature_c", FIELD_NUMBER, NULLABLE, -1000, 1000, NULL, "degrees Celsius" },
+	{ "humidity_pct", FIELD_NUMBER, NULLABLE, -1000, 1000, NULL, "relative humidity" },
+	{ "error", FIELD_TEXT, 0, 0, 200, NULL, "why nothing could be measured, instead" },
+	{ "at", FIELD_TIME, 0, 0, 0, NULL, "when; now if absent" },
+	END
+};
+
+static const struct field place_query[] = {
+	{ "location", FIELD_TEXT, REQUIRED, 1, 63, NULL, "the place" }, END
+};
+
+static const struct field climate_query[] = {
+	{ "location", FIELD_TEXT, REQUIRED, 1, 63, NULL, "the place" },
+	{ "from", FIELD_TIME, REQUIRED, 0, 0, NULL, "the beginning" },
+	{ "to", FIELD_TIME, 0, 0, 0, NULL, "the end, at most 31 days later; a day if absent" },
+	{ "step_s", FIELD_INT, 0, 1, 86400, NULL, "means of so many seconds; as a chart needs if absent" },
+	END
+};
+
+static const struct field click_body[] = {
+	{ "clicks", FIELD_INT, 0, 1, 9, NULL, "how many; 1 if absent" }, END
 };
 
 static const struct field printer_body[] = {
@@ -478,6 +504,13 @@ static const struct route routes[] = {
 
 	{ GET, ROLE_VIEWER, V1 "/jobs", api_jobs, "Prints, newest first", page_query, NULL, 200, 0, "jobs" },
 	{ GET, ROLE_VIEWER, V1 "/notices", api_notices, "What happened, newest first", limit_query, NULL, 200, 0, "notices" },
+	{ GET, ROLE_VIEWER, V1 "/environment", api_environment, "Temperature and humidity of each place, as they are now", NULL, NULL, 200, 0, "environment" },
+	{ POST, ROLE_OPERATOR, V1 "/environment", api_environment_add, "A reading of a sensor elsewhere", NULL, reading_body, 200, ROUTE_MEASURE, "reading_taken" },
+	{ DELETE, ROLE_ADMIN, V1 "/environment", api_environment_remove, "Forget a place with its history", place_query, NULL, 204, 0, NULL },
+	{ GET, ROLE_VIEWER, V1 "/environment/history", api_environment_history, "Its readings over time", climate_query, NULL, 200, 0, "climate" },
+	{ POST, ROLE_OPERATOR, "/api/esp32_temphum", api_environment_add, "The same as the older sensors send it", NULL, reading_body, 200, ROUTE_MEASURE, "reading_taken" },
+	{ GET, ROLE_VIEWER, V1 "/panel", api_panel, "The button and the lights beside the printer", NULL, NULL, 200, 0, "panel_state" },
+	{ POST, ROLE_OPERATOR, V1 "/panel/clicks", api_panel_click, "Press the button", NULL, click_body, 202, 0, "panel_state" },
 	{ GET, ROLE_VIEWER, V1 "/storage", api_storage, "Room on the disk", NULL, NULL, 200, 0, "storage" },
 	{ GET, ROLE_ADMIN, V1 "/backup", api_backup, "A backup of everything, as a tar archive", backup_query, NULL, 200, 0, "application/x-tar" },
 	{ POST, ROLE_ADMIN, V1 "/restore", api_restore_begin, "Begin to put a backup back", NULL, restore_body, 201, 0, "upload" },
@@ -567,6 +600,12 @@ static const struct shape shapes[] = {
 	{ "jobs", "jobs:[job]" },
 	{ "notice", "id:string at:time? level:string topic:string subject:string text:string" },
 	{ "notices", "notices:[notice]" },
+	{ "place", "location:string source:string at:time? temperature_c:number? humidity_pct:number? is_stale:boolean is_here:boolean text:string" },
+	{ "environment", "places:[place]" },
+	{ "reading_taken", "ok:boolean received:object" },
+	{ "climate_reading", "at:time temperature_c:number? humidity_pct:number?" },
+	{ "climate", "location:string from:time to:time step_s:integer readings:[climate_reading]" },
+	{ "panel_state", "panel:object?" },
 	{ "storage", "free_bytes:integer? total_bytes:integer? frames_bytes:integer? films_bytes:integer? floor_bytes:integer? budget_bytes:integer? text:string" },
 	{ "error", "error:error_body" },
 	{ "error_body", "code:string text:string field:string!" },

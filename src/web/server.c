@@ -241,7 +241,8 @@ static bool pass_role(struct call *c)
 	if (c->route->flags & ROUTE_CAMERA)
 		return compat_pass(c);
 	if (c->who.role >= c->route->role ||
-	    ((c->route->flags & ROUTE_COLLECT) && c->who.may_collect))
+	    ((c->route->flags & ROUTE_COLLECT) && c->who.may_collect) ||
+	    ((c->route->flags & ROUTE_MEASURE) && c->who.may_measure))
 		return true;
 	if (c->who.role == ROLE_OPEN)
 		call_refuse(c, 401, "Please sign in.");

@@ -21,6 +21,8 @@ struct cameras;
 struct captures;
 struct err;
 struct films;
+struct climates;
+struct panel;
 struct loop;
 struct printer_config;
 struct printers;
@@ -103,6 +105,8 @@ struct web_env {
 	struct sessions *sessions;
 	struct captures *captures; /* NULL: no layer capture */
 	struct films *films;
+	struct panel *panel;       /* NULL: neither button nor lights */
+	struct climates *climates; /* NULL: no places */
 	struct work_pool *pool;
 	const char *data_dir;
 	const char *config_path; /* for backups; NULL or "" none */

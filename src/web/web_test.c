@@ -609,6 +609,7 @@ enum person {
 	KEY_OPERATES,
 	KEY_ADMINS,
 	KEY_COLLECTS,
+	KEY_MEASURES,
 	KEY_REVOKED,
 	KEY_WRONG,
 	N_PERSONS
@@ -662,6 +663,7 @@ static void make_people(struct rig *r, struct person_card p[N_PERSONS])
 	p[KEY_ADMINS].role = ROLE_ADMIN;
 	make_key(r, &p[ADMIN], "collect", &p[KEY_COLLECTS]);
 	p[KEY_COLLECTS].role = ROLE_VIEWER;
+	make_key(r, &p[ADMIN], "measure", &p[KEY_MEASURES]);
 	make_key(r, &p[ADMIN], "admin", &p[KEY_REVOKED]);
 
 	json_t *j = body_of(r);
@@ -715,7 +717,9 @@ TEST(web_asks_every_route_for_its_role)
 				           .key = p[w].key[0] ? p[w].key : NULL };
 			int status = ask(&r, line, how);
 			bool collects = w == KEY_COLLECTS && (route->flags & ROUTE_COLLECT);
-			int wanted = p[w].role == ROLE_OPEN                 ? 401
+			bool measures = w == KEY_MEASURES && (route->flags & ROUTE_MEASURE);
+			int wanted = measures                               ? 0
+			             : p[w].role == ROLE_OPEN               ? 401
 			             : p[w].role < route->role && !collects ? 403
 			                                                    : 0;
 
