@@ -31,6 +31,7 @@ int cmd_panel(int argc, char **argv);
 int cmd_print(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
+int cmd_setup(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
@@ -53,6 +54,8 @@ void serve_ready(void *arg, const char *address, const char *fingerprint);
 /* The first line of a file, of standard input for "-": what stands among the arguments can be read
  * by everybody on the machine. */
 int secret_from_file(const char *path, struct secret *ret, struct err *err) MUST_CHECK;
+/* A line of standard input; on a terminal without showing what is typed. */
+bool secret_ask(const char *prompt, char *dst, size_t size);
 
 /* A camera of the configuration, or a printer's own; false, and the names there are are said. */
 bool cmd_camera_find(const struct config *config, const char *name, struct camera_config *ret);

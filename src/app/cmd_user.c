@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,28 +61,6 @@ static bool read_line(char *dst, size_t size)
 	return true;
 }
 
-/* Without showing what is typed. */
-static bool ask_once(const char *prompt, char *dst, size_t size)
-{
-	struct termios old, quiet;
-	bool is_terminal = tcgetattr(STDIN_FILENO, &old) == 0;
-
-	fputs(prompt, stderr);
-	if (is_terminal) {
-		quiet = old;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	}
-
-	bool is_read = read_line(dst, size);
-
-	if (is_terminal) {
-		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
-		fputc('\n', stderr);
-	}
-	return is_read;
-}
-
 static int read_password(struct job *j, struct err *err)
 {
 	char first[USER_MAX_PASSWORD + 8] = "", second[sizeof(first)] = "";
@@ -92,8 +69,8 @@ static int read_password(struct job *j, struct err *err)
 	if (j->is_from_stdin) {
 		if (!read_line(first, sizeof(first)))
 			rc = err_set(err, -EINVAL, "there is no password on standard input");
-	} else if (!ask_once("Password: ", first, sizeof(first)) ||
-	           !ask_once("Once more: ", second, sizeof(second))) {
+	} else if (!secret_ask("Password: ", first, sizeof(first)) ||
+	           !secret_ask("Once more: ", second, sizeof(second))) {
 		rc = err_set(err, -EINVAL, "no password was typed");
 	} else if (strcmp(first, second) != 0) {
 		rc = err_set(err, -EINVAL, "the two passwords differ");

@@ -62,7 +62,7 @@ void config_read_added(struct config_loading *l)
 
 /* ---- what the program writes ---- */
 
-static void write_quoted(struct buf *out, const char *key, const char *value)
+void config_write_quoted(struct buf *out, const char *key, const char *value)
 {
 	buf_printf(out, "%s: \"", key);
 	for (const char *c = value; *c; c++) {
@@ -84,22 +84,22 @@ void config_write_printer(const struct printer_config *p, struct buf *out)
 	char hex[65];
 	const struct printer_ports none = { 0 };
 
-	write_quoted(out, "name", p->name);
-	write_quoted(out, "driver", p->driver);
+	config_write_quoted(out, "name", p->name);
+	config_write_quoted(out, "driver", p->driver);
 	if (p->url[0]) {
-		write_quoted(out, "url", p->url);
+		config_write_quoted(out, "url", p->url);
 		if (p->user[0])
-			write_quoted(out, "user", p->user);
+			config_write_quoted(out, "user", p->user);
 		if (secret_is_set(&p->access_code))
-			write_quoted(out, p->user[0] ? "password" : "api_key",
-			             secret_peek(&p->access_code));
+			config_write_quoted(out, p->user[0] ? "password" : "api_key",
+			                    secret_peek(&p->access_code));
 	} else {
-		write_quoted(out, "address", p->address);
-		write_quoted(out, "serial", p->serial);
-		write_quoted(out, "access_code", secret_peek(&p->access_code));
+		config_write_quoted(out, "address", p->address);
+		config_write_quoted(out, "serial", p->serial);
+		config_write_quoted(out, "access_code", secret_peek(&p->access_code));
 	}
 	if (p->model[0])
-		write_quoted(out, "model", p->model);
+		config_write_quoted(out, "model", p->model);
 	if (p->trust.mode == TRUST_PIN) {
 		text_hex(hex, p->trust.pin, sizeof(p->trust.pin));
 		buf_printf(out, "tls: sha256:%s\n", hex);

@@ -65,6 +65,8 @@ void config_check_login(struct config_loading *l, const struct conf_node *n, con
                         struct printer_config *p);
 /* The keys `button`, `lights` and `climate`. */
 void config_read_rig(struct config_loading *l, const struct conf_node *root);
+/* `key: "value"` and the end of the line. */
+void config_write_quoted(struct buf *out, const char *key, const char *value);
 
 /* The printers of the data folder. */
 void config_read_added(struct config_loading *l);

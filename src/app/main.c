@@ -54,6 +54,8 @@ static const struct verb verbs[] = {
 	  "make another film from the pictures of a session" },
 	{ "restore", cmd_restore, "[--data DIR] FROM | --set-aside",
 	  "put a backup back, or a damaged database out of the way" },
+	{ "setup", cmd_setup, "[--config FILE]",
+	  "ask five questions and write the configuration" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
 	  "be a Bambu printer, for trying things out (simulate --help)" },
 	{ "user", cmd_user, "add|passwd|remove NAME | list",

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 int secret_from_file(const char *path, struct secret *ret, struct err *err)
 {
@@ -33,4 +35,26 @@ int secret_from_file(const char *path, struct secret *ret, struct err *err)
 		               "password",
 		               name);
 	return 0;
+}
+
+bool secret_ask(const char *prompt, char *dst, size_t size)
+{
+	struct termios old, quiet;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &old) == 0;
+	bool is_read;
+
+	fputs(prompt, stderr);
+	if (is_terminal) {
+		quiet = old;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	}
+	is_read = fgets(dst, (int)size, stdin);
+	if (is_read)
+		dst[strcspn(dst, "\r\n")] = '\0';
+	if (is_terminal) {
+		(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+		fputc('\n', stderr);
+	}
+	return is_read;
 }
