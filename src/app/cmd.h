@@ -32,6 +32,8 @@ int cmd_print(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_setup(int argc, char **argv);
+int cmd_rig(int argc, char **argv);
+int cmd_rigs(int argc, char **argv);
 int cmd_simulate(int argc, char **argv);
 int cmd_user(int argc, char **argv);
 int cmd_demo(int argc, char **argv);

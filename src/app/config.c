@@ -33,6 +33,7 @@ static const struct opt root_opts[] = {
 	{ "button", OPT_NESTED, 0, 0, .help = "A push-button beside a printer." },
 	{ "lights", OPT_NESTED, 0, 0, .help = "Three lights beside it." },
 	{ "climate", OPT_NESTED, 0, 0, .help = "Temperature and humidity of places." },
+	{ "hub", OPT_NESTED, 0, 0, .help = "The Bedside that this one reports to, as its rig." },
 	{ "printers", OPT_NESTED, 0, 0, .help = "A list of printers." },
 	{ "cameras", OPT_NESTED, 0, 0, .help = "A list of further cameras." },
 };
@@ -227,6 +228,7 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 	config_read_added(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
 	config_read_list(l, root, "cameras", config_read_camera);
+	config_read_hub(l, root);
 	check_whole(l, root);
 	config_read_added_cameras(l);
 }
@@ -291,6 +293,7 @@ void config_fini(struct config *c)
 		printer_config_fini(&c->printers[i].printer);
 	for (size_t i = 0; i < c->n_cameras; i++)
 		camera_config_fini(&c->cameras[i]);
+	rig_config_fini(&c->hub);
 	free(c->printers);
 	free(c->cameras);
 	*c = (struct config){ 0 };

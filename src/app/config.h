@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "fleet/climates.h"
 #include "fleet/panel.h"
+#include "fleet/rig.h"
 #include "model/camera.h"
 #include "model/capture.h"
 #include "model/printer.h"
@@ -76,6 +77,7 @@ struct config {
 	char ca_file[256];
 	struct web_config web;
 	struct storage_config storage;
+	struct rig_config hub;    /* that this one reports to */
 	struct session_plan plan; /* of printers that have none of their own */
 	struct capture_plan capture;
 	struct panel_config panel;
@@ -149,6 +151,13 @@ int config_change_camera(const struct config *c, const char *id, const json_t *s
                          struct camera_config *ret, char field[CONFIG_FIELD_SIZE],
                          struct err *err) MUST_CHECK;
 int config_remove_camera(const struct config *c, const char *id, struct err *err) MUST_CHECK;
+
+/* Makes c->url plain (no '/' at its end); -EINVAL if it is no address of a hub. */
+int config_check_hub(struct rig_config *c, struct err *err) MUST_CHECK;
+/* Writes hub.yaml of the data folder, mode 0600; takes it away; reads all anew for a running daemon. */
+int config_write_hub(const char *data_dir, const struct rig_config *c, struct err *err) MUST_CHECK;
+int config_forget_hub(const char *data_dir, struct err *err) MUST_CHECK;
+int config_reload_hub(const struct config *c, struct rig_config *ret, struct err *err) MUST_CHECK;
 
 /* Stores the confirmed certificate of a printer. */
 int config_pin_printer(const char *data_dir, const char *id, const uint8_t sha256[32],

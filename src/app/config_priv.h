@@ -34,6 +34,7 @@ extern const struct config_table config_printer_table, config_port_table;
 extern const struct config_table config_camera_table;
 extern const struct config_table config_button_table, config_lights_table;
 extern const struct config_table config_climate_table, config_sensor_table;
+extern const struct config_table config_hub_table;
 
 /* A list of texts, or one text, into dst[max][each]. Returns how many. */
 unsigned config_read_texts(struct config_loading *l, const struct conf_node *n, const char *path,
@@ -70,6 +71,9 @@ void config_write_quoted(struct buf *out, const char *key, const char *value);
 
 /* The printers of the data folder. */
 void config_read_added(struct config_loading *l);
+
+/* The hub: of the data folder, and the key `hub` of `root` over it. */
+void config_read_hub(struct config_loading *l, const struct conf_node *root);
 
 /* The cameras of the data folder. */
 void config_read_added_cameras(struct config_loading *l);

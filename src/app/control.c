@@ -11,7 +11,9 @@
 #include "capture/sessions.h"
 #include "core/log.h"
 #include "fleet/climates.h"
+#include "fleet/hub.h"
 #include "fleet/panel.h"
+#include "fleet/rig.h"
 #include "model/json.h"
 #include "printers/printer.h"
 #include "wire/local.h"
@@ -178,6 +180,25 @@ static json_t *panel(struct control *c, const json_t *question)
 	                 "climate", places);
 }
 
+/* {verb:"rig", what:"status"|"reload"|"rigs"} */
+static json_t *rig(struct control *c, const json_t *question)
+{
+	const char *what = json_string_value(json_object_get(question, "what"));
+	const struct rig_record *r;
+	json_t *list = json_array();
+	struct err err = { 0 };
+
+	if (text_equal(what, "rigs")) {
+		for (size_t i = 0; (r = hub_at(c->env.hub, i)); i++)
+			json_array_append_new(list, hub_rig_json(c->env.hub, r->id, true));
+		return json_pack("{s:o}", "rigs", list);
+	}
+	json_decref(list);
+	if (text_equal(what, "reload") && c->env.reload_hub(c->env.arg, &err) < 0)
+		return failure(err.text);
+	return json_pack("{s:o}", "rig", rig_json(c->env.rig));
+}
+
 static void asked(void *arg, struct local_call *call, const char *line)
 {
 	struct control *c = arg;
@@ -196,6 +217,8 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		answer = capture(c, question);
 	else if (text_equal(verb, "panel"))
 		answer = panel(c, question);
+	else if (text_equal(verb, "rig"))
+		answer = rig(c, question);
 	else
 		why = "this daemon does not know that question; is it of another version?";
 	if (why)

@@ -15,8 +15,10 @@
 
 struct control;
 struct err;
+struct hub;
 struct loop;
 struct printers;
+struct rig;
 struct captures;
 struct sessions;
 struct panel;
@@ -29,6 +31,11 @@ struct control_env {
 	struct captures *captures;
 	struct panel *panel;       /* NULL: neither button nor lights */
 	struct climates *climates; /* NULL: none */
+	struct rig *rig;
+	struct hub *hub;
+	/* The data folder names another hub, or none. */
+	int (*reload_hub)(void *arg, struct err *err);
+	void *arg;
 	const char *data_dir;
 };
 

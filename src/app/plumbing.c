@@ -5,7 +5,9 @@
 #include "app/captor.h"
 #include "app/config.h"
 #include "app/control.h"
+#include "app/guests.h"
 #include "app/hooks.h"
+#include "app/house.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "cameras/camera.h"
@@ -20,10 +22,12 @@
 #include "core/work.h"
 #include "film/films.h"
 #include "fleet/climates.h"
+#include "fleet/hub.h"
 #include "fleet/jobs.h"
 #include "fleet/notices.h"
 #include "fleet/panel.h"
 #include "fleet/retention.h"
+#include "fleet/rig.h"
 #include "model/event.h"
 #include "printers/bambu_ca.h"
 #include "printers/printer.h"
@@ -62,6 +66,10 @@ struct plumbing {
 	struct notices *notices;
 	struct panel *panel; /* NULL: neither button nor lights */
 	struct climates *climates;
+	struct guests *guests;
+	struct hub *hub;
+	struct house *house;
+	struct rig *rig;
 	struct hooks *hooks;
 	struct web *web;
 	struct control *control;
@@ -270,6 +278,18 @@ static void end_takes_too_long(void *arg)
 	_exit(1);
 }
 
+/* The connection goes first: nothing is shown or ordered from here on. */
+static void end_rigs(struct plumbing *p)
+{
+	rig_free(p->rig);
+	p->rig = NULL;
+	house_free(p->house);
+	p->house = NULL;
+	guests_stop(p->guests);
+	hub_free(p->hub);
+	p->hub = NULL;
+}
+
 static void begin_end(struct plumbing *p)
 {
 	p->is_ending = true;
@@ -288,6 +308,7 @@ static void begin_end(struct plumbing *p)
 	p->panel = NULL;
 	climates_free(p->climates);
 	p->climates = NULL;
+	end_rigs(p);
 	notices_free(p->notices);
 	p->notices = NULL;
 	retention_free(p->retention);
@@ -358,11 +379,13 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	p->pool = work_pool_new(p->loop, "worker", POOL_THREADS);
 	p->disk = work_pool_new(p->loop, "journal", 1);
 	p->keeper = work_pool_new(p->loop, "settings", 1);
+	p->guests = guests_new(p->loop);
 	p->cameras = cameras_new(&(struct cameras_env){ .loop = p->loop,
 	                                                .bus = p->bus,
 	                                                .pool = p->pool,
 	                                                .ca_pem = bambu_ca_pem(),
 	                                                .av_program = p->worker_path,
+	                                                .remote = guests_remote(p->guests),
 	                                                .data_dir = c->data_dir });
 	p->printers = printers_new(
 		&(struct printers_env){ .loop = p->loop,
@@ -390,6 +413,46 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	return 0;
 }
 
+static int reload_hub(void *arg, struct err *err)
+{
+	struct plumbing *p = arg;
+	struct rig_config c = { 0 };
+	int rc = config_reload_hub(p->config, &c, err);
+
+	if (rc == 0)
+		rig_set_hub(p->rig, &c);
+	rig_config_fini(&c);
+	return rc;
+}
+
+static int build_rigs(struct plumbing *p, struct err *err)
+{
+	struct rig_env env = {
+		.loop = p->loop, .bus = p->bus, .store = p->store, .data_dir = p->config->data_dir
+	};
+	char name[RIG_NAME_SIZE] = "";
+	int rc;
+
+	if (gethostname(name, sizeof(name) - 1) < 0 || !name[0])
+		TEXT_SET(name, "Bedside");
+	rc = hub_new(
+		&(struct hub_env){
+			.loop = p->loop, .bus = p->bus, .store = p->store, .name = name },
+		&p->hub, err);
+	if (rc < 0)
+		return rc;
+	guests_start(p->guests, p->hub, p->cameras);
+	p->house = house_new(&(struct house_env){ .loop = p->loop,
+	                                          .printers = p->printers,
+	                                          .cameras = p->cameras,
+	                                          .sessions = p->sessions,
+	                                          .captures = p->captures });
+	house_fill(p->house, &env.house);
+	p->rig = rig_new(&env);
+	house_set_rig(p->house, p->rig);
+	return 0;
+}
+
 static int start_web(struct plumbing *p, struct err *err)
 {
 	const struct config *c = p->config;
@@ -404,6 +467,8 @@ static int start_web(struct plumbing *p, struct err *err)
 		.films = p->films,
 		.panel = p->panel,
 		.climates = p->climates,
+		.hub = p->hub,
+		.rig = p->rig,
 		.pool = p->pool,
 		.data_dir = c->data_dir,
 		.config_path = c->path,
@@ -503,7 +568,9 @@ static int begin(struct plumbing *p, struct err *err)
 	build_rig(p);
 	add_devices(p);
 	sessions_end_orphans(p->sessions);
-	rc = start_web(p, err);
+	rc = build_rigs(p, err);
+	if (rc == 0)
+		rc = start_web(p, err);
 	if (rc == 0)
 		rc = control_new(&(struct control_env){ .loop = p->loop,
 		                                        .printers = p->printers,
@@ -511,10 +578,15 @@ static int begin(struct plumbing *p, struct err *err)
 		                                        .captures = p->captures,
 		                                        .panel = p->panel,
 		                                        .climates = p->climates,
+		                                        .rig = p->rig,
+		                                        .hub = p->hub,
+		                                        .reload_hub = reload_hub,
+		                                        .arg = p,
 		                                        .data_dir = c->data_dir },
 		                 &p->control, err);
 	if (rc < 0)
 		return rc;
+	rig_set_hub(p->rig, &c->hub);
 	bus_listen(p->bus, &p->listener, heard, p);
 	return 0;
 }
@@ -525,6 +597,7 @@ static void tear_down(struct plumbing *p)
 	timer_stop(&p->watchdog);
 	timer_stop(&p->end_limit);
 	cameras_free(p->cameras);
+	guests_free(p->guests);
 	captures_free(p->captures);
 	printers_free(p->printers);
 	captor_free(p->captor);

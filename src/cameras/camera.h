@@ -26,6 +26,17 @@ struct stream;
 struct v4l2_sys;
 struct work_pool;
 
+/* Cameras of other machines, for the driver "rig". */
+struct camera_remote {
+	/* Pictures from the next turn on, until close(); NULL: there is no such camera. */
+	void *(*open)(void *arg, const struct camera_config *c,
+	              void (*picture)(void *to, const uint8_t *jpeg, size_t size,
+	                              int64_t at_wall_ms),
+	              void *to);
+	void (*close)(void *arg, void *opened);
+	void *arg;
+};
+
 struct cameras_env {
 	struct loop *loop;
 	struct bus *bus;
@@ -37,7 +48,8 @@ struct cameras_env {
 	/* Instead of TLS over TCP, for tests on simulated time: an open stream or one that fails. */
 	struct stream *(*connect)(void *arg, const struct camera_config *c);
 	void *connect_arg;
-	const struct v4l2_sys *v4l2; /* instead of the kernel, for tests; NULL: the kernel */
+	const struct camera_remote *remote; /* NULL: none */
+	const struct v4l2_sys *v4l2;        /* instead of the kernel, for tests; NULL: the kernel */
 	int64_t retry_ms; /* before each new attempt, for tests; 0: a second and ever longer */
 };
 

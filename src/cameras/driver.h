@@ -105,6 +105,7 @@ extern const struct camera_driver camera_driver_fake;
 extern const struct camera_driver camera_driver_folder;
 extern const struct camera_driver camera_driver_http_mjpeg;
 extern const struct camera_driver camera_driver_http_still;
+extern const struct camera_driver camera_driver_remote;
 extern const struct camera_driver camera_driver_rpicam;
 extern const struct camera_driver camera_driver_rtsp;
 extern const struct camera_driver camera_driver_v4l2;

@@ -9,7 +9,7 @@ static const struct camera_driver *const drivers[] = {
 	&camera_driver_v4l2,       &camera_driver_rpicam, &camera_driver_http_still,
 	&camera_driver_http_mjpeg, &camera_driver_rtsp,   &camera_driver_exec,
 	&camera_driver_folder,     &camera_driver_bambu,  &camera_driver_bambu_rtsp,
-	&camera_driver_fake,
+	&camera_driver_fake,       &camera_driver_remote,
 };
 
 const struct camera_driver *camera_driver_find(const char *name)

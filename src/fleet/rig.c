@@ -25,6 +25,7 @@
 #define RETRY_MAX_MS 60000
 #define REFUSED_MS 300000
 #define WAKE_MS 100
+#define AWAY_MS 10000
 #define POLL_MS 2000       /* the records are written a little after their events */
 #define PICTURE_QUEUE 4096 /* bytes that may wait when a picture is sent */
 
@@ -380,9 +381,12 @@ static void wake(void *arg)
 	struct rig *r = arg;
 
 	r->is_woken = false;
-	rig_pump(r);
+	if (r->is_greeted)
+		rig_pump(r);
+	else
+		rig_count(r);
 	if (r->link != RIG_LINK_OFF)
-		timer_start(&r->wake, POLL_MS);
+		timer_start(&r->wake, r->is_greeted ? POLL_MS : AWAY_MS);
 }
 
 /* Many events in a row wake it once. */

@@ -293,6 +293,21 @@ void rig_greet(struct rig *r)
 	store_submit(r->env.store, run_state, have_state, rig_job_new(r));
 }
 
+static void counted(void *arg, int rc, const struct err *err)
+{
+	struct rig_job *j = arg;
+
+	complain(j->rig, rc, err);
+	if (rc == 0 && !j->rig->is_dead && !j->rig->is_greeted)
+		j->rig->outbox = j->state;
+	rig_job_free(j);
+}
+
+void rig_count(struct rig *r)
+{
+	store_submit(r->env.store, run_state, counted, rig_job_new(r));
+}
+
 static int run_new_stream(struct db *db, void *arg, struct err *err)
 {
 	const struct rig_job *j = arg;

@@ -62,6 +62,8 @@ void rig_unref(struct rig *r);
 
 /* Reads the outbox' state, then says hello. */
 void rig_greet(struct rig *r);
+/* While the hub is away: how much waits. */
+void rig_count(struct rig *r);
 void rig_welcomed(struct rig *r, int64_t have);
 void rig_acked(struct rig *r, int64_t number);
 /* Sends what may be sent. */

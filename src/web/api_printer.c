@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "capture/sessions.h"
+#include "model/command.h"
 #include "model/event.h"
 #include "model/json.h"
 #include "printers/printer.h"
@@ -152,59 +153,6 @@ static void command_answered(void *arg, enum printer_answer a, const char *reaso
 	                    json_text(reason ? reason : "")));
 }
 
-/* The field a command cannot do without; NULL: none. */
-static const char *needed_field(enum printer_command_kind k)
-{
-	switch (k) {
-	case PRINTER_SPEED:
-		return "level";
-	case PRINTER_LIGHT:
-		return "on";
-	case PRINTER_FAN:
-		return "percent";
-	case PRINTER_NOZZLE_TEMP:
-	case PRINTER_BED_TEMP:
-	case PRINTER_CHAMBER_TEMP:
-		return "celsius";
-	case PRINTER_GCODE:
-	case PRINTER_SCRIPT:
-		return "gcode";
-	case PRINTER_START_FILE:
-		return "file";
-	case PRINTER_PAUSE_PRINT:
-	case PRINTER_RESUME_PRINT:
-	case PRINTER_STOP_PRINT:
-	case PRINTER_HOME:
-	case PRINTER_CLEAR_ERROR:
-	case PRINTER_REFRESH:
-		break;
-	}
-	return NULL;
-}
-
-static void read_command(const struct call *c, struct printer_command *cmd)
-{
-	const char *fan = call_text(c, "fan", "part");
-
-	cmd->level = (int)call_int(c, "level", 2);
-	cmd->is_on = call_bool(c, "on", false);
-	TEXT_SET(cmd->light, call_text(c, "light", ""));
-	cmd->fan = strcmp(fan, "aux") == 0       ? PRINTER_FAN_AUX
-	           : strcmp(fan, "chamber") == 0 ? PRINTER_FAN_CHAMBER
-	                                         : PRINTER_FAN_PART;
-	cmd->percent = (int)call_int(c, "percent", 0);
-	cmd->celsius = call_number(c, "celsius", NAN);
-	cmd->nozzle = (int)call_int(c, "nozzle", 0);
-	TEXT_SET(cmd->gcode, call_text(c, "gcode", ""));
-	TEXT_SET(cmd->script, call_text(c, "gcode", ""));
-	cmd->timeout_ms = call_int(c, "timeout_s", 0) * 1000;
-	TEXT_SET(cmd->file, call_text(c, "file", ""));
-	cmd->plate = (int)call_int(c, "plate", 1);
-	cmd->uses_ams = call_bool(c, "uses_ams", false);
-	cmd->levels_bed = call_bool(c, "levels_bed", true);
-	cmd->records_timelapse = call_bool(c, "records_timelapse", false);
-}
-
 /* Who moves the head of a paused print must know that a person has other plans. */
 static void tell_command(const struct call *c, const struct printer_command *cmd)
 {
@@ -228,31 +176,11 @@ void api_printer_command(struct call *c)
 	if (!p)
 		return;
 
-	const char *name = call_text(c, "command", "");
+	const char *field;
+	struct err err = { 0 };
 
-	if (!printer_command_from_name(name, &cmd.kind)) {
-		call_refuse_field(c, "command", "There is no command '%s'.", name);
-		return;
-	}
-
-	const char *needed = needed_field(cmd.kind);
-
-	if (needed && !json_object_get(c->body, needed)) {
-		call_refuse_field(c, needed, "%s is missing: the command %s needs it.", needed,
-		                  name);
-		return;
-	}
-	read_command(c, &cmd);
-	if (cmd.kind == PRINTER_GCODE && strlen(call_text(c, "gcode", "")) >= sizeof(cmd.gcode)) {
-		call_refuse_field(c, "gcode", "gcode has more than %zu characters.",
-		                  sizeof(cmd.gcode) - 1);
-		return;
-	}
-	if (!printer_command_read_trays(&cmd, call_text(c, "ams_mapping", ""))) {
-		call_refuse_field(
-			c, "ams_mapping",
-			"'%s' must be tray numbers with commas, as in 0,3,-1 (-1: not used).",
-			call_text(c, "ams_mapping", ""));
+	if (printer_command_from_json(c->body, &cmd, &field, &err) < 0) {
+		call_refuse_field(c, field, "%s", err.text);
 		return;
 	}
 	tell_command(c, &cmd);

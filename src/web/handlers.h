@@ -53,6 +53,18 @@ void api_camera_controls(struct call *c);
 void api_camera_control(struct call *c);
 void api_devices(struct call *c);
 
+/* api_rig.c */
+void api_rigs(struct call *c);
+void api_rig(struct call *c);
+void api_rig_picture(struct call *c);
+void api_rig_news(struct call *c);
+void api_rig_code(struct call *c);
+void api_rig_change(struct call *c);
+void api_rig_revoke(struct call *c);
+void api_rig_order(struct call *c);
+void api_rig_pair(struct call *c);
+void api_rig_link(struct call *c);
+
 /* api_token.c */
 void api_tokens(struct call *c);
 void api_token_add(struct call *c);

@@ -138,28 +138,61 @@ static const struct field pair_body[] = {
 	END
 };
 
-static const struct field command_body[] = {
-	{ "command", FIELD_TEXT, REQUIRED, 0, 0,
-	  "pause|resume|stop|home|speed|light|fan|nozzle_temp|bed_temp|chamber_temp|gcode|"
-	  "clear_error|refresh|start_file|script",
-	  "" },
-	{ "level", FIELD_INT, 0, 1, 4, NULL, "speed: silent, standard, sport, ludicrous" },
-	{ "on", FIELD_BOOL, 0, 0, 0, NULL, "light" },
-	{ "light", FIELD_TEXT, 0, 0, 19, NULL, "light: which; the chamber's if absent" },
-	{ "fan", FIELD_TEXT, 0, 0, 0, "part|aux|chamber", "fan" },
-	{ "percent", FIELD_INT, 0, 0, 100, NULL, "fan" },
-	{ "celsius", FIELD_NUMBER, 0, 0, 400, NULL, "temperatures" },
-	{ "nozzle", FIELD_INT, 0, 0, 1, NULL, "nozzle_temp: which" },
-	{ "gcode", FIELD_TEXT, 0, 1, 2047, NULL, "gcode (up to 511 characters), script: lines" },
-	{ "timeout_s", FIELD_INT, 0, 1, 600, NULL, "script: how long the motion may take" },
-	{ "file", FIELD_TEXT, 0, 1, 255, NULL, "start_file: on its storage" },
-	{ "plate", FIELD_INT, 0, 1, 99, NULL, "start_file: from 1" },
-	{ "uses_ams", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
-	{ "ams_mapping", FIELD_TEXT, 0, 0, 200, NULL,
-	  "start_file: tray of each filament, as in 3,-1,128; chosen by material and colour if "
-	  "absent" },
-	{ "levels_bed", FIELD_BOOL, 0, 0, 0, NULL, "start_file" },
+/* clang-format off */
+#define COMMANDS "pause|resume|stop|home|speed|light|fan|nozzle_temp|bed_temp|chamber_temp|gcode|" "clear_error|refresh|start_file|script"
+
+#define COMMAND_FIELDS \
+	{ "level", FIELD_INT, 0, 1, 4, NULL, "speed: silent, standard, sport, ludicrous" }, \
+	{ "on", FIELD_BOOL, 0, 0, 0, NULL, "light" }, \
+	{ "light", FIELD_TEXT, 0, 0, 19, NULL, "light: which; the chamber's if absent" }, \
+	{ "fan", FIELD_TEXT, 0, 0, 0, "part|aux|chamber", "fan" }, \
+	{ "percent", FIELD_INT, 0, 0, 100, NULL, "fan" }, \
+	{ "celsius", FIELD_NUMBER, 0, 0, 400, NULL, "temperatures" }, \
+	{ "nozzle", FIELD_INT, 0, 0, 1, NULL, "nozzle_temp: which" }, \
+	{ "gcode", FIELD_TEXT, 0, 1, 2047, NULL, "gcode (up to 511 characters), script: lines" }, \
+	{ "timeout_s", FIELD_INT, 0, 1, 600, NULL, "script: how long the motion may take" }, \
+	{ "file", FIELD_TEXT, 0, 1, 255, NULL, "start_file: on its storage" }, \
+	{ "plate", FIELD_INT, 0, 1, 99, NULL, "start_file: from 1" }, \
+	{ "uses_ams", FIELD_BOOL, 0, 0, 0, NULL, "start_file" }, \
+	{ "ams_mapping", FIELD_TEXT, 0, 0, 200, NULL, "start_file: tray of each filament, as in 3,-1,128; chosen by material and colour if " "absent" }, \
+	{ "levels_bed", FIELD_BOOL, 0, 0, 0, NULL, "start_file" }, \
 	{ "records_timelapse", FIELD_BOOL, 0, 0, 0, NULL, "start_file: the printer's own" },
+/* clang-format on */
+
+static const struct field command_body[] = {
+	{ "command", FIELD_TEXT, REQUIRED, 0, 0, COMMANDS, "" }, COMMAND_FIELDS END
+};
+
+static const struct field rig_order_body[] = {
+	{ "what", FIELD_TEXT, REQUIRED, 0, 0, "session|printer|capture", "what it is an order of" },
+	{ "printer", FIELD_TEXT, REQUIRED, 1, 47, NULL, "id of the rig's printer" },
+	{ "order", FIELD_TEXT, 0, 0, 0, "start|pause|resume|stop|discard|shoot|run|cancel",
+	  "of a session or a layer capture" },
+	{ "command", FIELD_TEXT, 0, 0, 0, COMMANDS, "of a printer, with what it needs:" },
+	COMMAND_FIELDS END
+};
+
+static const struct field rig_change_body[] = {
+	{ "name", FIELD_TEXT, 0, 1, 47, NULL, "" },
+	{ "status_delay_s", FIELD_NUMBER, NULLABLE, 1, 86400, NULL,
+	  "how often it tells its state; null: as it is configured" },
+	{ "climate_delay_s", FIELD_NUMBER, NULLABLE, 1, 86400, NULL,
+	  "temperature and humidity; null: as it is configured" },
+	{ "image_delay_s", FIELD_NUMBER, NULLABLE, 1, 86400, NULL,
+	  "previews; null: as it is configured" },
+	END
+};
+
+static const struct field rig_pair_body[] = {
+	{ "code", FIELD_TEXT, REQUIRED | SECRET, 1, 20, NULL, "the pairing code" },
+	{ "name", FIELD_TEXT, REQUIRED, 1, 47, NULL, "of the rig" },
+	END
+};
+
+static const struct field rig_news_query[] = {
+	{ "kind", FIELD_TEXT, 0, 1, 23, NULL, "only these: film, session, notice, layer …" },
+	{ "before", FIELD_INT, 0, 1, 9e15, NULL, "only older than this place" },
+	{ "limit", FIELD_INT, 0, 1, 500, NULL, "how many at most; 100 if absent" },
 	END
 };
 
@@ -455,6 +488,17 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/cameras/{id}/hls/{file}", api_camera_hls, "The same as HLS: index.m3u8 and what it names", NULL, NULL, 200, ROUTE_CAMERA, "application/vnd.apple.mpegurl" },
 	{ POST, ROLE_OPERATOR, V1 "/cameras/{id}/test", api_camera_test, "Take a few pictures and tell how it went", NULL, no_body, 200, 0, "camera_test" },
 
+	{ GET, ROLE_VIEWER, V1 "/rigs", api_rigs, "Rigs that report here, and the hub that this one reports to", NULL, NULL, 200, 0, "rigs" },
+	{ POST, ROLE_ADMIN, V1 "/rigs/codes", api_rig_code, "Make a pairing code for a rig, good for ten minutes", NULL, no_body, 201, 0, "rig_code" },
+	{ GET, ROLE_VIEWER, V1 "/rigs/{id}", api_rig, "One rig", NULL, NULL, 200, 0, "rig" },
+	{ PATCH, ROLE_ADMIN, V1 "/rigs/{id}", api_rig_change, "Its name, and how often it tells what; takes effect at once", NULL, rig_change_body, 200, 0, "rig" },
+	{ DELETE, ROLE_ADMIN, V1 "/rigs/{id}", api_rig_revoke, "Revoke its key and forget what it told", NULL, NULL, 204, 0, NULL },
+	{ GET, ROLE_VIEWER, V1 "/rigs/{id}/news", api_rig_news, "What it told, newest first", rig_news_query, NULL, 200, 0, "rig_news" },
+	{ GET, ROLE_VIEWER, V1 "/rigs/{id}/pictures/{camera}", api_rig_picture, "The newest preview of one of its cameras", NULL, NULL, 200, 0, "image/jpeg" },
+	{ POST, ROLE_OPERATOR, V1 "/rigs/{id}/orders", api_rig_order, "Order a session, a printer or a layer capture of it", NULL, rig_order_body, 200, 0, "answer" },
+	{ POST, ROLE_OPEN, V1 "/rig/pair", api_rig_pair, "For rigs: a key for a pairing code", NULL, rig_pair_body, 201, 0, "rig_paired" },
+	{ GET, ROLE_OPEN, V1 "/rig/link", api_rig_link, "For rigs: WebSocket, opened by their key", NULL, NULL, 101, 0, NULL },
+
 	{ GET, ROLE_VIEWER, V1 "/wall", api_wall, "WebSocket: many cameras over one connection", NULL, NULL, 101, 0, NULL },
 	{ GET, ROLE_ADMIN, V1 "/camera-tokens", api_tokens, "Camera tokens: for other programs, one camera each", NULL, NULL, 200, 0, "camera_tokens" },
 	{ POST, ROLE_ADMIN, V1 "/camera-tokens", api_token_add, "Make a camera token; its secret is shown this once", NULL, token_body, 201, 0, "new_camera_token" },
@@ -537,6 +581,14 @@ static const struct shape shapes[] = {
 	{ "key", "id:string name:string scopes:[string] created_at:time? last_used_at:time? expires_at:time?" },
 	{ "keys", "keys:[key]" },
 	{ "new_key", "key:key secret:string" },
+	{ "rig", "id:string name:string version:string address:string is_online:boolean text:string since_at:time? paired_at:time? "
+	  "made_by:string seen_at:time? n_news:integer clock_offset_ms:integer? rtt_ms:integer? status_delay_s:number? "
+	  "climate_delay_s:number? image_delay_s:number? pictures:[any] printers:[any] cameras:[any] sessions:[any] climate:[any]" },
+	{ "rigs", "rigs:[rig] hub:object?" },
+	{ "rig_code", "code:string expires_at:time" },
+	{ "rig_paired", "id:string name:string key:string" },
+	{ "rig_one_news", "place:integer kind:string ref:string at:time? heard_at:time? body:object?" },
+	{ "rig_news", "news:[rig_one_news]" },
 	{ "camera_token", "id:string camera:string name:string made_by:string created_at:time? expires_at:time? last_used_at:time?" },
 	{ "camera_tokens", "tokens:[camera_token]" },
 	{ "new_camera_token", "token:camera_token secret:string path:string" },

@@ -575,6 +575,7 @@ void web_free(struct web *w)
 	pictures_free(STEAL_PTR(w->pictures));
 	auth_free(STEAL_PTR(w->auth));
 	tokens_free(STEAL_PTR(w->tokens));
+	rig_door_fini(&w->rig_door);
 	w->is_ending = true;
 	web_let_go(w);
 }

@@ -23,9 +23,11 @@ struct err;
 struct films;
 struct climates;
 struct panel;
+struct hub;
 struct loop;
 struct printer_config;
 struct printers;
+struct rig;
 struct sessions;
 struct store;
 struct web;
@@ -107,6 +109,8 @@ struct web_env {
 	struct films *films;
 	struct panel *panel;       /* NULL: neither button nor lights */
 	struct climates *climates; /* NULL: no places */
+	struct hub *hub;           /* NULL: rigs cannot report here */
+	struct rig *rig;           /* this one as a rig; NULL: it can be none */
 	struct work_pool *pool;
 	const char *data_dir;
 	const char *config_path; /* for backups; NULL or "" none */

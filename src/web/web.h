@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "web/call.h"
+#include "web/rigs.h"
 #include "web/server.h"
 
 struct auth;
@@ -38,6 +39,7 @@ struct web {
 	struct push *push;
 	struct tokens *tokens;
 	struct wall *wall;
+	struct rig_door rig_door;
 	char cert_file[1100], key_file[1100];
 	char fingerprint[65];
 	char link[300];

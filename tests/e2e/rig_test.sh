@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# rig_test: a rig with two simulated printers and its hub in two network namespaces, the link between them cut, slow,
+# lossy and out of order, the hub killed, the rig killed, the rig's clock two hours wrong: nothing lost, nothing twice.
+# BEDSIDE_RIG_S: seconds of each trouble (20 if absent). $2: the folder of libwrong_clock.so.
+. "$(dirname "$0")/lib.sh"
+here=$(cd "$(dirname "$0")" && pwd)
+need curl
+need python3
+need ip
+[ "$(id -u)" = 0 ] && [ -c /dev/net/tun ] || { echo "skipped: network namespaces need root and /dev/net/tun"; exit 77; }
+h=bs-hub-$$ r=bs-rig-$$
+ip netns add "$h" 2>/dev/null && ip netns add "$r" || { echo "skipped: network namespaces are not allowed here"; exit 77; }
+trap 'cleanup; ip netns del "$h" 2>/dev/null; ip netns del "$r" 2>/dev/null' EXIT
+each=${BEDSIDE_RIG_S:-20}
+wrong=${2:-$(cd "$here/../.." && pwd)/build/tests/e2e}/libwrong_clock.so
+
+link() { echo "$1" >"$tmp/link.json.new" && mv "$tmp/link.json.new" "$tmp/link.json"; }
+link '{}'
+python3 "$here/link.py" "$r" 10.231.7.1 "$h" 10.231.7.2 "$tmp/link.json" >"$tmp/link.log" 2>&1 &
+pids+=($!)
+until_true 15 grep -qs ready "$tmp/link.log" || { echo "skipped: no TUN device can be made: $(tail -n 1 "$tmp/link.log")"; exit 77; }
+
+start_hub() {
+  ip netns exec "$h" "$BEDSIDE" serve --data "$tmp/hub" --config "$tmp/hub.yaml" >>"$tmp/hub.log" 2>&1 &
+  hub=$!
+  pids+=("$hub")
+  until_true 60 in_hub -o /dev/null "$at/healthz" || die "the hub does not start"
+}
+start_rig() { # SECONDS that its clock is wrong by
+  LD_PRELOAD=$wrong BEDSIDE_WRONG_S=$1 ip netns exec "$r" "$BEDSIDE" demo --data "$tmp/rig" --port 8602 >>"$tmp/rig.log" 2>&1 &
+  rig=$!
+  pids+=("$rig")
+  until_true 60 test -S "$tmp/rig/control" || die "the rig does not start"
+}
+stop_rig() { # SIGNAL; its simulators die with it
+  kill "-$1" "$rig" || true
+  wait "$rig" 2>/dev/null || true
+  rm -f "$tmp/rig/control"
+}
+in_hub() { ip netns exec "$h" curl -s -m 10 "$@"; }
+member() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
+online() { ip netns exec "$h" "$BEDSIDE" rigs --data "$tmp/hub" | grep -q '^shed: online'; }
+at=http://10.231.7.2:8484
+printf 'web:\n  listen: 10.231.7.2\n' >"$tmp/hub.yaml"
+
+start_hub
+token=$(sed -n 's/.*token=//p' "$tmp/hub.log" | head -n 1)
+in_hub -c "$tmp/jar" -o /dev/null "$at/?token=$token"
+in_hub -b "$tmp/jar" -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"root","password":"correct horse"}' "$at/api/v1/setup" >"$tmp/me"
+csrf=$(member csrf <"$tmp/me")
+post() { in_hub -b "$tmp/jar" -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/json' "$@"; }
+code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
+
+# ---- bad input: said in words
+start_rig 0
+rig_says() { ip netns exec "$r" "$BEDSIDE" rig "$@" --data "$tmp/rig" 2>&1; }
+said=$(rig_says pair --name shed "$at" AAAA-BBBB) && die "a wrong code pairs"
+grep -q 'wrong, used or over' <<<"$said" || die "a wrong code: $said"
+rig_says pair --name shed "$at" "$code" >"$tmp/paired" || die "pairing: $(cat "$tmp/paired")"
+until_true 30 online || die "the rig does not come online"
+code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
+said=$(ip netns exec "$r" "$BEDSIDE" rig pair --name Shed --data "$tmp/second" "$at" "$code" 2>&1) && die "two rigs of one name"
+grep -q -- '--name' <<<"$said" || die "two rigs of one name: $said"
+
+# ---- troubles
+trouble() { # WORDS SETTINGS
+  echo "-- $1, $each s"
+  link "$2"
+  sleep "$each"
+}
+trouble "slow, lossy and out of order" '{"delay_ms": 300, "jitter_ms": 200, "loss": 0.03, "reorder": 0.2}'
+trouble "the link is cut" '{"down": true}'
+link '{"delay_ms": 50}'
+echo "-- the hub is killed"
+kill -9 "$hub"
+sleep 5
+start_hub
+echo "-- the rig is killed, its clock is two hours wrong"
+stop_rig 9
+start_rig -7200
+until_true 90 online || die "the rig does not come back"
+trouble "cut again and again" '{"down": true}'
+for _ in 1 2 3 4; do
+  link '{"delay_ms": 20}'
+  sleep 2.5
+  link '{"down": true}'
+  sleep 2
+done
+link '{"delay_ms": 20, "rate_bps": 2000000}'
+until_true 120 online || die "the rig does not come back"
+
+python3 "$here/rig_compare.py" snapshot "$tmp/rig" "$tmp/snapshot.json"
+until_true 120 python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub" >"$tmp/compared" 2>&1 || die "$(cat "$tmp/compared")"
+python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub"
+
+offset=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; print(json.load(sys.stdin)["rigs"][0]["clock_offset_ms"])')
+[ "$offset" -lt -7195000 ] && [ "$offset" -gt -7205000 ] || die "the clock's offset is measured as $offset ms"
+
+# ---- an order through it, and the end of the key
+id=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; print(json.load(sys.stdin)["rigs"][0]["id"])')
+post -d '{"what":"printer","printer":"p1s","command":"light","on":true}' "$at/api/v1/rigs/$id/orders" >"$tmp/answer"
+grep -q '"answer":"done"' "$tmp/answer" || die "an order: $(cat "$tmp/answer")"
+until_true 30 in_hub -f -b "$tmp/jar" -o "$tmp/live.jpg" "$at/api/v1/cameras/shed-p1s/snapshot" || die "no live picture"
+post -X DELETE "$at/api/v1/rigs/$id" -o /dev/null
+refused() { rig_says status | grep -q 'revoked'; }
+until_true 30 refused || die "a revoked key: $(rig_says status)"
+kill -0 "$rig" || die "the rig does not work on"
+echo good
