@@ -67,7 +67,7 @@ bool camera_doctor(const struct camera_config *c, struct doctor_report *r);
 
 /* `bedside simulate job`. */
 int simulate_job(int argc, char **argv);
-int simulate_moonraker(int argc, char **argv);
+int simulate_web(int argc, char **argv);
 
 /* A camera that is named by its URL, device or folder instead of a name of the configuration: sets
  * driver, source and login. An http address gets http-still; it answers otherwise if it is a

@@ -8,6 +8,7 @@
 #include "core/loop.h"
 #include "printers/doctor.h"
 #include "printers/sim/moonraker.h"
+#include "printers/sim/prusalink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static const struct doctor_step *step(const char *name)
 TEST(doctor_logs_in_to_moonraker_by_key_and_by_user)
 {
 	struct moon_sim *m = NULL;
-	struct moon_sim_config c = { .key = "KEY", .user = "me", .password = "secret", .speed = 1 };
+	struct sim_web_config c = { .key = "KEY", .user = "me", .password = "secret", .speed = 1 };
 	struct err err = { 0 };
 
 	begin();
@@ -98,5 +99,38 @@ TEST(doctor_logs_in_to_moonraker_by_key_and_by_user)
 	examine("moonraker", moon_sim_port(m), "", "OTHER");
 	CHECK(!s.report.is_ok && strstr(step("login")->text, "refuses the key"));
 	moon_sim_stop(m);
+	end();
+}
+
+TEST(doctor_logs_in_to_prusalink_by_key_and_by_digest)
+{
+	struct prusa_sim *m = NULL;
+	struct sim_web_config c = {
+		.key = "KEY", .user = "maker", .password = "secret", .speed = 1
+	};
+	struct err err = { 0 };
+
+	begin();
+	c.file = s.file;
+	CHECK_INT(prusa_sim_start(s.loop, &c, &m, &err), 0);
+	examine("prusalink", prusa_sim_port(m), "maker", "secret");
+	CHECK(s.report.is_ok);
+	CHECK(step("login") && strstr(step("login")->text, "It is PrusaLink"));
+	CHECK(step("printer") && strstr(step("printer")->text, "nozzle 0.40 mm"));
+	CHECK(step("report") && strstr(step("report")->text, "its storage is in"));
+	CHECK(step("camera") && strstr(step("camera")->text, "no camera"));
+	examine("prusalink", prusa_sim_port(m), "maker", "wrong");
+	CHECK(!s.report.is_ok && step("login") && !step("login")->is_ok && !step("report"));
+	CHECK(strstr(step("login")->advice, "it is maker"));
+	examine("prusalink", prusa_sim_port(m), "", "KEY");
+	CHECK(s.report.is_ok);
+	examine("octoprint", prusa_sim_port(m), "", "KEY");
+	CHECK(!s.report.is_ok && strstr(step("login")->text, "no OctoPrint"));
+	prusa_sim_stop(m);
+	c.is_special = true; /* firmware before API v1 */
+	CHECK_INT(prusa_sim_start(s.loop, &c, &m, &err), 0);
+	examine("prusalink", prusa_sim_port(m), "maker", "secret");
+	CHECK(step("login")->is_ok && strstr(step("printer")->text, "older"));
+	prusa_sim_stop(m);
 	end();
 }

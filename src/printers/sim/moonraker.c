@@ -9,7 +9,6 @@
 #include "core/loop.h"
 #include "core/work.h"
 #include "gcode/index.h"
-#include "printers/sim/job.h"
 #include "wire/http_server.h"
 
 #include <ctype.h>
@@ -47,20 +46,17 @@ struct script {
 
 struct moon_sim {
 	struct loop *loop;
-	struct moon_sim_config config;
+	struct sim_web_config config;
 	struct work_pool *pool;
 	struct http_server *server;
 	struct client *clients;
 	struct script *scripts;
-	struct sim_job *job;
+	struct sim_print print;
 	struct timer tick;
 	const char *state; /* print_stats.state */
 	const char *klippy;
-	double done_s; /* of the job, in its own time */
-	int64_t at_us, begun_us;
 	int64_t down_until_us, late_until_us;
 	double head[3];
-	bool has_failed[MOON_SIM_FAULT_N];
 };
 
 static int64_t now_us(const struct moon_sim *m)
@@ -75,27 +71,18 @@ static bool is_ready(const struct moon_sim *m)
 
 /* ---- the print ---- */
 
-static size_t layer_now(const struct moon_sim *m)
-{
-	size_t n = 0;
-
-	while (n < m->job->n_layers && m->job->layers[n].at_s <= m->done_s)
-		n++;
-	return n;
-}
-
 static uint64_t byte_now(const struct moon_sim *m)
 {
-	const struct gcode_index *ix = m->job->index;
-	size_t n = layer_now(m);
+	const struct gcode_index *ix = m->print.job->index;
+	size_t n = sim_print_layer(&m->print);
 
 	if (n == 0)
 		return 0;
 
-	const struct sim_layer *l = &m->job->layers[n - 1];
+	const struct sim_layer *l = &m->print.job->layers[n - 1];
 	uint64_t from = ix->layers[n - 1].byte;
 	uint64_t to = n < ix->n_layers ? ix->layers[n].byte : ix->n_bytes;
-	double part = l[1].at_s > l->at_s ? (m->done_s - l->at_s) / (l[1].at_s - l->at_s) : 1;
+	double part = l[1].at_s > l->at_s ? (m->print.done_s - l->at_s) / (l[1].at_s - l->at_s) : 1;
 
 	part = MAX(part, 0.0);
 	return from + 1 + (uint64_t)((double)(to - from - 1) * MIN(part, 1.0));
@@ -104,42 +91,37 @@ static uint64_t byte_now(const struct moon_sim *m)
 static void begin(struct moon_sim *m)
 {
 	m->state = "printing";
-	m->done_s = 0;
-	m->begun_us = now_us(m);
+	sim_print_begin(&m->print, now_us(m));
 }
 
 static void go_on(struct moon_sim *m)
 {
-	double passed_s = (double)(now_us(m) - m->at_us) / 1e6;
-
-	m->at_us = now_us(m);
-	if (!text_equal(m->state, "printing"))
-		return;
-	m->done_s += passed_s * m->config.speed;
-	if (m->done_s >= m->job->layers[m->job->n_layers].at_s)
+	m->print.runs = text_equal(m->state, "printing");
+	if (sim_print_go_on(&m->print, now_us(m)))
 		m->state = "complete";
-	size_t n = layer_now(m);
+
+	size_t n = sim_print_layer(&m->print);
 
 	if (n > 0)
-		m->head[2] = (double)m->job->layers[n - 1].z_mm;
+		m->head[2] = (double)m->print.job->layers[n - 1].z_mm;
 }
 
 static json_t *status(const struct moon_sim *m)
 {
-	size_t n = layer_now(m);
+	size_t n = sim_print_layer(&m->print);
 	bool has_file = !text_equal(m->state, "standby");
 	bool is_job = text_equal(m->state, "printing") || text_equal(m->state, "paused");
-	double size = (double)m->job->index->n_bytes, at = (double)byte_now(m);
-	json_t *info = m->config.counts_layers && has_file
-	                       ? json_pack("{s:i, s:i}", "total_layer", (int)m->job->n_layers,
+	double size = (double)m->print.job->index->n_bytes, at = (double)byte_now(m);
+	json_t *info = m->config.is_special && has_file
+	                       ? json_pack("{s:i, s:i}", "total_layer", (int)m->print.job->n_layers,
 	                                   "current_layer", (int)n)
 	                       : json_pack("{s:n, s:n}", "total_layer", "current_layer");
 	json_t *j = json_pack(
 		"{s:{s:s, s:s, s:s, s:f, s:o}, s:{s:f, s:I, s:I, s:b}}", "print_stats", "state",
-		m->state, "filename", has_file ? m->job->file : "", "message", "", "print_duration",
-		m->done_s, "info", info, "virtual_sdcard", "progress", is_job ? at / size : 0.0,
-		"file_position", is_job ? (json_int_t)at : (json_int_t)0, "file_size",
-		is_job ? (json_int_t)size : (json_int_t)0, "is_active",
+		m->state, "filename", has_file ? m->print.job->file : "", "message", "",
+		"print_duration", m->print.done_s, "info", info, "virtual_sdcard", "progress",
+		is_job ? at / size : 0.0, "file_position", is_job ? (json_int_t)at : (json_int_t)0,
+		"file_size", is_job ? (json_int_t)size : (json_int_t)0, "is_active",
 		text_equal(m->state, "printing"));
 	double target = is_job ? 210 : 0;
 
@@ -309,7 +291,7 @@ static void command_print(struct client *c, json_int_t id, const char *what, con
 	     is_paused = text_equal(m->state, "paused");
 
 	if (text_equal(what, "start") && !is_printing && !is_paused &&
-	    text_equal(file, m->job->file))
+	    text_equal(file, m->print.job->file))
 		begin(m);
 	else if (text_equal(what, "pause") && is_printing)
 		m->state = "paused";
@@ -382,9 +364,10 @@ static void call(struct client *c, json_int_t id, const char *method, const json
 		answer(c, id, webcams());
 	} else if (text_equal(method, "server.files.metadata")) {
 		answer(c, id,
-		       json_pack("{s:s, s:f, s:I}", "filename", m->job->file, "estimated_time",
-		                 m->job->layers[m->job->n_layers].at_s, "size",
-		                 (json_int_t)m->job->index->n_bytes));
+		       json_pack("{s:s, s:f, s:I}", "filename", m->print.job->file,
+		                 "estimated_time",
+		                 m->print.job->layers[m->print.job->n_layers].at_s, "size",
+		                 (json_int_t)m->print.job->index->n_bytes));
 	} else {
 		call_klipper(c, id, method, params);
 	}
@@ -422,21 +405,9 @@ static void on_closed(void *arg)
 
 /* ---- HTTP ---- */
 
-static void reply(struct http_request *r, int status_code, json_t *j)
-{
-	const struct http_reply head = { .status = status_code, .type = "application/json" };
-	char *text = json_dumps(j, JSON_COMPACT);
-	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
-
-	http_reply_bytes(r, &head, b);
-	http_bytes_unref(b);
-	free(text);
-	json_decref(j);
-}
-
 static void reply_error(struct http_request *r, int code, const char *message)
 {
-	reply(r, code, json_pack("{s:{s:i, s:s}}", "error", "code", code, "message", message));
+	sim_reply(r, code, json_pack("{s:{s:i, s:s}}", "error", "code", code, "message", message));
 }
 
 static bool has_key(const struct moon_sim *m, const struct http_head *h)
@@ -444,13 +415,11 @@ static bool has_key(const struct moon_sim *m, const struct http_head *h)
 	bool is_one_shot = text_equal(h->path, "/websocket") && m->config.user &&
 	                   strstr(h->query, "token=" ONESHOT);
 
-	for (size_t i = 0; i < h->n_headers && !is_one_shot; i++) {
-		if (strcasecmp(h->headers[i].name, "X-Api-Key") == 0)
-			return text_equal(h->headers[i].value, m->config.key);
-		if (strcasecmp(h->headers[i].name, "Authorization") == 0)
-			return m->config.user && text_equal(h->headers[i].value, "Bearer " TOKEN);
-	}
-	return is_one_shot;
+	const char *key = sim_header(h, "X-Api-Key"), *login = sim_header(h, "Authorization");
+
+	if (is_one_shot || !key)
+		return is_one_shot || (m->config.user && text_equal(login, "Bearer " TOKEN));
+	return text_equal(key, m->config.key);
 }
 
 static void log_in(const struct moon_sim *m, struct http_request *r)
@@ -463,9 +432,9 @@ static void log_in(const struct moon_sim *m, struct http_request *r)
 
 	if (m->config.user && text_equal(user, m->config.user) &&
 	    text_equal(password, m->config.password))
-		reply(r, 200,
-		      json_pack("{s:{s:s, s:s, s:s}}", "result", "username", user, "token", TOKEN,
-		                "refresh_token", TOKEN));
+		sim_reply(r, 200,
+		          json_pack("{s:{s:s, s:s, s:s}}", "result", "username", user, "token",
+		                    TOKEN, "refresh_token", TOKEN));
 	else
 		reply_error(r, 401, "Invalid Username or Password");
 	json_decref(j);
@@ -502,15 +471,15 @@ static void asked(void *arg, struct http_request *r)
 	else if (!is_let_in)
 		reply_error(r, 401, "Unauthorized");
 	else if (text_equal(h->path, "/access/oneshot_token"))
-		reply(r, 200, json_pack("{s:s}", "result", ONESHOT));
+		sim_reply(r, 200, json_pack("{s:s}", "result", ONESHOT));
 	else if (text_equal(h->path, "/server/info"))
-		reply(r, 200, json_pack("{s:o}", "result", server_info(m)));
+		sim_reply(r, 200, json_pack("{s:o}", "result", server_info(m)));
 	else if (text_equal(h->path, "/printer/info"))
-		reply(r, 200, json_pack("{s:o}", "result", printer_info(m)));
+		sim_reply(r, 200, json_pack("{s:o}", "result", printer_info(m)));
 	else if (text_equal(h->path, "/server/webcams/list"))
-		reply(r, 200, json_pack("{s:o}", "result", webcams()));
+		sim_reply(r, 200, json_pack("{s:o}", "result", webcams()));
 	else if (text_starts(h->path, "/server/files/gcodes/") &&
-	         text_equal(h->path + strlen("/server/files/gcodes/"), m->job->file))
+	         text_equal(h->path + strlen("/server/files/gcodes/"), m->print.job->file))
 		http_reply_file(r, &file, m->config.file, "{}");
 	else
 		reply_error(r, 404, "Not Found");
@@ -558,22 +527,16 @@ static void fail(struct moon_sim *m, enum moon_sim_fault f)
 static void on_tick(void *arg)
 {
 	struct moon_sim *m = arg;
+	int fault;
 
 	go_on(m);
-	for (int i = 0; i < MOON_SIM_FAULT_N; i++) {
-		double at_s = m->config.fault_s[i];
-
-		if (!(at_s > 0) || m->has_failed[i] || !m->begun_us ||
-		    now_us(m) < m->begun_us + (int64_t)(at_s * 1e6))
-			continue;
-		m->has_failed[i] = true;
-		fail(m, (enum moon_sim_fault)i);
-	}
+	while ((fault = sim_print_fault(&m->print, m->config.fault_s, now_us(m))) >= 0)
+		fail(m, (enum moon_sim_fault)fault);
 	if (is_ready(m) && m->clients && now_us(m) >= m->late_until_us)
 		notify(m, "notify_status_update", json_pack("[o, f]", status(m), 1.0));
 }
 
-int moon_sim_start(struct loop *l, const struct moon_sim_config *c, struct moon_sim **ret,
+int moon_sim_start(struct loop *l, const struct sim_web_config *c, struct moon_sim **ret,
                    struct err *err)
 {
 	struct moon_sim *m = MEM_NEW(struct moon_sim);
@@ -582,13 +545,14 @@ int moon_sim_start(struct loop *l, const struct moon_sim_config *c, struct moon_
 		                             .body_limit = body_limit,
 		                             .asked = asked,
 		                             .arg = m };
-	int rc = sim_job_load(c->file, 0, &m->job, err);
+	int rc = sim_job_load(c->file, 0, &m->print.job, err);
 
 	m->loop = l;
 	m->config = *c;
 	m->state = "standby";
 	m->klippy = "ready";
-	m->at_us = now_us(m);
+	m->print.speed = c->speed;
+	m->print.at_us = now_us(m);
 	timer_init(&m->tick, l, on_tick, m);
 	m->pool = server.pool = work_pool_new(l, "files", 1);
 	if (rc == 0)
@@ -619,8 +583,8 @@ void moon_sim_stop(struct moon_sim *m)
 		free(s);
 	}
 	work_pool_free(m->pool);
-	if (m->job)
-		sim_job_unref(m->job);
+	if (m->print.job)
+		sim_job_unref(m->print.job);
 	free(m);
 }
 

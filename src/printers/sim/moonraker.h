@@ -8,7 +8,7 @@
 
 #pragma once
 
-#include "base/base.h"
+#include "printers/sim/web.h"
 
 struct err;
 struct loop;
@@ -21,20 +21,8 @@ enum moon_sim_fault {
 	MOON_SIM_FAULT_N
 };
 
-struct moon_sim_config {
-	const char *address;         /* NULL: 127.0.0.1 */
-	uint16_t port;               /* 0: any free one */
-	const char *key;             /* NULL: everybody is trusted */
-	const char *user, *password; /* who may log in as well; NULL: nobody */
-	const char *file;            /* G-code */
-	double speed;
-	bool begins;                      /* prints at once */
-	bool counts_layers;               /* print_stats.info, as of a slicer that is set up so */
-	double fault_s[MOON_SIM_FAULT_N]; /* seconds after the print begins; 0: not */
-};
-
-/* The texts stay the caller's, for as long as it lives. */
-int moon_sim_start(struct loop *l, const struct moon_sim_config *c, struct moon_sim **ret,
+/* `is_special`: it counts layers (print_stats.info), as of a slicer that is set up so. */
+int moon_sim_start(struct loop *l, const struct sim_web_config *c, struct moon_sim **ret,
                    struct err *err) MUST_CHECK;
 void moon_sim_stop(struct moon_sim *m); /* NULL is allowed */
 uint16_t moon_sim_port(const struct moon_sim *m);

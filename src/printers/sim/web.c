@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+#include "printers/sim/web.h"
+
+#include "wire/http_server.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void sim_print_begin(struct sim_print *p, int64_t now_us)
+{
+	p->runs = true;
+	p->done_s = 0;
+	p->at_us = p->begun_us = now_us;
+}
+
+double sim_print_end_s(const struct sim_print *p)
+{
+	return p->job->layers[p->job->n_layers].at_s;
+}
+
+bool sim_print_go_on(struct sim_print *p, int64_t now_us)
+{
+	double passed_s = (double)(now_us - p->at_us) / 1e6;
+
+	p->at_us = now_us;
+	if (!p->runs)
+		return false;
+	p->done_s += passed_s * p->speed;
+	p->runs = p->done_s < sim_print_end_s(p);
+	return !p->runs;
+}
+
+size_t sim_print_layer(const struct sim_print *p)
+{
+	size_t n = 0;
+
+	while (n < p->job->n_layers && p->job->layers[n].at_s <= p->done_s)
+		n++;
+	return n;
+}
+
+int sim_print_fault(struct sim_print *p, const double fault_s[SIM_WEB_MAX_FAULTS], int64_t now_us)
+{
+	for (int i = 0; i < SIM_WEB_MAX_FAULTS; i++) {
+		if (!(fault_s[i] > 0) || p->has_failed[i] || !p->begun_us ||
+		    now_us < p->begun_us + (int64_t)(fault_s[i] * 1e6))
+			continue;
+		p->has_failed[i] = true;
+		return i;
+	}
+	return -1;
+}
+
+void sim_reply(struct http_request *r, int status, json_t *j)
+{
+	const struct http_reply head = { .status = status, .type = "application/json" };
+	char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
+
+	http_reply_bytes(r, &head, b);
+	http_bytes_unref(b);
+	free(text);
+	json_decref(j);
+}
+
+const char *sim_header(const struct http_head *h, const char *name)
+{
+	for (size_t i = 0; i < h->n_headers; i++) {
+		if (strcasecmp(h->headers[i].name, name) == 0)
+			return h->headers[i].value;
+	}
+	return NULL;
+}
