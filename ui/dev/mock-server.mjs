@@ -327,8 +327,9 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     ['GET', 'printers', 'viewer', () => ({ printers })],
     ['POST', 'printers', 'admin', ({ body }) => {
       if (body.driver === 'octoprint' && !(body.api_key || body.pairing === 'pair-1')) throw new Refusal(422, 'bad_field', 'An API key is missing.', 'api_key');
-      if (body.driver !== 'octoprint' && body.access_code.length < 4) throw new Refusal(422, 'bad_field', 'The access code is too short; it is on the printer’s screen.', 'access_code');
-      const p = { ...makePrinters()[3], id: `p${nextId++}`, name: body.name, address: body.address, serial: body.serial ?? '', activity: 'idle' };
+      if (body.driver === 'prusalink' && !body.api_key && !(body.user && body.password)) throw new Refusal(422, 'bad_field', 'A login is missing.', 'password');
+      if (body.driver === 'bambu' && body.access_code.length < 4) throw new Refusal(422, 'bad_field', 'The access code is too short; it is on the printer’s screen.', 'access_code');
+      const p = { ...makePrinters()[3], id: `p${nextId++}`, name: body.name, address: body.address ?? new URL(body.url).hostname, url: body.url, serial: body.serial ?? '', activity: 'idle' };
       printers.push(p);
       layers.set(p.id, []);
       log.orders.push({ add: body });
@@ -385,7 +386,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
       const isBad = find(printers, id, 'printer').link.state !== 'online';
       return {
         steps: [
-          { name: 'dns', is_ok: true, took_ms: 2, text: 'The name leads to 192.168.1.44.', advice: '' },
+          { name: 'name', is_ok: true, took_ms: 2, text: 'The name leads to 192.168.1.44.', advice: '' },
           { name: 'tcp', is_ok: true, took_ms: 4, text: 'Ports 8883, 990 and 6000 answer.', advice: '' },
           { name: 'tls', is_ok: true, took_ms: 61, text: 'TLS 1.2 on all of them.', advice: '' },
           { name: 'certificate', is_ok: !isBad, took_ms: 1, text: isBad ? 'The certificate does not lead to the maker.' : 'Leads to the maker and names this serial number.', advice: isBad ? 'Compare the fingerprint below. If this is your printer, trust exactly this certificate.' : '' },

@@ -12,6 +12,9 @@ test('a printer is found and added; an unknown certificate only after a yes', as
   await expect(dialog.getByRole('button', { name: 'Add the printer' })).toBeDisabled();
   await dialog.getByRole('checkbox').check();
   await dialog.getByRole('button', { name: 'Add the printer' }).click();
+  await expect(dialog).toContainText('The way to Hanna');
+  await expect(dialog.getByRole('status')).toContainText('Everything is in order');
+  await dialog.getByRole('button', { name: 'Close' }).last().click();
   await expect(dialog).toHaveCount(0);
   expect(mock.log.orders.at(-1)).toEqual({
     add: { name: 'Hanna', driver: 'bambu', address: '192.168.1.61', serial: '03919A123456789', access_code: '12345678', trust: `sha256:${'ab12'.repeat(16)}` },
@@ -22,13 +25,14 @@ test('a printer is found and added; an unknown certificate only after a yes', as
 
 test('an OctoPrint gives its key when it is allowed there, and says so when it is not', async ({ page, mock }) => {
   await signIn(page, mock, 'admin', '#/settings/printers');
-  await page.getByRole('button', { name: 'Add an OctoPrint' }).click();
+  await page.getByRole('button', { name: 'Add by address' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('Name').fill('Ender');
-  await dialog.getByLabel('Address of OctoPrint’s page').fill('http://elsewhere.local');
+  await dialog.getByLabel('What speaks for it').selectOption('octoprint');
+  await dialog.getByLabel('Name', { exact: true }).fill('Ender');
+  await dialog.getByLabel('Address of its page').fill('http://elsewhere.local');
   await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
   await expect(dialog.getByRole('alert')).toContainText('This is no OctoPrint');
-  await dialog.getByLabel('Address of OctoPrint’s page').fill('http://octopi.local');
+  await dialog.getByLabel('Address of its page').fill('http://octopi.local');
   mock.faults.denies = true;
   await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
   await expect(dialog.getByRole('status')).toContainText('Waiting for your consent');
@@ -36,8 +40,49 @@ test('an OctoPrint gives its key when it is allowed there, and says so when it i
   await expect(dialog.getByRole('alert')).toContainText('denied in OctoPrint');
   mock.faults.denies = false;
   await dialog.getByRole('button', { name: 'Ask OctoPrint for a key' }).click();
-  await expect(dialog).toHaveCount(0);
+  await expect(dialog).toContainText('The way to Ender');
   expect(mock.log.orders.at(-1)).toEqual({ add: { name: 'Ender', driver: 'octoprint', url: 'http://octopi.local', trust: 'ca', pairing: 'pair-1' } });
+});
+
+test('each kind of printer is added with the login that it has', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/settings/printers');
+  const dialog = page.getByRole('dialog');
+  const begin = async (kind: string, name: string, url: string): Promise<void> => {
+    await page.getByRole('button', { name: 'Add by address' }).click();
+    await dialog.getByLabel('What speaks for it').selectOption(kind);
+    await dialog.getByLabel('Name', { exact: true }).fill(name);
+    await dialog.getByLabel('Address of its page').fill(url);
+  };
+  const add = async (): Promise<void> => {
+    await dialog.getByRole('button', { name: 'Add the printer' }).click();
+    await expect(dialog.getByRole('status')).toContainText('Everything is in order');
+    await dialog.getByRole('button', { name: 'Close' }).last().click();
+    await expect(dialog).toHaveCount(0);
+  };
+
+  await begin('prusalink', 'Mk4', 'http://192.168.1.20');
+  await expect(dialog.getByLabel('User', { exact: true })).toHaveValue('maker');
+  await expect(dialog.getByLabel('Serial number', { exact: true })).toHaveCount(0);
+  await dialog.getByLabel('Password', { exact: true }).fill('abcdefgh');
+  await add();
+  expect(mock.log.orders.at(-1)).toEqual({ add: { name: 'Mk4', driver: 'prusalink', url: 'http://192.168.1.20', user: 'maker', password: 'abcdefgh', trust: 'ca' } });
+
+  await begin('moonraker', 'Voron', 'https://voron.local:7130');
+  await dialog.getByLabel('Exactly the certificate with this fingerprint').check();
+  await dialog.getByLabel('Fingerprint (SHA-256)').fill(`sha256:${'AB12'.repeat(16)}`);
+  await expect(dialog.getByRole('button', { name: 'Add the printer' })).toBeDisabled();
+  await dialog.getByRole('checkbox').check();
+  await add();
+  expect(mock.log.orders.at(-1)).toEqual({ add: { name: 'Voron', driver: 'moonraker', url: 'https://voron.local:7130', trust: `sha256:${'ab12'.repeat(16)}` } });
+
+  await begin('moonraker', 'Ratrig', 'http://ratrig.local');
+  await dialog.getByLabel('API key', { exact: true }).check();
+  await dialog.getByRole('textbox', { name: 'API key' }).fill('0123456789abcdef');
+  await add();
+  expect(mock.log.orders.at(-1)).toEqual({ add: { name: 'Ratrig', driver: 'moonraker', url: 'http://ratrig.local', api_key: '0123456789abcdef', trust: 'ca' } });
+
+  await page.getByRole('button', { name: 'Add by address' }).click();
+  await expect(dialog.getByLabel('Serial number', { exact: true })).toHaveCount(1); // Bambu Lab is offered first
 });
 
 test('removing a printer asks first', async ({ page, mock }) => {
