@@ -68,6 +68,12 @@ void prusa_report_info(struct prusa_memory *m, const json_t *j, struct printer_s
 
 /* ---- state ---- */
 
+/* Before API v1 there is no word for "finished", and later somebody may be quick to confirm it. */
+static bool is_near_end(const struct printer_job *j)
+{
+	return j->percent >= 99 || (j->percent >= 95 && j->remaining_min == 0);
+}
+
 static void set_activity(struct prusa_memory *m, const char *state, bool has_job,
                          struct printer_state *s)
 {
@@ -99,7 +105,7 @@ static void set_activity(struct prusa_memory *m, const char *state, bool has_job
 		                                                                  : PRINTER_IDLE;
 		TEXT_SET(m->trouble, "The printer is in error: its screen says why.");
 	} else {
-		s->activity = PRINTER_IDLE;
+		s->activity = was_job && is_near_end(&s->job) ? PRINTER_FINISHED : PRINTER_IDLE;
 		stage = text_equal(state, "READY") ? "ready to print" : "";
 	}
 	if (s->activity == PRINTER_FINISHED || s->activity == PRINTER_CANCELLED ||

@@ -109,6 +109,11 @@ TEST(prusalink_states_are_the_one_vocabulary)
 		{ BUDDY("ERROR", "0", JOB("3", "3")), PRINTER_FAILED, "error" },
 		{ BUDDY("IDLE", "0", ""), PRINTER_IDLE, "" },
 		{ BUDDY("ERROR", "0", ""), PRINTER_IDLE, "error" },
+		{ BUDDY("PRINTING", "0", JOB("4", "60")), PRINTER_PRINTING, "" },
+		{ BUDDY("IDLE", "0", ""), PRINTER_IDLE, "" },
+		{ BUDDY("PRINTING", "0", JOB("5", "99")), PRINTER_PRINTING, "" },
+		{ BUDDY("IDLE", "0", ""), PRINTER_FINISHED, "" },
+		{ BUDDY("IDLE", "0", ""), PRINTER_IDLE, "" },
 		{ BUDDY("SOMETHING_NEW", "0", ""), PRINTER_IDLE, "" },
 	};
 
