@@ -20,6 +20,7 @@
 #define OUTLINE_POINTS 240
 #define BUILT_IN_LAYERS 50
 #define BUILT_IN_LAYER_S 24.0
+#define SHORTEST_LAYER_S 0.5
 #define LAST_LAYER_S 30.0 /* when the file does not tell how long it takes */
 
 static void name_set(struct sim_job *j, const char *path)
@@ -80,6 +81,25 @@ static uint32_t color_of(const char *text)
 	               : 0x8f8f8fff;
 }
 
+/* Slicers count in whole minutes: of several short layers the times stand still and then leap. A printer's
+ * do not. */
+static void spread_times(struct sim_job *j)
+{
+	for (size_t i = 0, k; i < j->n_layers; i = k + 1) {
+		struct sim_layer *l = j->layers;
+
+		for (k = i; k < j->n_layers && l[k + 1].at_s - l[k].at_s < SHORTEST_LAYER_S; k++)
+			;
+		if (k == i || k == j->n_layers)
+			continue;
+
+		double each_s = (l[k + 1].at_s - l[i].at_s) / (double)(k + 1 - i);
+
+		for (size_t m = i + 1; m <= k; m++)
+			l[m].at_s = l[i].at_s + each_s * (double)(m - i);
+	}
+}
+
 static void fill(struct sim_job *j, struct gcode_index *ix)
 {
 	double base_s = ix->layers[0].time_s, last_s = 0;
@@ -98,6 +118,7 @@ static void fill(struct sim_job *j, struct gcode_index *ix)
 	j->layers[j->n_layers] = j->layers[j->n_layers - 1];
 	j->layers[j->n_layers].at_s =
 		ix->time_s - base_s > last_s ? ix->time_s - base_s : last_s + LAST_LAYER_S;
+	spread_times(j);
 	j->color = color_of(ix->tools[j->layers[0].tool].colour);
 }
 

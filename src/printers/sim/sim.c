@@ -32,6 +32,7 @@
 
 #define TICK_MS 100
 #define FASTEST_TICK_MS 10
+#define LONGEST_STEP_S 1.0 /* of the printer's time, from one look to the next */
 #define MAX_JOB_FILE ((size_t)1 << 30)
 #define REPEAT_AFTER_S 60.0
 
@@ -82,6 +83,7 @@ struct sim {
 	struct loading *loading;
 	struct service services[SERVICE_N];
 	struct timer tick;
+	int64_t ticked_us, engine_us, longest_step_us;
 };
 
 static void on_publish(void *arg, json_t *report)
@@ -189,7 +191,13 @@ static void on_tick(void *arg)
 	struct sim *s = arg;
 	struct err err;
 
-	sim_engine_tick(s->engine, loop_now_us(s->loop));
+	int64_t now_us = loop_now_us(s->loop);
+
+	/* On a machine that is busy elsewhere the print slows down, rather than skip layers that a
+	 * printer would have told of. */
+	s->engine_us += MIN(now_us - s->ticked_us, s->longest_step_us);
+	s->ticked_us = now_us;
+	sim_engine_tick(s->engine, s->engine_us);
 	rules_update(s);
 	ftps_server_set_off(s->ftps, is_off(s));
 	if (s->repeats && s->print[0] && !s->loading &&
@@ -420,7 +428,11 @@ int sim_start(struct loop *l, const struct sim_config *c, struct sim **ret, stru
 		sim_stop(s);
 		return rc;
 	}
-	timer_start_every(&s->tick, (int64_t)fmax(FASTEST_TICK_MS, TICK_MS / speed));
+	int64_t tick_ms = (int64_t)fmax(FASTEST_TICK_MS, TICK_MS / speed);
+
+	s->engine_us = s->ticked_us = loop_now_us(l);
+	s->longest_step_us = MAX((int64_t)(LONGEST_STEP_S * 1e6 / speed), 2000 * tick_ms);
+	timer_start_every(&s->tick, tick_ms);
 	*ret = s;
 	return 0;
 }
