@@ -340,6 +340,7 @@ static bool is_picture(struct frame *f, struct err *err)
 	case FRAME_JPEG:
 		if (jpeg_scan(f->data, f->size, &info, err) < 0)
 			return false;
+		f->orientation = (uint8_t)info.orientation;
 		f->width = info.width;
 		f->height = info.height;
 		return true;

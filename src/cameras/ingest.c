@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * ingest: what a driver brings becomes the JPEG that everybody sees: raw frames are encoded,
- * pictures mirrored and turned, once, on a worker. A JPEG that is to stay as it is does not leave
+ * pictures mirrored and turned, as they say themselves (EXIF) and as configured, once, on a worker. A JPEG that is to stay as it is does not leave
  * the loop.
  *
  * A camera that is faster than its worker loses frames here, but never one that a shot waits for.
@@ -27,26 +27,29 @@ struct ingest_job {
 	struct err err;
 };
 
-static bool is_turned(const struct camera *c)
+/* As the picture itself says, then as configured. */
+static struct jpeg_turn turn_of(const struct camera *c, const struct frame *f)
 {
 	const struct camera_config *config = &c->config;
+	struct jpeg_turn t = { .is_flipped_h = config->is_flipped_h,
+		               .is_flipped_v = config->is_flipped_v,
+		               .degrees = config->rotation };
 
 	if (c->driver->turns_half && config->rotation % 180 == 0)
-		return false;
-	return config->rotation != 0 || config->is_flipped_h || config->is_flipped_v;
+		t = (struct jpeg_turn){ 0 };
+	return f->format == FRAME_JPEG ? jpeg_turn_upright(f->orientation, &t) : t;
 }
 
 static void run(void *arg)
 {
 	struct ingest_job *j = arg;
 	struct frame *jpeg = NULL;
-	bool is_plain = j->turn.degrees == 0 && !j->turn.is_flipped_h && !j->turn.is_flipped_v;
 
 	if (j->in->format == FRAME_JPEG)
 		jpeg = frame_ref(j->in);
 	else if (jpeg_encode_frame(j->in, j->quality, &jpeg, &j->err) < 0)
 		return;
-	if (is_plain) {
+	if (jpeg_turn_is_none(&j->turn)) {
 		j->out = jpeg;
 		return;
 	}
@@ -66,10 +69,7 @@ static void start(struct camera *c, struct frame *f)
 	j->owner = c;
 	j->in = f;
 	j->quality = config->quality ? (int)config->quality : DEFAULT_QUALITY;
-	if (is_turned(c))
-		j->turn = (struct jpeg_turn){ .is_flipped_h = config->is_flipped_h,
-			                      .is_flipped_v = config->is_flipped_v,
-			                      .degrees = config->rotation };
+	j->turn = turn_of(c, f);
 	c->ingest.job = j;
 	work_submit(c->all->env.pool, run, done, j);
 }
@@ -126,8 +126,9 @@ static bool is_due(const struct camera *c, unsigned i)
 void ingest_put(struct camera *c, struct frame *f)
 {
 	struct ingest *in = &c->ingest;
+	struct jpeg_turn turn = turn_of(c, f);
 
-	if (!in->job && (f->format != FRAME_JPEG || is_turned(c))) {
+	if (!in->job && (f->format != FRAME_JPEG || !jpeg_turn_is_none(&turn))) {
 		start(c, f);
 		return;
 	}

@@ -129,6 +129,56 @@ TEST(a_jpeg_that_stays_as_it_is_is_published_at_once_and_never_copied)
 	teardown(&s);
 }
 
+/* The same picture with EXIF that says how it lies. */
+static struct frame *tagged(const struct frame *f, uint8_t orientation, bool is_big)
+{
+	static const uint8_t little[] = { 0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0,    0, 'I', 'I',
+		                          42,   0,    8, 0,  0,   0,   1,   0,   0x12, 1, 3,   0,
+		                          1,    0,    0, 0,  1,   0,   0,   0,   0,    0, 0,   0 };
+	static const uint8_t big[] = { 0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0,    0,    'M', 'M',
+		                       0,    42,   0, 0,  0,   8,   0,   1,   0x01, 0x12, 0,   3,
+		                       0,    0,    0, 1,  0,   1,   0,   0,   0,    0,    0,   0 };
+	uint8_t *bytes;
+	struct frame *ret = frame_new(FRAME_JPEG, f->size + sizeof(big), &bytes);
+
+	memcpy(bytes, f->data, 2);
+	memcpy(bytes + 2, is_big ? big : little, sizeof(big));
+	bytes[2 + (is_big ? 29 : 28)] = orientation;
+	memcpy(bytes + 2 + sizeof(big), f->data + 2, f->size - 2);
+	return ret;
+}
+
+/* Where the first corner of the stored picture is to be seen, clockwise from the top left. */
+TEST(a_picture_that_says_how_it_lies_is_set_upright_before_it_is_turned_as_configured)
+{
+	static const unsigned corner_of[] = { 0, 0, 1, 2, 3, 0, 1, 2, 3 };
+	static const double at[][2] = { { 0.2, 0.2 }, { 0.8, 0.2 }, { 0.8, 0.8 }, { 0.2, 0.8 } };
+
+	for (unsigned i = 0; i < 4 * ARRAY_LEN(corner_of); i++) {
+		struct camera_config config = { .rotation = i >= 18 ? 90 : 0,
+			                        .is_flipped_v = i >= 27 };
+		unsigned o = i % 9, corner = corner_of[o];
+		bool is_swapped = (o >= 5) != (config.rotation == 90);
+		struct frame *f = marked(64, 48), *t = tagged(f, (uint8_t)o, i >= 9), *got;
+		struct rig s;
+
+		if (config.is_flipped_v)
+			corner = 3 - corner;
+		corner = (corner + config.rotation / 90) % 4;
+		setup(&s, &config);
+		camera_source_frame(s.script->source, t);
+		for (unsigned k = 0; work_pending(s.pool) > 0 && k < 1000; k++)
+			loop_advance(s.loop, 10);
+		got = camera_newest(s.camera);
+		CHECK(got && got->width == (is_swapped ? 48U : 64U));
+		for (unsigned k = 0; got && k < 4; k++)
+			CHECK(is_white(got, at[k][0], at[k][1]) == (k == corner));
+		frame_unref(got);
+		frame_unref(f);
+		teardown(&s);
+	}
+}
+
 TEST(a_raw_frame_becomes_a_jpeg_and_keeps_its_times)
 {
 	struct rig s;

@@ -38,6 +38,7 @@ struct frame {
 	int64_t pts_us, dts_us; /* video: media time, dts rising; 0: as it came */
 	bool is_still;          /* taken for a shot by a camera that takes such apart */
 	bool is_key;            /* video: decoding can begin here; parameter sets included */
+	uint8_t orientation;    /* JPEG: as its EXIF says (jpeg_scan.h), until it is turned */
 
 	/* private */
 	void (*release)(struct frame *f);

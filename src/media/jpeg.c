@@ -196,6 +196,32 @@ static enum TJXOP turn_op(const struct jpeg_turn *t)
 	return t->is_flipped_h != t->is_flipped_v ? mirrored[quarters] : plain[quarters];
 }
 
+struct jpeg_turn jpeg_turn_upright(unsigned orientation, const struct jpeg_turn *then)
+{
+	/* How to make upright what EXIF tags so: mirrored left to right, then turned clockwise. */
+	static const struct {
+		bool is_mirrored;
+		unsigned degrees;
+	} cures[] = { { false, 0 },  { false, 0 },  { true, 0 },  { false, 180 }, { true, 180 },
+		      { true, 270 }, { false, 90 }, { true, 90 }, { false, 270 } };
+	struct jpeg_turn t = { 0 };
+	bool is_mirrored = then->is_flipped_h != then->is_flipped_v;
+	unsigned first, degrees = then->degrees + (then->is_flipped_v ? 180 : 0);
+
+	if (orientation >= ARRAY_LEN(cures))
+		orientation = 0;
+	/* Mirroring afterwards turns the first turn round. */
+	first = cures[orientation].degrees;
+	t.is_flipped_h = is_mirrored != cures[orientation].is_mirrored;
+	t.degrees = (degrees + (is_mirrored ? 360 - first : first)) % 360;
+	return t;
+}
+
+bool jpeg_turn_is_none(const struct jpeg_turn *t)
+{
+	return turn_op(t) == TJXOP_NONE;
+}
+
 int jpeg_turn(const struct frame *f, const struct jpeg_turn *turn, struct frame **ret,
               struct err *err)
 {

@@ -40,6 +40,11 @@ struct jpeg_turn {
 	unsigned degrees; /* 0, 90, 180, 270 */
 };
 
+/* As first EXIF's orientation (1 to 8; 0: none) and then `then`. */
+struct jpeg_turn jpeg_turn_upright(unsigned orientation, const struct jpeg_turn *then);
+/* Nothing is to be done. */
+bool jpeg_turn_is_none(const struct jpeg_turn *t);
+
 /* Turns a JPEG without loss. What does not fill a whole block of the encoder (up to 15 rows or
  * columns) at an edge that moves is cut off; comments and EXIF go, so that nobody turns it twice.
  * Times and number are kept. */

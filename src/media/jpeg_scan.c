@@ -21,11 +21,18 @@ enum {
 	MARKER_SOS = 0xda,
 	MARKER_JPG = 0xc8,
 	MARKER_DAC = 0xcc,
+	MARKER_APP1 = 0xe1,
 };
 
 /* A progressive picture needs some ten scans; thousands are an attack on decoders. */
 #define MAX_SCANS 100
 #define MAX_SEGMENTS 4096
+
+#define EXIF_TIFF 6u
+#define TIFF_MAGIC 42u
+#define TIFF_ENTRY 12u
+#define TIFF_ORIENTATION 0x0112u
+#define TIFF_SHORT 3u
 
 struct walk {
 	const uint8_t *bytes;
@@ -42,6 +49,17 @@ static int bad(struct err *err, const char *why)
 static unsigned be16(const uint8_t *p)
 {
 	return (unsigned)p[0] << 8 | p[1];
+}
+
+static unsigned tiff16(const uint8_t *p, bool is_big)
+{
+	return is_big ? be16(p) : (unsigned)p[1] << 8 | p[0];
+}
+
+static uint32_t tiff32(const uint8_t *p, bool is_big)
+{
+	return is_big ? (uint32_t)be16(p) << 16 | be16(p + 2)
+	              : (uint32_t)tiff16(p + 2, false) << 16 | tiff16(p, false);
 }
 
 /* The next marker; fill bytes (0xff) before it are allowed, B.1.1.2. 0 at the end. */
@@ -117,6 +135,36 @@ static int read_scan(struct walk *w, const uint8_t *p, size_t n, struct err *err
 	return 0;
 }
 
+/* The orientation of EXIF (CIPA DC-008): "Exif", a TIFF header, tag 0x0112 of its first directory. What
+ * is damaged says nothing. */
+static unsigned exif_orientation(const uint8_t *p, size_t n)
+{
+	bool is_big;
+
+	if (n < EXIF_TIFF + 8 || memcmp(p, "Exif\0\0", EXIF_TIFF) != 0)
+		return 0;
+	p += EXIF_TIFF;
+	n -= EXIF_TIFF;
+	is_big = p[0] == 'M';
+	if (p[0] != p[1] || (!is_big && p[0] != 'I') || tiff16(p + 2, is_big) != TIFF_MAGIC)
+		return 0;
+
+	size_t at = tiff32(p + 4, is_big);
+
+	if (at > n || n - at < 2)
+		return 0;
+
+	unsigned n_entries = tiff16(p + at, is_big);
+
+	for (at += 2; n_entries > 0 && n - at >= TIFF_ENTRY; n_entries--, at += TIFF_ENTRY) {
+		unsigned value = tiff16(p + at + 8, is_big);
+
+		if (tiff16(p + at, is_big) == TIFF_ORIENTATION)
+			return tiff16(p + at + 2, is_big) == TIFF_SHORT && value <= 8 ? value : 0;
+	}
+	return 0;
+}
+
 static bool is_frame_header(unsigned marker)
 {
 	return marker >= MARKER_SOF0 && marker <= MARKER_SOF15 && marker != MARKER_DHT &&
@@ -144,6 +192,8 @@ static int read_segment(struct walk *w, unsigned marker, struct err *err)
 		return read_scan(w, p, n - 2, err);
 	if (marker == MARKER_DHT)
 		w->info.has_huffman = true;
+	if (marker == MARKER_APP1 && w->info.orientation == 0)
+		w->info.orientation = exif_orientation(p, n - 2);
 	return 0;
 }
 

@@ -28,7 +28,8 @@ struct jpeg_info {
 	unsigned components;    /* 1 or 3; 4 of CMYK */
 	unsigned n_scans;
 	enum jpeg_kind kind;
-	bool has_huffman; /* false: the standard tables are meant (some USB cameras) */
+	bool has_huffman;     /* false: the standard tables are meant (some USB cameras) */
+	unsigned orientation; /* 1 to 8 as EXIF says, 0 or 1: upright */
 };
 
 /* 0 and *ret, or -EBADMSG and a sentence without the camera's name: "the picture is cut off". */
