@@ -7,6 +7,9 @@
  * them, the time that the network took is taken out; a picture with the stamp of the one before
  * is that one again. The first picture of a connection may be old: ustreamer and camera-streamer
  * begin with the last one that they have. It is shown, but serves no shot.
+ *
+ * Some small cameras (ESP32) end each answer after one picture: they are asked again at once, and from the
+ * second answer on a picture counts as taken when it was asked for.
  */
 
 #include "base/err.h"
@@ -26,6 +29,8 @@
 #include <strings.h>
 
 #define STATUS_OK 200
+#define AGAIN_MS 20
+#define SINGLES 2 /* answers of one picture each: it always does that */
 
 struct http_mjpeg {
 	struct camera_source *source;
@@ -34,8 +39,11 @@ struct http_mjpeg {
 	struct http_clock clock;
 	char content_type[256];
 	int status;
-	bool is_parsing, has_picture;
-	int64_t opened_us;
+	bool is_parsing;
+	unsigned n_pictures; /* of this answer */
+	unsigned n_singles;  /* answers of one picture each, in a row */
+	struct timer again;
+	int64_t opened_us; /* when this answer was asked for */
 	size_t last_size;
 	uint64_t n_other; /* told so far */
 	struct err why;   /* code != 0: why we ended the answer */
@@ -110,9 +118,11 @@ static void take_part(struct http_mjpeg *h, const struct mjpeg_part *part)
 		is_stamped ? http_clock_arrival(&h->clock, part->stamp_us, arrived_us) : arrived_us;
 	f = frame_adopt(FRAME_JPEG, part->bytes, part->size);
 	f->arrived_us = arrived_us;
-	f->captured_us = h->has_picture ? came_us - c->latency_us
-	                                : camera_source_before_us(h->source, h->opened_us);
-	h->has_picture = true;
+	f->captured_us = h->n_pictures > 0        ? came_us - c->latency_us
+	                 : h->n_singles < SINGLES ? camera_source_before_us(h->source, h->opened_us)
+	                 : c->latency_us > 0      ? came_us - c->latency_us
+	                                          : h->opened_us;
+	h->n_pictures++;
 	camera_source_frame(h->source, f);
 }
 
@@ -134,11 +144,32 @@ static bool on_received(void *arg, const uint8_t *bytes, size_t size)
 	return rc >= 0;
 }
 
+static void ask(struct http_mjpeg *h)
+{
+	mjpeg_parser_fini(&h->parser);
+	h->is_parsing = false;
+	h->n_pictures = 0;
+	h->n_other = 0;
+	h->opened_us = loop_now_us(camera_source_env(h->source)->loop);
+	http_client_get(h->client, NULL, 0, 0);
+}
+
+static void on_again(void *arg)
+{
+	ask(arg);
+}
+
 static void on_done(void *arg, const struct http_client_result *r)
 {
 	struct http_mjpeg *h = arg;
 	const char *peer = http_client_peer(h->client);
 	struct err err;
+
+	if (h->why.code == 0 && r->status == STATUS_OK && h->n_pictures == 1) {
+		h->n_singles++;
+		timer_start(&h->again, AGAIN_MS);
+		return;
+	}
 
 	if (h->why.code != 0)
 		(void)err_set(&err, h->why.code, "%s: %s", peer, h->why.text);
@@ -165,17 +196,18 @@ static void mjpeg_open(void *priv, struct camera_source *src)
 		                             .done = on_done,
 		                             .arg = h };
 
-	*h = (struct http_mjpeg){ .source = src,
-		                  .opened_us = loop_now_us(camera_source_env(src)->loop) };
+	*h = (struct http_mjpeg){ .source = src };
+	timer_init(&h->again, camera_source_env(src)->loop, on_again, h);
 	http_common_config(camera_source_config(src), &config);
 	h->client = http_client_new(camera_source_env(src)->loop, &config);
-	http_client_get(h->client, NULL, 0, 0);
+	ask(h);
 }
 
 static void mjpeg_close(void *priv)
 {
 	struct http_mjpeg *h = priv;
 
+	timer_stop(&h->again);
 	http_client_free(h->client);
 	h->client = NULL;
 	mjpeg_parser_fini(&h->parser);

@@ -493,6 +493,36 @@ TEST(the_first_picture_of_a_stream_is_shown_but_serves_no_shot)
 	}
 }
 
+static void stream_single(void *arg, struct http_play_conn *c, const char *head)
+{
+	note(arg, head);
+	say_text(c, stream_head);
+	say_part(arg, c, NULL, 64);
+	http_play_hang_up(c);
+}
+
+static bool has_many(const struct rig *r)
+{
+	return camera_status(r->camera)->n_frames >= 5;
+}
+
+TEST(a_server_that_sends_one_picture_for_each_question_serves_shots)
+{
+	static struct rig r;
+	int64_t asked_us;
+
+	r = (struct rig){ 0 };
+	setup(&r, stream_single, &mjpeg_config);
+	run_until(&r, has_many);
+	CHECK(camera_status(r.camera)->state == CAMERA_LIVE);
+	CHECK_INT((int)camera_status(r.camera)->n_reconnects, 0);
+	asked_us = loop_now_us(r.loop);
+	camera_shoot(r.camera, &r.shot, asked_us, LIMIT_MS, on_shot, &r);
+	run_until(&r, has_shot);
+	CHECK(r.shot_got && r.shot_got->captured_us >= asked_us);
+	teardown(&r);
+}
+
 static bool is_connected_twice(const struct rig *r)
 {
 	return r->play.n_connections >= 2;
