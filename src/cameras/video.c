@@ -66,7 +66,17 @@ void camera_video_watch(struct camera *c, struct camera_video_watcher *w)
 	assert(!w->camera);
 	w->camera = c;
 	DL_APPEND(video_of(c)->watchers, w);
+	w->n_viewers = 0;
+	camera_video_count(w, 1);
 	camera_update_demand(c);
+}
+
+void camera_video_count(struct camera_video_watcher *w, unsigned n)
+{
+	if (!w->camera)
+		return;
+	w->camera->status.n_watchers += n - w->n_viewers;
+	w->n_viewers = n;
 }
 
 static void detach(struct camera *c, struct camera_video_watcher *w)
@@ -74,6 +84,7 @@ static void detach(struct camera *c, struct camera_video_watcher *w)
 	if (c->video->next_to_call == w)
 		c->video->next_to_call = w->next;
 	DL_DELETE(c->video->watchers, w);
+	camera_video_count(w, 0);
 	w->camera = NULL;
 }
 

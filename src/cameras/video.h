@@ -30,12 +30,16 @@ struct camera_video_watcher {
 	 * is NULL when the camera was removed. */
 	void (*broken)(void *arg);
 	void *arg;
+	unsigned n_viewers; /* private */
 	struct camera_video_watcher *prev, *next;
 };
 
 /* `packet` and `broken` are never called from inside; unwatching is allowed inside them. */
 void camera_video_watch(struct camera *c, struct camera_video_watcher *w);
 void camera_video_unwatch(struct camera_video_watcher *w);
+/* So many people look through this watcher, for camera_status.n_watchers; one, if nothing is said. Does
+ * nothing when the camera has gone. */
+void camera_video_count(struct camera_video_watcher *w, unsigned n);
 
 /* What came since the newest key frame, that first: new references, at most `max`. 0: nothing
  * that a viewer could begin with. */

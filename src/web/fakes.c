@@ -299,6 +299,11 @@ void camera_video_watch(struct camera *c, struct camera_video_watcher *w)
 	c->video_watcher = w;
 }
 
+void camera_video_count(struct camera_video_watcher *w, unsigned n)
+{
+	w->n_viewers = n;
+}
+
 void camera_video_unwatch(struct camera_video_watcher *w)
 {
 	if (w->camera)

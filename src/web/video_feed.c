@@ -70,10 +70,18 @@ static void send_fragment(struct mp4_viewer *v, const struct fragment *g)
 		http_channel_send(v->channel, &g->bytes, 1);
 }
 
+/* Who reads HLS comes and goes with each piece: together they are one. */
+static void count_viewers(struct feed *f)
+{
+	camera_video_count(&f->watcher, f->n_viewers + (f->hls.asked_us > 0 || f->n_viewers == 0));
+}
+
 void feed_add_viewer(struct feed *f, struct mp4_viewer *v)
 {
 	v->feed = f;
 	DL_APPEND(f->viewers, v);
+	f->n_viewers++;
+	count_viewers(f);
 	if (f->n_kept == 0)
 		return;
 	begin(v);
@@ -84,6 +92,8 @@ void feed_add_viewer(struct feed *f, struct mp4_viewer *v)
 static void drop_viewer(struct feed *f, struct mp4_viewer *v)
 {
 	DL_DELETE(f->viewers, v);
+	f->n_viewers--;
+	count_viewers(f);
 	free(v);
 }
 

@@ -74,6 +74,7 @@ struct feed {
 	struct fragment kept[CAMERA_VIDEO_MAX_PACKETS]; /* since the newest key frame */
 	size_t n_kept;
 	struct mp4_viewer *viewers;
+	unsigned n_viewers;
 	struct hls hls;
 	struct feed *prev, *next;
 };
