@@ -37,15 +37,20 @@ static void release_frame(void *owner)
 	frame_unref(owner);
 }
 
-static const char *time_source(const struct frame *f)
+/* A still of a camera that is polled counts from the question, if nobody measured better. */
+static const char *time_source(const struct frame *f, const struct camera *cam)
 {
+	const struct camera_config *c = cam ? camera_config(cam) : NULL;
+
 	if (f->is_stamped)
 		return "device";
-	return f->captured_us < f->arrived_us ? "latency" : "arrival";
+	if (c && c->latency_us > 0)
+		return "latency";
+	return c && strcmp(c->driver, "http-still") == 0 ? "request" : "arrival";
 }
 
 /* Takes the reference. */
-static void answer(struct call *c, struct frame *f)
+static void answer(struct call *c, const struct camera *cam, struct frame *f)
 {
 	char at[WHEN_TEXT_SIZE], age[24], stamp[40], date[40];
 	int64_t age_us = loop_now_us(c->web->env.loop) - f->captured_us;
@@ -57,7 +62,7 @@ static void answer(struct call *c, struct frame *f)
 		(struct http_header){ "X-Captured-At", when_iso(at, f->captured_wall_ms) };
 	reply.headers[1] = (struct http_header){ "X-Age-Ms", age };
 	reply.headers[2] = (struct http_header){ "X-Timestamp", picture_timestamp(stamp, f) };
-	reply.headers[3] = (struct http_header){ "X-Time-Source", time_source(f) };
+	reply.headers[3] = (struct http_header){ "X-Time-Source", time_source(f, cam) };
 	reply.headers[4] = (struct http_header){ "Last-Modified", date };
 	call_bytes(c, &reply, http_bytes_wrap(f->data, f->size, release_frame, f));
 }
@@ -80,7 +85,7 @@ static void is_taken(void *arg, struct frame *f, const struct err *err)
 	struct call *c = end_still(s);
 
 	if (f)
-		answer(c, f);
+		answer(c, cam, f);
 	else
 		call_refuse(c, is_late ? 504 : 503, "%s",
 		            err && err->text[0] ? err->text : "No signal.");
@@ -93,7 +98,7 @@ void still_send(struct call *c, struct camera *cam, int64_t max_age_us, int64_t 
 	struct stills *ss = c->web->stills;
 
 	if (f && f->captured_us >= since_us) {
-		answer(c, f);
+		answer(c, cam, f);
 		return;
 	}
 	frame_unref(f);
