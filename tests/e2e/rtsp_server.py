@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real RTSP server (gst-rtsp-server) for the end-to-end tests.
 
-rtsp_server.py PORT h264|mjpeg [--login USER:PASSWORD] [--size WxH] [--fps N] [--pattern P] [--bitrate KBIT]
+rtsp_server.py PORT h264|h265|mjpeg [--udp] [--login USER:PASSWORD] [--size WxH] [--fps N] [--pattern P] [--bitrate KBIT]
 
 Says "port N" when it is ready and "client" for each connection. SIGUSR1 makes the picture 320x240. 77: gst-rtsp-server is not installed.
 """
@@ -22,15 +22,16 @@ except (ImportError, ValueError):
 
 args = argparse.ArgumentParser()
 args.add_argument("port")
-args.add_argument("codec", choices=["h264", "mjpeg"])
+args.add_argument("codec", choices=["h264", "h265", "mjpeg"])
 args.add_argument("--login")
+args.add_argument("--udp", action="store_true", help="and no TCP")
 args.add_argument("--size", default="640x360")
 args.add_argument("--fps", type=int, default=25)
 args.add_argument("--pattern", default="smpte")
 args.add_argument("--bitrate", type=int, default=600)
 args = args.parse_args()
 Gst.init(None)
-if not Gst.ElementFactory.find("x264enc") or not Gst.ElementFactory.find("rtph264pay"):
+if not Gst.ElementFactory.find("rtph264pay") or not Gst.ElementFactory.find("x265enc" if args.codec == "h265" else "x264enc"):
     sys.exit(77)
 
 
@@ -42,6 +43,8 @@ def caps(size):
 encoders = {
     "h264": f"x264enc tune=zerolatency speed-preset=ultrafast bitrate={args.bitrate} key-int-max={args.fps} "
     "! rtph264pay name=pay0 config-interval=-1",
+    "h265": f"x265enc tune=zerolatency speed-preset=ultrafast bitrate={args.bitrate} key-int-max={args.fps} "
+    "option-string=repeat-headers=1:pools=none ! rtph265pay name=pay0 config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay name=pay0",
 }
 factory = GstRtspServer.RTSPMediaFactory()
@@ -50,6 +53,8 @@ factory.set_launch(
     f"! {encoders[args.codec]} )"
 )
 factory.set_shared(True)
+if args.udp:
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
 
 
 sizes = []

@@ -122,6 +122,35 @@ server mjpeg mjpeg
 out=$(camera "rtsp://127.0.0.1:$port/live") || die "Motion JPEG by RTSP: $out"
 case $out in *640×360*) ;; *) die "Motion JPEG by RTSP: $out" ;; esac
 
+# A server that sends by UDP only: what to do is said.
+server udp h264 --udp
+out=$(camera "rtsp://127.0.0.1:$port/live") && die "UDP is not spoken, and yet: $out"
+case $out in *"refuses to send its video over TCP"*) ;; *) die "UDP only: $out" ;; esac
+
+# ---- H.265: passed on as it is, decoded for stills only
+if gst-inspect-1.0 x265enc >/dev/null 2>&1; then
+  server hevc h265 --fps 10
+  out=$(camera "rtsp://127.0.0.1:$port/live") || die "H.265: $out"
+  case $out in *640×360*) ;; *) die "H.265: $out" ;; esac
+  printf 'cameras:\n  - {name: hevc, driver: rtsp, source: "rtsp://127.0.0.1:%s/live"}\n' "$port" >hevc.yaml
+  serve hevc.yaml hevcdata
+  curl -sf -m 10 -b jar "$at/api/v1/cameras/hevc/video.mp4" -o hevc.mp4 || [ $? -eq 28 ] || die "video.mp4 of H.265"
+  seen=$(ffprobe -v error -of csv=p=0 -show_entries stream=codec_name,codec_tag_string,width,height hevc.mp4)
+  [ "$seen" = hevc,hvc1,640,360 ] || die "video.mp4 of H.265: $seen"
+  ffmpeg -v error -xerror -i hevc.mp4 -f null - || die "video.mp4 of H.265 does not decode"
+  [[ $(ask cameras | jq -r '.cameras[0].codec') = hvc1.* ]] || die "the page is not told of H.265: $(ask cameras)"
+  cookie="Cookie: $(awk '!/^# / && NF >= 7 { print $6 "=" $7 }' jar | paste -sd ';')"
+  timeout 90 ffmpeg -v error -headers "$cookie"$'\r\n' -i "$at/api/v1/cameras/hevc/hls/index.m3u8" -t 2 -f null - || die "HLS of H.265 does not play"
+  curl -sf -b jar "$at/api/v1/cameras/hevc/snapshot?fresh=1&timeout=20000" -o hevc.jpg || die "a still of H.265"
+  ffprobe -v error -of csv=p=0 -show_entries stream=width,height hevc.jpg | grep -q '^640,360' || die "a still of H.265 has another size"
+  # A viewer who cannot play it takes the JPEGs.
+  curl -s -m 8 -b jar "$at/api/v1/cameras/hevc/stream" -o hevc.mjpeg || true
+  [ "$(grep -ac 'Content-Type: image/jpeg' hevc.mjpeg)" -ge 2 ] || die "no JPEGs of H.265"
+  echo "H.265 is passed on, and decoded for those who want JPEGs"
+else
+  echo "gst's x265enc is not installed: H.265 is not tried"
+fi
+
 # ---- RTSPS: stunnel in front
 if command -v stunnel >/dev/null; then
   openssl req -x509 -newkey rsa:2048 -nodes -keyout cam.key -out cam.pem -days 2 -subj /CN=camera \
