@@ -195,27 +195,15 @@ static double waited_ms(int pid)
 	return at ? (double)strtoull(at, NULL, 10) / 1e6 : 0;
 }
 
-/* Ticks of user and system time, all threads. */
-static unsigned long ticks(int pid)
+/* Processor time of all its threads, those that have ended among them. */
+static double used_ms(int pid)
 {
-	char path[64], line[1000] = "", *at;
-	unsigned long user = 0, system = 0;
-	FILE *f;
+	struct timespec t;
+	clockid_t clock;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f)
+	if (pid <= 0 || clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &t) < 0)
 		return 0;
-	at = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	(void)fclose(f);
-	/* The 14th and 15th word, of which the second ends here (proc(5)). */
-	for (int i = 2; at && i < 14; i++)
-		at = strchr(at + 1, ' ');
-	if (at)
-		user = strtoul(at, &at, 10);
-	if (at)
-		system = strtoul(at, &at, 10);
-	return user + system;
+	return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1e6;
 }
 
 static void watch_until(struct pollfd *p, int n, int64_t end_us)
@@ -249,7 +237,7 @@ static void tell_ages(const char *name, float *ms, size_t n)
 }
 
 /* One "name value" a line, for scripts. */
-static void tell(int n, int seconds, int pid, unsigned long used, double waited)
+static void tell(int n, int seconds, double used, double waited)
 {
 	uint64_t sum = 0, least = UINT64_MAX;
 
@@ -259,12 +247,9 @@ static void tell(int n, int seconds, int pid, unsigned long used, double waited)
 	}
 	printf("pictures %llu\nper_second_of_the_slowest %.2f\n", (unsigned long long)sum,
 	       (double)least / seconds);
-	if (pid > 0) {
-		double ms = (double)used * 1000 / (double)sysconf(_SC_CLK_TCK);
-
-		printf("ticks %lu\ncpu_ms_per_1000 %.3f\nwaited_for_cpu_ms %.1f\n", used,
-		       sum ? ms * 1000 / (double)sum : 0, waited);
-	}
+	if (used > 0)
+		printf("cpu_ms %.1f\ncpu_ms_per_1000 %.3f\nwaited_for_cpu_ms %.1f\n", used,
+		       sum ? used * 1000 / (double)sum : 0, waited);
 	tell_ages("age_at_kernel_ms", ages.kernel_ms, ages.n);
 	tell_ages("age_when_read_ms", ages.read_ms, ages.n);
 }
@@ -273,8 +258,7 @@ int main(int argc, char **argv)
 {
 	static struct pollfd p[MAX_VIEWERS];
 	int pid = 0, n, seconds, option;
-	unsigned long before;
-	double waited;
+	double before, waited;
 
 	while ((option = getopt(argc, argv, "p:")) == 'p')
 		pid = number(optarg);
@@ -293,9 +277,9 @@ int main(int argc, char **argv)
 	}
 	watch_until(p, n, wall_us() + 1500000);
 	is_measuring = true;
-	before = ticks(pid);
+	before = used_ms(pid);
 	waited = waited_ms(pid);
 	watch_until(p, n, wall_us() + (int64_t)seconds * 1000000);
-	tell(n, seconds, pid, ticks(pid) - before, waited_ms(pid) - waited);
+	tell(n, seconds, used_ms(pid) - before, waited_ms(pid) - waited);
 	return 0;
 }

@@ -1,7 +1,7 @@
 # lab: what the lab's tests share on the host. Sourced by each, with the build folder as $1.
 # shellcheck shell=bash
-. "$(dirname "$0")/../e2e/lib.sh"
-here=$(cd "$(dirname "$0")" && pwd)
+. "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${1:-$here/../../build}
 lab=${BEDSIDE_LAB_DIR:-$build/tests/lab}
 PATH=$PATH:/usr/sbin:/sbin
