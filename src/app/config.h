@@ -146,6 +146,9 @@ struct config_taken {
 int config_add_camera(const struct config *c, const json_t *settings,
                       const struct config_taken *taken, struct camera_config *ret,
                       char field[CONFIG_FIELD_SIZE], struct err *err) MUST_CHECK;
+/* The same without keeping anything: for trying it. */
+int config_try_camera(const struct config *c, const json_t *settings, struct camera_config *ret,
+                      char field[CONFIG_FIELD_SIZE], struct err *err) MUST_CHECK;
 /* -EPERM with the sentence if it stands in bedside.yaml. */
 int config_change_camera(const struct config *c, const char *id, const json_t *settings,
                          struct camera_config *ret, char field[CONFIG_FIELD_SIZE],

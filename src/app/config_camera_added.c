@@ -326,6 +326,25 @@ int config_add_camera(const struct config *c, const json_t *settings,
 	return rc;
 }
 
+int config_try_camera(const struct config *c, const json_t *settings, struct camera_config *ret,
+                      char field[CONFIG_FIELD_SIZE], struct err *err)
+{
+	json_t *all = json_object();
+	struct buf b;
+	int rc;
+
+	field[0] = '\0';
+	*ret = (struct camera_config){ 0 };
+	merge(all, settings);
+	buf_init(&b, CONF_MAX_BYTES);
+	write_settings(all, &b);
+	json_decref(all);
+	rc = judge(c, &b, NULL, ret, field, err);
+	secret_wipe(b.data, b.size);
+	buf_fini(&b);
+	return rc;
+}
+
 static bool has_login(const json_t *settings)
 {
 	const char *source = json_string_value(json_object_get(settings, "source"));

@@ -71,6 +71,7 @@ void hooks_free(struct hooks *h)
 	err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
 	hooks_end_changes(h, &err);
 	hooks_end_searches(h, &err);
+	hooks_end_trials(h);
 	while (h->errands) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): finish() takes each out of the list */
 		finish(h->errands, NULL, &err);

@@ -30,6 +30,7 @@ struct hooks_env {
 	struct cameras *cameras;
 	struct work_pool *pool;
 	struct work_pool *keeper; /* one thread: writes printers.d and cameras.d */
+	const char *av_program;   /* bedside-av, for cameras that are tried */
 };
 
 struct hooks *hooks_new(const struct hooks_env *env);

@@ -198,5 +198,6 @@ void hooks_end_searches(struct hooks *h, const struct err *err)
 void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret)
 {
 	(void)h;
+	ret->try_camera = hooks_try_camera;
 	ret->find_devices = find_devices;
 }

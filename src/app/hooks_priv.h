@@ -31,6 +31,9 @@ struct hooks {
 	struct camera_search *searches; /* under way on the pool */
 	struct change *changes;         /* the first is being written */
 	bool is_changing;
+	struct cameras *trials; /* not kept, and in no list; NULL until there is one */
+	struct camera_trial *trying;
+	unsigned n_trials;
 };
 
 bool hooks_know_serial(struct printers *ps, const char *serial);
@@ -41,3 +44,11 @@ void hooks_end_changes(struct hooks *h, const struct err *err);
 void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret);
 /* Those who wait for a search are told; the searches end alone. */
 void hooks_end_searches(struct hooks *h, const struct err *err);
+/* The same of trials. */
+void hooks_end_trials(struct hooks *h);
+struct camera_test_result;
+struct field_says;
+/* web_hooks.try_camera */
+int hooks_try_camera(void *arg, const json_t *settings, unsigned n,
+                     void (*done)(void *done_arg, const struct camera_test_result *r),
+                     void *done_arg, struct field_says *says, struct err *err);

@@ -564,7 +564,8 @@ static int begin(struct plumbing *p, struct err *err)
 	                                          .printers = p->printers,
 	                                          .cameras = p->cameras,
 	                                          .pool = p->pool,
-	                                          .keeper = p->keeper });
+	                                          .keeper = p->keeper,
+	                                          .av_program = p->worker_path });
 	build_rig(p);
 	add_devices(p);
 	sessions_end_orphans(p->sessions);

@@ -2,6 +2,7 @@
 /* api_camera: cameras that are added, changed and removed; the settings of their devices. */
 
 #include "web/handlers.h"
+#include "web/live.h"
 #include "web/push.h"
 #include "web/tokens.h"
 #include "web/web.h"
@@ -54,6 +55,30 @@ static void save(struct call *c, const char *id)
 void api_camera_add(struct call *c)
 {
 	save(c, NULL);
+}
+
+static void trial_is_over(void *arg, const struct camera_test_result *r)
+{
+	call_json(arg, 200, json_camera_test(r));
+}
+
+void api_camera_try(struct call *c)
+{
+	const struct web_hooks *h = &c->web->env.hooks;
+	struct field_says says = { 0 };
+	struct err err = { 0 };
+
+	if (!h->try_camera) {
+		call_refuse(c, 503, "Cameras cannot be tried here: run 'bedside camera test'.");
+		return;
+	}
+
+	int rc = h->try_camera(h->arg, c->body, 5, trial_is_over, c, &says, &err);
+
+	if (rc < 0 && says.field[0])
+		call_refuse_field(c, says.field, "%s", err.text);
+	else if (rc < 0)
+		call_refuse_err(c, rc, &err);
 }
 
 void api_camera_change(struct call *c)

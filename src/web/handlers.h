@@ -89,6 +89,7 @@ void api_cameras(struct call *c);
 void api_camera_snapshot(struct call *c);
 void api_camera_stream(struct call *c);
 void api_camera_test(struct call *c);
+void api_camera_try(struct call *c);
 
 /* video.c */
 void api_camera_video(struct call *c);

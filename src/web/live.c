@@ -371,16 +371,19 @@ void api_cameras(struct call *c)
 	call_json(c, 200, json_pack("{s:o}", "cameras", list));
 }
 
+json_t *json_camera_test(const struct camera_test_result *r)
+{
+	return json_pack("{s:b, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:o}", "is_ok",
+	                 (int)r->is_ok, "width", (int)r->width, "height", (int)r->height,
+	                 "n_frames", (int)r->n_frames, "size", (json_int_t)r->size, "first_ms",
+	                 (json_int_t)r->first_ms, "shot_ms", (json_int_t)r->shot_ms, "age_ms",
+	                 (json_int_t)r->age_ms, "per_second", r->per_second, "text",
+	                 json_text(r->text));
+}
+
 static void test_is_done(void *arg, const struct camera_test_result *r)
 {
-	json_t *j = json_pack("{s:b, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:f, s:o}", "is_ok",
-	                      (int)r->is_ok, "width", (int)r->width, "height", (int)r->height,
-	                      "n_frames", (int)r->n_frames, "size", (json_int_t)r->size, "first_ms",
-	                      (json_int_t)r->first_ms, "shot_ms", (json_int_t)r->shot_ms, "age_ms",
-	                      (json_int_t)r->age_ms, "per_second", r->per_second, "text",
-	                      json_text(r->text));
-
-	call_json(arg, 200, j);
+	call_json(arg, 200, json_camera_test(r));
 }
 
 void api_camera_test(struct call *c)

@@ -14,8 +14,11 @@
 
 #include "base/base.h"
 
+#include <jansson.h>
+
 struct call;
 struct camera;
+struct camera_test_result;
 struct live;
 struct web;
 
@@ -44,3 +47,6 @@ struct live_viewer_info {
 /* The i-th viewer of this camera; false after the last. */
 bool live_viewer_at(const struct live *l, const struct camera *cam, size_t i,
                     struct live_viewer_info *ret);
+
+/* How it went, as the interface says it. */
+json_t *json_camera_test(const struct camera_test_result *r);

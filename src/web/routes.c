@@ -476,6 +476,7 @@ static const struct route routes[] = {
 
 	{ GET, ROLE_VIEWER, V1 "/cameras", api_cameras, "All cameras", NULL, NULL, 200, 0, "cameras" },
 	{ POST, ROLE_ADMIN, V1 "/cameras", api_camera_add, "Add a camera", NULL, camera_body, 201, 0, "camera" },
+	{ POST, ROLE_ADMIN, V1 "/camera-test", api_camera_try, "Take a few pictures with a camera that is not added, and tell how it went", NULL, camera_body, 200, 0, "camera_test" },
 	{ PATCH, ROLE_ADMIN, V1 "/cameras/{id}", api_camera_change, "Change a camera that was added here; what is not named stays, null takes it away", NULL, camera_change_body, 200, 0, "camera" },
 	{ DELETE, ROLE_ADMIN, V1 "/cameras/{id}", api_camera_remove, "Remove a camera that was added here", NULL, NULL, 204, 0, NULL },
 	{ GET, ROLE_ADMIN, V1 "/cameras/{id}/settings", api_camera_settings, "How a camera is configured, without its password", NULL, NULL, 200, 0, "camera_settings" },

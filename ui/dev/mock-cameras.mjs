@@ -120,6 +120,13 @@ export class MockCameras {
         return null;
       }],
       ['GET', 'devices', 'admin', () => ({ devices: DEVICES })],
+      ['POST', 'camera-test', 'admin', ({ body }) => {
+        const isOk = !/dead/.test(body.source ?? '');
+        return {
+          is_ok: isOk, width: isOk ? 1280 : 0, height: isOk ? 720 : 0, n_frames: isOk ? 5 : 0, size: isOk ? 84_211 : 0, first_ms: isOk ? 412 : 0, shot_ms: isOk ? 80 : null,
+          age_ms: isOk ? 34 : null, per_second: isOk ? 12.5 : 0, text: isOk ? '' : 'no picture: nothing answers at this address',
+        };
+      }],
       ['POST', 'cameras/:id/test', 'operator', ({ id }) => {
         const c = this.find(id);
         const isOk = c.state === 'live';

@@ -24,7 +24,14 @@ test('a camera is added by its address, tested, turned and removed', async ({ pa
   await page.getByRole('button', { name: 'Add a camera' }).click();
   await expect(page.getByRole('alert')).toHaveText('Address (URL): must begin with http:// or https://');
   await expect(page.getByLabel('Address (URL)')).toHaveAttribute('aria-invalid', 'true');
+  // Tried before it is added: what is wrong is said, and nothing is kept.
+  await page.getByLabel('Address (URL)').fill('http://dead.local/stream');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  await expect(page.getByRole('status')).toContainText('nothing answers at this address');
   await page.getByLabel('Address (URL)').fill('http://192.168.1.60:8080/stream');
+  await page.getByRole('button', { name: 'Test', exact: true }).click();
+  await expect(page.getByRole('status')).toContainText('1280 × 720');
+  expect(mock.log.orders.some((o) => 'addCamera' in o)).toBe(false);
   await page.getByLabel('User').fill('eve');
   await page.getByLabel('Password', { exact: true }).fill('secret');
   await page.getByLabel('Dora').check();
