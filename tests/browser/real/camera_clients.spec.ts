@@ -5,7 +5,7 @@ import { expect, test, type Page } from '@playwright/test';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { type AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -45,6 +45,10 @@ test.beforeAll(async ({ browser }) => {
 cameras:
   - { name: Left, driver: fake, size: 640x480, fps: 8 }
   - { name: Right, driver: fake, size: 320x240, fps: 8 }
+  - { name: Wide, driver: fake, size: 1280x720, fps: 10 }
+  - { name: Tall, driver: fake, size: 1280x720, fps: 10 }
+  - { name: Below 1, driver: fake, size: 1280x720, fps: 10 }
+  - { name: Below 2, driver: fake, size: 1280x720, fps: 10 }
 `,
   );
   const said = await serve(join(dir, 'bedside.yaml'));
@@ -157,4 +161,89 @@ test('the wall carries both cameras over one connection', async () => {
   expect(seen.map((s) => s.width)).toEqual([320, 320]);
   expect(seen[0].spread).toBeGreaterThan(8);
   expect(seen[1].spread).toBeGreaterThan(8);
+});
+
+/** A line to the program that carries so many bytes a second downwards. */
+function slowLine(port: number, bytesPerSecond: number): Promise<{ port: number; close: () => void }> {
+  const open = new Set<Socket>();
+  let allowed = 0;
+  const waiting: (() => void)[] = [];
+  const tick = setInterval(() => {
+    allowed = Math.min(allowed + bytesPerSecond / 50, bytesPerSecond / 4);
+    for (const go of waiting.splice(0)) go();
+  }, 20);
+  const server = createTcpServer((theirs) => {
+    const ours = connect(port, '127.0.0.1');
+    for (const s of [theirs, ours]) {
+      open.add(s);
+      s.on('error', () => {}).on('close', () => {
+        ours.destroy();
+        theirs.destroy();
+      });
+    }
+    theirs.pipe(ours);
+    ours.on('data', (d) => {
+      ours.pause();
+      const send = (rest: Buffer) => {
+        const n = Math.max(0, Math.min(rest.length, Math.floor(allowed)));
+        allowed -= n;
+        if (n) theirs.write(rest.subarray(0, n));
+        if (n < rest.length) waiting.push(() => send(rest.subarray(n)));
+        else ours.resume();
+      };
+      send(d);
+    });
+  });
+  return new Promise((done) =>
+    server.listen(0, '127.0.0.1', () =>
+      done({
+        port: (server.address() as AddressInfo).port,
+        close: () => {
+          clearInterval(tick);
+          for (const s of open) s.destroy();
+          server.close();
+        },
+      }),
+    ),
+  );
+}
+
+test('on a slow line the wall becomes smaller and slower, not later; only what is on the screen comes', async () => {
+  test.setTimeout(150_000);
+  const line = await slowLine(Number(new URL(base).port), 250_000);
+  const seen: { at: number; age: number; width: number; size: number; index: number }[] = [];
+  let wanted: string[] = [];
+  let level = 0;
+  page.on('websocket', (ws) => {
+    if (!ws.url().endsWith('/wall')) return;
+    ws.on('framesent', ({ payload }) => {
+      const m = JSON.parse(String(payload)) as { want?: { camera: string }[] };
+      if (m.want) wanted = m.want.map((w) => w.camera);
+    });
+    ws.on('framereceived', ({ payload }) => {
+      if (typeof payload === 'string') {
+        const m = JSON.parse(payload) as { type: string; level: number };
+        if (m.type === 'pace') level = m.level;
+        return;
+      }
+      seen.push({
+        at: Date.now(), age: Date.now() - Number(payload.readBigUInt64BE(8)), width: payload.readUInt16BE(24), size: payload.length, index: payload.readUInt16BE(2),
+      });
+    });
+  });
+  await page.setViewportSize({ width: 1440, height: 520 });
+  await page.goto(`http://127.0.0.1:${line.port}/#/wall`);
+  await expect.poll(() => level, { timeout: 90_000 }).toBeGreaterThan(0);
+  const from = seen.length;
+  await expect.poll(() => seen.length - from, { timeout: 60_000 }).toBeGreaterThan(40);
+  const late = seen.slice(-30);
+  const rate = (1000 * late.slice(1).reduce((n, p) => n + p.size, 0)) / (late[29].at - late[0].at);
+  expect(rate).toBeLessThan(275_000);
+  // What comes is smaller than what came first, and of now: nothing hoards.
+  expect(Math.max(...late.map((p) => p.width))).toBeLessThan(Math.max(...seen.slice(0, 8).map((p) => p.width)));
+  expect(late.map((p) => p.age).sort((a, b) => a - b)[15]).toBeLessThan(2000);
+  // Some cameras are below the screen's edge.
+  expect(wanted.length).toBeGreaterThan(0);
+  expect(wanted.length).toBeLessThan(6);
+  line.close();
 });
