@@ -9,6 +9,6 @@ peers=()
 ! command -v ustreamer >/dev/null || peers+=(ustreamer)
 "$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$build/tests/lab/uvc_camera" curl "${peers[@]}"
 rc=0
-"$here/boot" "${LIMIT:-170}" "$lab/kernel" "$tmp/initrd" "${2:-cameras}" >"$tmp/console.txt" 2>&1 || rc=$?
+"$here/boot" "${LIMIT:-600}" "$lab/kernel" "$tmp/initrd" "${2:-cameras}" >"$tmp/console.txt" 2>&1 || rc=$?
 tr -d '\r' <"$tmp/console.txt" | grep -vE '^\[ *[0-9.]+\]' | tail -n 400
 [ "$rc" = 33 ] || die "the guest ended with $rc"

@@ -107,12 +107,12 @@ test("the page plays the printer's own camera as video", async () => {
   const video = page.locator('video');
   await expect(video).toBeVisible({ timeout: 60_000 });
   await expect.poll(() => video.evaluate((v: HTMLVideoElement) => v.videoWidth), { timeout: 60_000 }).toBe(1280);
-  await expect.poll(async () => (await look()).spread, { timeout: 30_000 }).toBeGreaterThan(8);
+  await expect.poll(async () => (await look()).spread).toBeGreaterThan(8);
   const seen = await look();
   expect(seen.height).toBe(720);
   expect(seen.mean).toBeGreaterThan(5);
   const first = await video.evaluate((v: HTMLVideoElement) => v.currentTime);
-  await expect.poll(() => video.evaluate((v: HTMLVideoElement) => v.currentTime), { timeout: 20_000 }).toBeGreaterThan(first + 1);
+  await expect.poll(() => video.evaluate((v: HTMLVideoElement) => v.currentTime)).toBeGreaterThan(first + 1);
   await expect(page.locator('.badge', { hasText: 'live' }).first()).toBeVisible();
 });
 
@@ -122,7 +122,7 @@ test('playback stays near the end of what there is', async () => {
       const n = v.buffered.length;
       return n === 0 ? 99 : v.buffered.end(n - 1) - v.currentTime;
     });
-  await expect.poll(behind, { timeout: 20_000 }).toBeLessThan(2.5);
+  await expect.poll(behind).toBeLessThan(2.5);
 });
 
 test('video.mp4 plays in a bare video element', async () => {
@@ -134,8 +134,8 @@ test('video.mp4 plays in a bare video element', async () => {
     v.src = 'api/v1/cameras/x1/video.mp4';
     document.body.append(v);
   });
-  await expect.poll(() => page.locator('#bare').evaluate((v: HTMLVideoElement) => v.videoWidth), { timeout: 30_000 }).toBe(1280);
-  await expect.poll(() => page.locator('#bare').evaluate((v: HTMLVideoElement) => v.currentTime), { timeout: 30_000 }).toBeGreaterThan(0.5);
+  await expect.poll(() => page.locator('#bare').evaluate((v: HTMLVideoElement) => v.videoWidth)).toBe(1280);
+  await expect.poll(() => page.locator('#bare').evaluate((v: HTMLVideoElement) => v.currentTime)).toBeGreaterThan(0.5);
   await page.locator('#bare').evaluate((v: HTMLVideoElement) => v.remove());
   expect(faults).toEqual([]);
 });
