@@ -24,6 +24,8 @@ export default defineConfig({
         '--disable-component-update', '--disable-sync', '--autoplay-policy=no-user-gesture-required',
       ],
     },
+    // The page without its server has a test of its own; elsewhere nothing comes between.
+    serviceWorkers: 'block',
     screenshot: 'only-on-failure',
   },
   projects: [

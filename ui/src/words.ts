@@ -68,6 +68,8 @@ export const words = {
   connection: {
     lost: 'Connection lost, trying again.',
     lastSeen: (at: string) => `What you see is from ${at}.`,
+    away: 'Bedside does not answer, trying again.',
+    wasSeen: (at: string, ago: string) => `This is how it was at ${at}, ${ago} ago. Pictures and films come when it is back.`,
     retry: 'Try now',
     back: 'Connected again',
     demo: 'Demo: simulated printers, real pictures and films. Nothing here moves a real machine.',

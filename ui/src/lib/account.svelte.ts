@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Who is signed in, and what that allows. The server decides; this only saves a wasted click.
 import { get, send, setCsrf, whenSignedOut } from './api';
+import { keepLastSeen, recallLastSeen, wipeLastSeen } from './lastseen';
 import { live } from './live.svelte';
+import { recall, remember } from './theme.svelte';
 import type { Role, User } from './types';
 
 export type Phase = 'starting' | 'unreachable' | 'setup' | 'signin' | 'in';
@@ -19,6 +21,10 @@ interface SignedIn {
   csrf: string;
 }
 
+const AGAIN_MS = 2000;
+const KEEP_MS = 15_000;
+const REMEMBER = 'bedside.remember';
+
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, admin: 2 };
 
 class Account {
@@ -27,9 +33,14 @@ class Account {
   isDemo = $state(false);
   hasLink = $state(false);
   version = $state('');
+  /** The server did not answer when the page opened: what is shown was seen last. */
+  isAway = $state(false);
 
   constructor() {
     whenSignedOut(() => this.forget());
+    setInterval(() => this.keep(), KEEP_MS);
+    document.addEventListener('visibilitychange', () => this.keep());
+    addEventListener('pagehide', () => this.keep());
   }
 
   can(role: Role): boolean {
@@ -44,13 +55,30 @@ class Account {
       this.hasLink = s.has_link;
       this.version = s.version;
       if (s.is_signed_in) await this.load();
-      else this.phase = s.needs_setup ? 'setup' : 'signin';
+      else this.leave(s.needs_setup ? 'setup' : 'signin');
     } catch {
-      if (this.phase === 'starting' || this.phase === 'unreachable') {
-        this.phase = 'unreachable';
-        setTimeout(() => void this.start(), 2000);
-      }
+      if (this.phase === 'starting') this.showLastSeen();
+      if (this.phase === 'unreachable' || this.isAway) setTimeout(() => void this.start(), AGAIN_MS);
     }
+  }
+
+  private showLastSeen(): void {
+    const seen = recallLastSeen();
+    this.phase = seen ? 'in' : 'unreachable';
+    if (!seen) return;
+    this.isAway = true;
+    this.isDemo = seen.isDemo;
+    this.version = seen.version;
+    this.user = seen.user;
+    live.restore(seen);
+  }
+
+  private keep(): void {
+    if (this.phase !== 'in' || !this.user || live.connection !== 'open') return;
+    keepLastSeen(
+      { at: Date.now(), user: this.user, isDemo: this.isDemo, version: this.version, ...live.newest() },
+      this.isDemo || recall(REMEMBER) === 'yes',
+    );
   }
 
   private async load(): Promise<void> {
@@ -63,12 +91,16 @@ class Account {
   private enter({ user, csrf }: SignedIn): void {
     setCsrf(csrf);
     this.user = user;
+    this.isAway = false;
     this.phase = 'in';
     live.start();
   }
 
-  async signIn(name: string, password: string, remember: boolean): Promise<void> {
-    this.enter(await send<SignedIn>('POST', 'login', { name, password, remember }));
+  async signIn(name: string, password: string, isRemembered: boolean): Promise<void> {
+    const signedIn = await send<SignedIn>('POST', 'login', { name, password, remember: isRemembered });
+    wipeLastSeen();
+    remember(REMEMBER, isRemembered ? 'yes' : 'no');
+    this.enter(signedIn);
   }
 
   async setUp(token: string | null, name: string, password: string): Promise<void> {
@@ -82,11 +114,16 @@ class Account {
 
   /** The session ended, here or elsewhere. */
   forget(): void {
-    if (this.phase !== 'in') return;
+    if (this.phase === 'in') this.leave('signin');
+  }
+
+  private leave(to: Phase): void {
+    wipeLastSeen();
     live.stop();
     setCsrf('');
     this.user = null;
-    this.phase = 'signin';
+    this.isAway = false;
+    this.phase = to;
   }
 }
 

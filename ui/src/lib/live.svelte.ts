@@ -5,6 +5,7 @@
 import { get, liveUrl } from './api';
 import { clock } from './clock.svelte';
 import type { Capture } from '../captures/captures';
+import type { LastSeen } from './lastseen';
 import { traceForget, traceSample } from './traces';
 import type { Camera, Film, Layer, Notice, Printer, Session, Storage } from './types';
 
@@ -12,6 +13,7 @@ const SILENCE_MS = 25_000;
 const PAUSES_MS = [300, 700, 1500, 3000, 5000, 8000];
 const NOTICES_KEPT = 200;
 const LAYERS_KEPT = 2000;
+const FILMS_KEPT = 60;
 
 export type Connection = 'off' | 'connecting' | 'open' | 'lost';
 type Message = { seq?: number; type: string; [key: string]: unknown };
@@ -74,6 +76,26 @@ class Live {
     this.layers = {};
     this.captures = {};
     this.storage = null;
+  }
+
+  /** What was seen before the page was opened anew, while the server is away. */
+  restore(seen: LastSeen): void {
+    this.printers = byId(seen.printers);
+    this.cameras = byId(seen.cameras);
+    this.sessions = byId(seen.sessions);
+    this.films = byId(seen.films);
+    this.hasSnapshot = true;
+    this.connection = 'lost';
+    this.lostAt = seen.at;
+  }
+
+  newest(): Pick<LastSeen, 'printers' | 'cameras' | 'sessions' | 'films'> {
+    return {
+      printers: Object.values(this.printers),
+      cameras: Object.values(this.cameras),
+      sessions: Object.values(this.sessions),
+      films: Object.values(this.films).sort(newestFilmFirst).slice(0, FILMS_KEPT),
+    };
   }
 
   reconnectNow(): void {
