@@ -9,6 +9,7 @@
 #include "capture/captures.h"
 #include "capture/sessions.h"
 #include "core/loop.h"
+#include "fleet/climates.h"
 #include "media/frame.h"
 #include "model/command.h"
 #include "model/json.h"
@@ -53,6 +54,8 @@ static json_t *state(void *arg)
 {
 	struct house *h = arg;
 	json_t *printers = json_array(), *cameras = json_array(), *sessions = json_array();
+	json_t *climate = json_array();
+	const struct climate_place *place;
 	struct printer *p;
 	struct camera *c;
 
@@ -68,8 +71,10 @@ static json_t *state(void *arg)
 			json_array_append_new(cameras,
 			                      json_camera(camera_config(c), camera_status(c)));
 	}
-	return json_pack("{s:o, s:o, s:o}", "printers", printers, "cameras", cameras, "sessions",
-	                 sessions);
+	for (size_t i = 0; h->env.climates && (place = climates_at(h->env.climates, i)); i++)
+		json_array_append_new(climate, json_climate(&place->newest));
+	return json_pack("{s:o, s:o, s:o, s:o}", "printers", printers, "cameras", cameras,
+	                 "sessions", sessions, "climate", climate);
 }
 
 /* ---- orders ---- */

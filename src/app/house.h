@@ -12,6 +12,7 @@
 
 struct cameras;
 struct captures;
+struct climates;
 struct house;
 struct printers;
 struct sessions;
@@ -22,6 +23,7 @@ struct house_env {
 	struct cameras *cameras;
 	struct sessions *sessions;
 	struct captures *captures;
+	struct climates *climates; /* NULL: none */
 };
 
 struct house *house_new(const struct house_env *env);

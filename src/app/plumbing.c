@@ -425,6 +425,15 @@ static int reload_hub(void *arg, struct err *err)
 	return rc;
 }
 
+static void rig_measured(void *arg, const struct climate_reading *r)
+{
+	struct plumbing *p = arg;
+	struct err err = { 0 };
+
+	if (p->climates && climates_add(p->climates, r, &err) < 0)
+		log_debug(NULL, "%s: %s", r->location, err.text);
+}
+
 static int build_rigs(struct plumbing *p, struct err *err)
 {
 	struct rig_env env = {
@@ -435,10 +444,13 @@ static int build_rigs(struct plumbing *p, struct err *err)
 
 	if (gethostname(name, sizeof(name) - 1) < 0 || !name[0])
 		TEXT_SET(name, "Bedside");
-	rc = hub_new(
-		&(struct hub_env){
-			.loop = p->loop, .bus = p->bus, .store = p->store, .name = name },
-		&p->hub, err);
+	rc = hub_new(&(struct hub_env){ .loop = p->loop,
+	                                .bus = p->bus,
+	                                .store = p->store,
+	                                .climate = rig_measured,
+	                                .arg = p,
+	                                .name = name },
+	             &p->hub, err);
 	if (rc < 0)
 		return rc;
 	guests_start(p->guests, p->hub, p->cameras);
@@ -446,7 +458,8 @@ static int build_rigs(struct plumbing *p, struct err *err)
 	                                          .printers = p->printers,
 	                                          .cameras = p->cameras,
 	                                          .sessions = p->sessions,
-	                                          .captures = p->captures });
+	                                          .captures = p->captures,
+	                                          .climates = p->climates });
 	house_fill(p->house, &env.house);
 	p->rig = rig_new(&env);
 	house_set_rig(p->house, p->rig);

@@ -17,6 +17,7 @@
 #include <jansson.h>
 
 struct bus;
+struct climate_reading;
 struct err;
 struct http_bytes;
 struct hub;
@@ -35,6 +36,9 @@ struct hub_env {
 	struct loop *loop;
 	struct bus *bus;
 	struct store *store;
+	/* A reading of a rig's sensor, committed: for those who keep the newest. Optional. */
+	void (*climate)(void *arg, const struct climate_reading *r);
+	void *arg;
 	const char *name; /* for rigs: "bedside on shelf" */
 };
 

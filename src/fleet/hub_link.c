@@ -9,13 +9,16 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "core/bus.h"
+#include "model/environment.h"
 #include "model/event.h"
 #include "model/json.h"
 #include "store/repo.h"
+#include "store/repo_climate.h"
 #include "store/repo_rig.h"
 #include "store/store.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,6 +355,41 @@ static bool read_notice(const struct rig_job *j, const struct news *n, struct ev
 	return is_good;
 }
 
+/* A place of a rig is one of ours, under the rig's name. */
+static bool read_climate(const struct rig_job *j, const struct news *n, struct climate_reading *ret)
+{
+	json_t *b = json_loads(n->body, 0, NULL);
+	const char *location = json_string_value(json_object_get(b, "location"));
+	const json_t *temp = json_object_get(b, "temperature_c");
+	const json_t *humidity = json_object_get(b, "humidity_pct");
+	bool is_good = location && *location;
+
+	*ret = (struct climate_reading){
+		.at_wall_ms = n->at_wall_ms,
+		.temp_c = json_is_number(temp) ? json_number_value(temp) : (double)NAN,
+		.humidity_percent =
+			json_is_number(humidity) ? json_number_value(humidity) : (double)NAN,
+	};
+	(void)snprintf(ret->location, sizeof(ret->location), "%.24s: %.36s", j->name,
+	               location ? location : "");
+	text_clean(ret->location);
+	(void)snprintf(ret->source, sizeof(ret->source), "rig %.48s", j->name);
+	json_decref(b);
+	return is_good && climate_check(ret, NULL) == 0;
+}
+
+static int keep_one(struct db *db, const struct rig_job *j, const struct news *n, struct err *err)
+{
+	struct climate_reading reading;
+	struct event_notice notice;
+
+	if (text_equal(n->kind, "notice") && read_notice(j, n, &notice))
+		return repo_notice_save(db, &notice, err);
+	if (text_equal(n->kind, "climate") && read_climate(j, n, &reading))
+		return repo_climate_add(db, &reading, err);
+	return 0;
+}
+
 static int run_commit(struct db *db, void *arg, struct err *err)
 {
 	struct rig_job *j = arg;
@@ -364,42 +402,48 @@ static int run_commit(struct db *db, void *arg, struct err *err)
 	int rc = repo_rig_commit(db, &b, err);
 
 	for (size_t i = 0; rc >= 0 && i < j->n; i++) {
-		struct event_notice notice;
-
-		if (j->is_fresh[i] && text_equal(j->news[i].kind, "notice") &&
-		    read_notice(j, &j->news[i], &notice))
-			rc = repo_notice_save(db, &notice, err);
+		if (j->is_fresh[i])
+			rc = keep_one(db, j, &j->news[i], err);
 	}
 	return rc < 0 ? rc : 0;
 }
 
-static void tell_news(struct rig_job *j)
+static void tell_notice(const struct rig_job *j, const struct news *n)
+{
+	struct event_notice *e = event_new_notice(n->at_wall_ms);
+	const struct bus_event head = e->head;
+	bool is_good = read_notice(j, n, e);
+
+	e->head = head;
+	if (is_good)
+		bus_publish(j->hub->env.bus, &e->head);
+	else
+		bus_event_unref(&e->head);
+}
+
+static void tell_one(const struct rig_job *j, const struct news *n)
 {
 	struct hub *h = j->hub;
-	struct hub_rig *r = hub_rig_find(h, j->rig);
+	struct climate_reading reading;
+
+	if (text_equal(n->kind, "order"))
+		hub_order_told(h, n->ref, n->body);
+	else if (text_equal(n->kind, "notice"))
+		tell_notice(j, n);
+	else if (text_equal(n->kind, "climate") && h->env.climate && read_climate(j, n, &reading))
+		h->env.climate(h->env.arg, &reading);
+}
+
+static void tell_news(struct rig_job *j)
+{
+	struct hub_rig *r = hub_rig_find(j->hub, j->rig);
 
 	for (size_t i = 0; i < j->n; i++) {
-		struct event_notice *e;
-
 		if (!j->is_fresh[i])
 			continue;
 		if (r)
 			r->record.n_news++;
-		if (text_equal(j->news[i].kind, "order"))
-			hub_order_told(h, j->news[i].ref, j->news[i].body);
-		if (!text_equal(j->news[i].kind, "notice"))
-			continue;
-		e = event_new_notice(j->news[i].at_wall_ms);
-
-		const struct bus_event head = e->head;
-
-		if (read_notice(j, &j->news[i], e)) {
-			e->head = head;
-			bus_publish(h->env.bus, &e->head);
-		} else {
-			e->head = head;
-			bus_event_unref(&e->head);
-		}
+		tell_one(j, &j->news[i]);
 	}
 	if (r)
 		r->record.last_seen_wall_ms = j->wall_ms;

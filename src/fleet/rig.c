@@ -201,6 +201,7 @@ static void apply_delays(struct rig *r, const struct rig_delays *d)
 			d->climate_ms ? MAX(d->climate_ms, RIG_MIN_DELAY_MS) : own->climate_ms,
 		.image_ms = d->image_ms ? MAX(d->image_ms, RIG_MIN_DELAY_MS) : own->image_ms,
 	};
+	rig_set_climate_delay(r, r->delays.climate_ms);
 	if (!r->is_greeted)
 		return;
 	timer_start_every(&r->state, r->delays.status_ms);
@@ -493,7 +494,7 @@ void rig_set_hub(struct rig *r, const struct rig_config *c)
 		return;
 	}
 	rig_config_copy(&r->config, c);
-	r->delays = c->delays;
+	apply_delays(r, &(const struct rig_delays){ 0 });
 	log_hide(secret_peek(&r->config.key));
 	wake_soon(r);
 	connect_now(r);

@@ -150,6 +150,21 @@ void rig_enlist(struct rig *r, bool is_rig)
 	store_submit(r->env.store, run_unfinished, enlisted, j);
 }
 
+static int run_climate_delay(struct db *db, void *arg, struct err *err)
+{
+	const struct rig_job *j = arg;
+
+	return repo_outbox_set_mark(db, REPO_CLIMATE_DELAY, j->number, err);
+}
+
+void rig_set_climate_delay(struct rig *r, int64_t delay_ms)
+{
+	struct rig_job *j = rig_job_new(r);
+
+	j->number = delay_ms;
+	store_submit(r->env.store, run_climate_delay, enlisted, j);
+}
+
 /* ---- putting ---- */
 
 static int run_frame(struct db *db, void *arg, struct err *err)

@@ -71,6 +71,7 @@ void rig_pump(struct rig *r);
 void rig_forget_batches(struct rig *r);
 /* The machine becomes a rig, or is none any more. */
 void rig_enlist(struct rig *r, bool is_rig);
+void rig_set_climate_delay(struct rig *r, int64_t delay_ms);
 struct event_frame;
 void rig_frame(struct rig *r, const struct event_frame *e);
 /* An order of the hub: carried out unless it was before. */

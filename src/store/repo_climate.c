@@ -3,20 +3,45 @@
 #include "store/repo_climate.h"
 
 #include "base/err.h"
+#include "model/environment.h"
 #include "store/repo.h"
+#include "store/repo_outbox.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+#define SOON_MS 500 /* a little early is not too early */
+
+/* A rig tells its hub as often as that wants, not each reading. */
+static int tell_hub(struct db *db, const struct climate_reading *r, struct err *err)
+{
+	char key[CLIMATE_LOCATION_SIZE + 12], ref[REPO_NEWS_REF_SIZE];
+	int64_t delay_ms, last_ms;
+	int rc = repo_outbox_mark(db, REPO_CLIMATE_DELAY, &delay_ms, err);
+
+	(void)snprintf(key, sizeof(key), "climate %s", r->location);
+	if (rc == 0)
+		rc = repo_outbox_mark(db, key, &last_ms, err);
+	if (rc < 0 || delay_ms == 0 ||
+	    (r->at_wall_ms >= last_ms && r->at_wall_ms - last_ms < delay_ms - SOON_MS))
+		return rc;
+	(void)snprintf(ref, sizeof(ref), "%s/%lld", r->location, (long long)r->at_wall_ms);
+	rc = repo_outbox_put(db, "climate", ref, r->at_wall_ms, json_climate(r), err);
+	return rc < 0 ? rc : repo_outbox_set_mark(db, key, r->at_wall_ms, err);
+}
 
 int repo_climate_add(struct db *db, const struct climate_reading *r, struct err *err)
 {
-	return db_run(db,
-	              "INSERT INTO climate (location, at_ms, source, temp_c, humidity)"
-	              " VALUES ($1, $2, $3, $4, $5)"
-	              " ON CONFLICT (location, at_ms) DO UPDATE SET source = excluded.source,"
-	              " temp_c = excluded.temp_c, humidity = excluded.humidity",
-	              DB_ARGS(db_text(r->location), db_int(r->at_wall_ms), db_text(r->source),
-	                      db_real(r->temp_c), db_real(r->humidity_percent)),
-	              err);
+	int rc = db_run(db,
+	                "INSERT INTO climate (location, at_ms, source, temp_c, humidity)"
+	                " VALUES ($1, $2, $3, $4, $5)"
+	                " ON CONFLICT (location, at_ms) DO UPDATE SET source = excluded.source,"
+	                " temp_c = excluded.temp_c, humidity = excluded.humidity",
+	                DB_ARGS(db_text(r->location), db_int(r->at_wall_ms), db_text(r->source),
+	                        db_real(r->temp_c), db_real(r->humidity_percent)),
+	                err);
+
+	return rc < 0 ? rc : tell_hub(db, r, err);
 }
 
 static void read_reading(struct db_rows *r, void *element)

@@ -70,5 +70,8 @@ int repo_outbox_ack(struct db *db, int64_t number, struct err *err) MUST_CHECK;
 int repo_outbox_mark(struct db *db, const char *key, int64_t *ret, struct err *err) MUST_CHECK;
 int repo_outbox_set_mark(struct db *db, const char *key, int64_t value, struct err *err) MUST_CHECK;
 
+/* The mark that says how often readings of a place are told; absent: this is no rig. */
+#define REPO_CLIMATE_DELAY "climate delay"
+
 /* An order of the hub is carried out once: -EEXIST if it was taken before. */
 int repo_order_take(struct db *db, const char *id, int64_t wall_ms, struct err *err) MUST_CHECK;

@@ -62,6 +62,14 @@ code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
 said=$(ip netns exec "$r" "$BEDSIDE" rig pair --name Shed --data "$tmp/second" "$at" "$code" 2>&1) && die "two rigs of one name"
 grep -q -- '--name' <<<"$said" || die "two rigs of one name: $said"
 
+# ---- a reading of a place there is one of a place here
+in_rig() { ip netns exec "$r" curl -s -m 10 "$@"; }
+rig_csrf=$(in_rig http://localhost:8602/api/v1/me | member csrf)
+in_rig -o /dev/null -H "X-Bedside-Csrf: $rig_csrf" -H 'Content-Type: application/json' -d '{"location":"Balcony","temperature_c":21.5,"humidity_pct":40}' \
+  http://localhost:8602/api/v1/environment
+measured() { in_hub -b "$tmp/jar" "$at/api/v1/environment" | grep -q '"shed: Balcony"'; }
+until_true 30 measured || die "a reading: $(in_hub -b "$tmp/jar" "$at/api/v1/environment")"
+
 # ---- troubles
 trouble() { # WORDS SETTINGS
   echo "-- $1, $each s"

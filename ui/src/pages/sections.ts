@@ -12,6 +12,7 @@ export interface Section {
 export const SECTIONS: Section[] = [
   { id: 'printers', icon: 'printers', needs: 'admin' },
   { id: 'cameras', icon: 'camera', needs: 'viewer' },
+  { id: 'rigs', icon: 'link', needs: 'viewer' },
   { id: 'storage', icon: 'disk', needs: 'viewer' },
   { id: 'users', icon: 'users', needs: 'admin' },
   { id: 'keys', icon: 'key', needs: 'admin' },
