@@ -51,6 +51,8 @@ static const char usage[] =
 	"  --storage DIR         what FTPS serves (default: a folder under --cert-dir)\n"
 	"  --cert-dir DIR        CA and certificates (default ~/.local/share/bedside/simulator)\n"
 	"  --print FILE          a .gcode.3mf to print at once; --plate N, --repeat\n"
+	"  --button FILE         its head presses a button at X -48: writes pull-down and\n"
+	"                        pull-up into FILE, at a real printer's pace\n"
 	"  --speed FACTOR        everything so many times faster\n"
 	"  --replay FILE         a recording (.jsonl) or a report (.json)\n"
 	"  --camera-delay MS     its pictures come so much later than what they show\n"
@@ -120,6 +122,7 @@ enum option_id {
 	OPT_PRINT,
 	OPT_PLATE,
 	OPT_REPEAT,
+	OPT_BUTTON,
 	OPT_SPEED,
 	OPT_REPLAY,
 	OPT_DELAY,
@@ -152,6 +155,7 @@ static const struct option long_options[] = {
 	{ "print", 1, NULL, OPT_PRINT },
 	{ "plate", 1, NULL, OPT_PLATE },
 	{ "repeat", 0, NULL, OPT_REPEAT },
+	{ "button", 1, NULL, OPT_BUTTON },
 	{ "speed", 1, NULL, OPT_SPEED },
 	{ "replay", 1, NULL, OPT_REPLAY },
 	{ "camera-delay", 1, NULL, OPT_DELAY },
@@ -263,6 +267,9 @@ static int take_text(struct options *o, int id, const char *arg)
 		return 0;
 	case OPT_CERTS:
 		TEXT_SET(o->cert_dir, arg);
+		return 0;
+	case OPT_BUTTON:
+		o->sim.button = arg;
 		return 0;
 	case OPT_PRINT:
 		o->sim.print = arg;

@@ -18,12 +18,6 @@
 #define CLICK_MS 50 /* down, and up */
 #define MAX_EDGES 16
 
-/* Bambu's stages of a filament change: changing, unloading, loading. */
-static bool is_change_stage(int stage)
-{
-	return stage == 4 || stage == 22 || stage == 24;
-}
-
 void panel_publish(struct panel *p)
 {
 	struct event_rig *e = event_new_rig();
@@ -334,7 +328,7 @@ static bool is_ours(const struct panel *p, const char *printer)
 static void heard_printer(struct panel *p, const struct event_printer *e)
 {
 	bool is_changing =
-		is_change_stage(e->after->stage) || e->after->pause == PRINTER_PAUSE_FILAMENT;
+		e->after->is_changing_filament || e->after->pause == PRINTER_PAUSE_FILAMENT;
 
 	button_set_changing(&p->button, is_changing, loop_now_us(p->env.loop));
 	p->has_printer = e->after->link != PRINTER_LINK_OFFLINE &&

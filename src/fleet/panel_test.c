@@ -188,14 +188,14 @@ static void tell_session(struct bench *b)
 	loop_advance(b->loop, 0);
 }
 
-static void tell_printer(struct bench *b, int stage, enum printer_link link)
+static void tell_printer(struct bench *b, bool is_changing, enum printer_link link)
 {
 	struct event_printer *e = event_new_printer();
 
 	TEXT_SET(e->printer, "a1");
 	e->after = MEM_NEW(struct printer_state);
 	printer_state_init(e->after);
-	e->after->stage = stage;
+	e->after->is_changing_filament = is_changing;
 	e->after->link = link;
 	bus_publish(b->bus, &e->head);
 	loop_advance(b->loop, 0);
@@ -297,7 +297,7 @@ TEST(wipes_while_filament_is_changed_do_nothing)
 	open_bench(&b, "");
 	panel_printer_added(b.panel, "a1");
 	click(&b, 3);
-	tell_printer(&b, 4, PRINTER_LINK_ONLINE);
+	tell_printer(&b, true, PRINTER_LINK_ONLINE);
 	click(&b, 4);
 	CHECK_INT(b.sessions.last, SESSION_ORDER_PAUSE);
 	click(&b, 3);
@@ -305,7 +305,7 @@ TEST(wipes_while_filament_is_changed_do_nothing)
 	CHECK(strstr(panel_status(b.panel)->last_text, "wiping"));
 	click(&b, 4);
 	CHECK_INT(b.sessions.last, SESSION_ORDER_RESUME);
-	tell_printer(&b, 0, PRINTER_LINK_ONLINE);
+	tell_printer(&b, false, PRINTER_LINK_ONLINE);
 	loop_advance(b.loop, 3000);
 	click(&b, 3);
 	CHECK_INT(b.sessions.last, SESSION_ORDER_STOP);
@@ -364,16 +364,16 @@ TEST(the_lights_tell_of_trouble)
 
 	open_bench(&b, "");
 	panel_printer_added(b.panel, "a1");
-	tell_printer(&b, 0, PRINTER_LINK_ONLINE);
+	tell_printer(&b, false, PRINTER_LINK_ONLINE);
 	CHECK_INT(panel_status(b.panel)->show, RIG_IDLE);
-	tell_printer(&b, 0, PRINTER_LINK_OFFLINE);
+	tell_printer(&b, false, PRINTER_LINK_OFFLINE);
 	CHECK_INT(panel_status(b.panel)->show, RIG_NO_PRINTER);
 	tell_camera(&b, CAMERA_NO_SIGNAL);
 	tell_camera(&b, CAMERA_NO_SIGNAL);
 	CHECK_INT(panel_status(b.panel)->show, RIG_NO_CAMERA);
 	tell_camera(&b, CAMERA_LIVE);
 	CHECK_INT(panel_status(b.panel)->show, RIG_NO_PRINTER);
-	tell_printer(&b, 0, PRINTER_LINK_ONLINE);
+	tell_printer(&b, false, PRINTER_LINK_ONLINE);
 	CHECK_INT(panel_status(b.panel)->show, RIG_IDLE);
 	close_bench(&b);
 }

@@ -211,8 +211,9 @@ struct printer_state {
 
 	enum printer_activity activity;
 	enum printer_pause pause;
-	int stage;           /* the maker's number; -1 none */
-	char stage_text[64]; /* "homing toolhead" */
+	int stage;                 /* the maker's number; -1 none */
+	char stage_text[64];       /* "homing toolhead" */
+	bool is_changing_filament; /* just now, by itself */
 	struct printer_job job;
 
 	unsigned n_nozzles;

@@ -30,6 +30,7 @@ enum part {
 static const struct tree_key print_keys[] = {
 	{ "3D", PART_JOB },
 	{ "ams", PART_AMS },
+	{ "ams_status", PART_ACTIVITY },
 	{ "aux", PART_MACHINE },
 	{ "bed_target_temper", PART_HEAT },
 	{ "bed_temper", PART_HEAT },

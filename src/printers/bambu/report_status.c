@@ -79,6 +79,9 @@ void report_apply_activity(struct bambu_report *r, struct printer_state *s, int6
 	int stage = (int)tree_int(report_get(r, "stg_cur"), -1);
 
 	s->stage = !is_job || stage == 255 ? -1 : stage;
+	/* In mid-print an A1 tells of a change by its AMS alone. Stages: changing, unloading, loading. */
+	s->is_changing_filament = is_job && (stage == 4 || stage == 22 || stage == 24 ||
+	                                     tree_int(report_get(r, "ams_status"), 0) >> 8 == 1);
 
 	char text[sizeof(s->stage_text)];
 

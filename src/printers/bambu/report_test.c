@@ -219,6 +219,26 @@ TEST(pauses_have_their_reason)
 	}
 }
 
+TEST(a_filament_change_in_mid_print_is_known_by_the_ams_alone)
+{
+	struct fixture f;
+
+	begin(&f, "03900A000000000");
+	delta(&f, "\"gcode_state\":\"RUNNING\",\"stg_cur\":0,\"ams_status\":768");
+	CHECK(!f.state->is_changing_filament);
+	delta(&f, "\"mc_print_sub_stage\":4,\"ams_status\":259");
+	CHECK(f.state->is_changing_filament);
+	delta(&f, "\"ams_status\":263");
+	CHECK(f.state->is_changing_filament);
+	delta(&f, "\"ams_status\":768");
+	CHECK(!f.state->is_changing_filament);
+	delta(&f, "\"stg_cur\":22");
+	CHECK(f.state->is_changing_filament);
+	delta(&f, "\"gcode_state\":\"FINISH\",\"ams_status\":260");
+	CHECK(!f.state->is_changing_filament);
+	end(&f);
+}
+
 TEST(hms_has_text_severity_module_and_page)
 {
 	struct fixture f;

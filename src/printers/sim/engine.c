@@ -351,6 +351,10 @@ static void step(struct sim_engine *e, const struct sim_step *s)
 	case SIM_STEP_LAYER:
 		begin_layer(e, s->n);
 		break;
+	case SIM_STEP_STROKES:
+		if (e->s.strokes)
+			e->s.strokes(e->s.arg, e->job, s->n);
+		break;
 	case SIM_STEP_NOZZLE:
 		use_nozzle(e, s->n & 1, (int)(s->n >> 1));
 		break;

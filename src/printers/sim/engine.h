@@ -74,6 +74,8 @@ struct sim_setup {
 	/* project_file wants this file of the storage ("cache/x.gcode.3mf"); answer, now or later,
 	 * with sim_engine_loaded(). */
 	void (*load)(void *arg, const char *path, unsigned plate);
+	/* The head presses its switch: the group of strokes that begins with `first`. Optional. */
+	void (*strokes)(void *arg, struct sim_job *j, size_t first);
 	/* Faults of the carrier: DROP, CAMERA_HALF, POWER_CUT. */
 	void (*faulted)(void *arg, enum sim_fault f, double seconds);
 };

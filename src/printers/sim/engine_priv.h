@@ -22,6 +22,7 @@ enum sim_step_kind {
 	SIM_STEP_END,     /* the last layer is complete */
 	SIM_STEP_FINISH,  /* gcode_state FINISH */
 	SIM_STEP_RUNNING, /* the preparation is over: the job's layers are known */
+	SIM_STEP_STROKES, /* the head is driven against its switch; n: first stroke */
 	SIM_STEP_NOZZLE,  /* n: nozzle, and the tray that feeds it << 1 */
 };
 

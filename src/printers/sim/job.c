@@ -122,6 +122,23 @@ static void fill(struct sim_job *j, struct gcode_index *ix)
 	j->color = color_of(ix->tools[j->layers[0].tool].colour);
 }
 
+static int add_strokes(void *arg, const void *bytes, size_t size)
+{
+	sim_strokes_add(arg, bytes, size);
+	return 0;
+}
+
+static int load_text(const struct buf *bytes, const struct gcode_options *o, struct sim_job *j,
+                     struct gcode_index **ret, struct err *err)
+{
+	struct sim_stroke_scan scan;
+
+	sim_strokes_begin(&scan);
+	sim_strokes_add(&scan, buf_peek(bytes), bytes->size);
+	j->strokes = sim_strokes_end(&scan);
+	return gcode_index_text(buf_peek(bytes), bytes->size, o, ret, err);
+}
+
 static int load_3mf(const struct buf *bytes, unsigned plate, const struct gcode_options *o,
                     struct sim_job *j, struct gcode_index **ret, struct err *err)
 {
@@ -137,9 +154,15 @@ static int load_3mf(const struct buf *bytes, unsigned plate, const struct gcode_
 		rc = err_set(err, -ENOENT, "%s has no plate %u with G-code", j->file, plate);
 	else
 		rc = gcode_threemf_index(t, p->number, o, ret, err);
-	if (rc == 0)
+	if (rc == 0) {
+		struct sim_stroke_scan scan;
+
 		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): never null here */
 		j->plate = p->number;
+		sim_strokes_begin(&scan);
+		rc = gcode_threemf_read(t, p->number, add_strokes, &scan, err);
+		j->strokes = sim_strokes_end(&scan);
+	}
 	gcode_threemf_close(t);
 	return rc;
 }
@@ -162,12 +185,13 @@ int sim_job_load(const char *path, unsigned plate, struct sim_job **ret, struct 
 	if (text_ends(path, ".3mf"))
 		rc = load_3mf(&bytes, plate, &o, j, &ix, err);
 	else
-		rc = gcode_index_text(buf_peek(&bytes), bytes.size, &o, &ix, err);
+		rc = load_text(&bytes, &o, j, &ix, err);
 	if (rc == 0 && ix && ix->n_layers == 0) {
 		gcode_index_free(ix);
 		rc = err_set(err, -EINVAL, "%s has no layers", path);
 	}
 	if (rc < 0 || !ix) {
+		gcode_index_free(ix);
 		sim_job_unref(j);
 		return rc;
 	}
@@ -187,6 +211,7 @@ void sim_job_unref(struct sim_job *j)
 	if (!j || --j->refs > 0)
 		return;
 	gcode_index_free(j->index);
+	free(j->strokes.list);
 	free(j->layers);
 	free(j);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/base.h"
+#include "printers/sim/strokes.h"
 
 struct err;
 struct gcode_index;
@@ -24,8 +25,9 @@ struct sim_job {
 	char file[200]; /* with suffix, as on the storage */
 	unsigned plate;
 	size_t n_layers;
-	struct sim_layer *layers;  /* n_layers + 1: the last one is the end */
-	uint32_t color;            /* of the first filament, 0xRRGGBBff */
+	struct sim_layer *layers; /* n_layers + 1: the last one is the end */
+	uint32_t color;           /* of the first filament, 0xRRGGBBff */
+	struct sim_strokes strokes;
 	struct gcode_index *index; /* with outlines; NULL for the built-in job */
 };
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "gcode/index.h"
 #include "printers/sim/engine_priv.h"
 
 #include <assert.h>
@@ -210,6 +211,36 @@ static void finish(struct sim_engine *e, double at_s)
 	add(e, at_s + TO_FINISH_S, SIM_STEP_FINISH, 0, NULL);
 }
 
+#define BEFORE_LAYERS_S 3.0
+
+/* Groups of strokes stand where their lines do in the text. */
+static void strokes(struct sim_engine *e, double at_s)
+{
+	const struct sim_job *j = e->job;
+	size_t layer = 0;
+
+	for (size_t i = 0; j->index && i < j->strokes.n; i++) {
+		const struct sim_stroke *k = &j->strokes.list[i];
+		const struct gcode_layer *l;
+		double when_s;
+
+		if (i > 0 && k->after_s <= SIM_STROKE_GAP_S)
+			continue;
+		while (layer + 1 < j->n_layers && j->index->layers[layer + 1].byte <= k->byte)
+			layer++;
+		l = &j->index->layers[layer];
+		if (k->byte < l->byte)
+			when_s = -BEFORE_LAYERS_S;
+		else if (k->byte >= l->byte + l->size)
+			when_s = j->layers[j->n_layers].at_s + 1;
+		else
+			when_s = j->layers[layer].at_s +
+			         (j->layers[layer + 1].at_s - j->layers[layer].at_s) *
+			                 (double)(k->byte - l->byte) / (double)l->size;
+		add(e, at_s + when_s, SIM_STEP_STROKES, (unsigned)i, NULL);
+	}
+}
+
 /* Equal times keep the order in which they were added, which qsort() would not do. */
 static void sort(struct sim_step *s, size_t n)
 {
@@ -234,6 +265,7 @@ void sim_script_make(struct sim_engine *e)
 	/* Before the layers: of a job with too many of them the end must not be what is cut. */
 	finish(e, e->last_layer_s);
 	layers(e, at_s);
+	strokes(e, at_s);
 	sort(e->steps, e->n_steps);
 }
 

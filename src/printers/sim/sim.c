@@ -18,6 +18,7 @@
 #include "printers/sim/certs.h"
 #include "printers/sim/replay.h"
 #include "printers/sim/rtsp.h"
+#include "printers/sim/switch.h"
 #include "wire/ftps_server.h"
 #include "wire/stream.h"
 #include "wire/tcp_stream.h"
@@ -77,6 +78,7 @@ struct sim {
 	struct sim_detect *detect;
 	struct sim_announce *announce;
 	struct sim_replay *replay;
+	struct sim_switch *button; /* NULL: none */
 	struct ftps_server *ftps;
 	struct ftps_rules rules;
 	struct work_pool *pool;
@@ -108,6 +110,14 @@ static void on_fault(void *arg, enum sim_fault f, double seconds)
 	if (s->rtsp)
 		sim_rtsp_drop(s->rtsp);
 	ftps_server_drop(s->ftps);
+}
+
+static void on_strokes(void *arg, struct sim_job *j, size_t first)
+{
+	struct sim *s = arg;
+
+	if (s->button)
+		sim_switch_play(s->button, j, first);
 }
 
 static void load_run(void *arg)
@@ -338,6 +348,7 @@ static void make_parts(struct sim *s, const struct sim_config *c)
 		                   .arg = s,
 		                   .publish = on_publish,
 		                   .load = on_load,
+		                   .strokes = on_strokes,
 		                   .faulted = on_fault };
 
 	TEXT_SET(setup.serial, s->serial);
@@ -405,6 +416,8 @@ int sim_start(struct loop *l, const struct sim_config *c, struct sim **ret, stru
 	TEXT_SET(s->print, c->print);
 	TEXT_SET(s->storage, c->storage);
 	TEXT_SET(s->av_program, c->av_program);
+	if (c->button)
+		s->button = sim_switch_new(l, c->button);
 
 	int rc = identify(s, c, err);
 
@@ -441,6 +454,7 @@ void sim_stop(struct sim *s)
 {
 	if (!s)
 		return;
+	sim_switch_free(s->button);
 	timer_stop(&s->tick);
 	for (size_t i = 0; i < SERVICE_N; i++)
 		tcp_listener_close(s->services[i].listener);

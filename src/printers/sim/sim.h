@@ -43,6 +43,7 @@ struct sim_config {
 	bool repeats;       /* `print` again, a while after it has ended */
 	const char *print;  /* path of a .gcode.3mf to print at once; NULL none */
 	unsigned plate;     /* 0: the first */
+	const char *button; /* what its switch pulls (sim/switch.h); NULL: it has none */
 	const char *replay; /* path of a recording (.jsonl) or a report (.json); NULL none */
 };
 
