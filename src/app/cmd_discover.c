@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* discover: lists the printers that announce themselves, and adds one by its access code. */
 
+#include "app/adopt.h"
 #include "app/cmd.h"
 #include "app/config.h"
 #include "base/err.h"
@@ -201,14 +202,16 @@ static int add(struct search *s, const struct config *config, const struct scout
 	secret_set(&c.access_code, secret_peek(&a->code));
 	if (!is_known(config, c.serial) && choose_trust(s, p, &c.trust) &&
 	    is_login_good(s, config, &c)) {
-		rc = config_add_printer(config->data_dir, &c, &err) < 0;
+		int taken = adopt_printer(config->data_dir, &c, &err);
+
+		rc = taken < 0;
 		if (rc)
 			fprintf(stderr, "bedside: %s\n", err.text);
 		else
-			printf("Added '%s' (%s) as %s/printers.d/%s.yaml. A running daemon takes "
-			       "it up "
-			       "when it starts again.\n",
-			       c.name, c.serial, config->data_dir, c.id);
+			printf("Added '%s' (%s) as %s/printers.d/%s.yaml. %s\n", c.name, c.serial,
+			       config->data_dir, c.id,
+			       taken ? "The running Bedside watches it already."
+			             : "The next start takes it up.");
 	}
 	printer_config_fini(&c);
 	return rc;

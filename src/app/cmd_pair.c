@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* pair: asks an OctoPrint for a key, which a person grants there, and adds it as a printer. */
 
+#include "app/adopt.h"
 #include "app/cmd.h"
 #include "app/config.h"
 #include "base/err.h"
@@ -40,13 +41,15 @@ static void store(struct pairing *p, const char *key)
 	struct err err = { 0 };
 
 	secret_set(&p->printer->access_code, key);
-	if (config_add_printer(p->config->data_dir, p->printer, &err) < 0) {
+	int rc = adopt_printer(p->config->data_dir, p->printer, &err);
+
+	if (rc < 0) {
 		fprintf(stderr, "bedside: %s\n", err.text);
 		return;
 	}
-	printf("Added '%s' (%s) as %s/printers.d/%s.yaml. A running daemon takes it up when it "
-	       "starts again.\n",
-	       p->printer->name, p->printer->url, p->config->data_dir, p->printer->id);
+	printf("Added '%s' (%s) as %s/printers.d/%s.yaml. %s\n", p->printer->name, p->printer->url,
+	       p->config->data_dir, p->printer->id,
+	       rc ? "The running Bedside watches it already." : "The next start takes it up.");
 	p->rc = 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "app/control.h"
 
+#include "app/adopt.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
@@ -217,6 +218,8 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		answer = capture(c, question);
 	else if (text_equal(verb, "panel"))
 		answer = panel(c, question);
+	else if (text_equal(verb, "add_printer") && c->env.hooks)
+		adopt_asked(c->env.hooks, question, call);
 	else if (text_equal(verb, "rig"))
 		answer = rig(c, question);
 	else

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * control: what `bedside status`, `session`, `capture` and `print` ask of the running daemon, over the socket
+ * control: what `bedside status`, `session`, `capture`, `print`, `pair` and `discover` ask of the running daemon, over the socket
  * <data>/control. A question is a JSON object with "verb"; the answer has "error" (a sentence) or
  * what was asked for.
  *
@@ -15,6 +15,7 @@
 
 struct control;
 struct err;
+struct hooks;
 struct hub;
 struct loop;
 struct printers;
@@ -33,6 +34,7 @@ struct control_env {
 	struct climates *climates; /* NULL: none */
 	struct rig *rig;
 	struct hub *hub;
+	struct hooks *hooks; /* printers that tools have found */
 	/* The data folder names another hub, or none. */
 	int (*reload_hub)(void *arg, struct err *err);
 	void *arg;

@@ -38,6 +38,10 @@ struct hooks *hooks_new(const struct hooks_env *env);
 void hooks_free(struct hooks *h);
 void hooks_fill(struct hooks *h, struct web_hooks *ret);
 
+struct web_keeper;
+/* As the page adds one. */
+void hooks_add_printer(struct hooks *h, const struct printer_config *c, struct web_keeper k);
+
 /* plumbing.c's side: starts a printer with its camera and sessions, and ends one. */
 int plumbing_add_printer(struct plumbing *p, const struct printer_config *c,
                          struct err *err) MUST_CHECK;

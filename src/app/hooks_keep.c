@@ -172,15 +172,20 @@ static int apply_new_printer(struct change *ch)
 	return plumbing_add_printer(ch->hooks->env.plumbing, &ch->printer, &ch->err);
 }
 
-static void add_printer(void *arg, const struct printer_config *config, struct web_keeper k)
+void hooks_add_printer(struct hooks *h, const struct printer_config *config, struct web_keeper k)
 {
-	struct change *ch = change_new(arg, "", k);
+	struct change *ch = change_new(h, "", k);
 
 	printer_config_copy(&ch->printer, config);
 	ch->judge = judge_new_printer;
 	ch->write = write_new_printer;
 	ch->apply = apply_new_printer;
 	change_start(ch);
+}
+
+static void add_printer(void *arg, const struct printer_config *config, struct web_keeper k)
+{
+	hooks_add_printer(arg, config, k);
 }
 
 /* ---- a printer is removed ---- */

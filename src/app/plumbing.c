@@ -594,6 +594,7 @@ static int begin(struct plumbing *p, struct err *err)
 		                                        .climates = p->climates,
 		                                        .rig = p->rig,
 		                                        .hub = p->hub,
+		                                        .hooks = p->hooks,
 		                                        .reload_hub = reload_hub,
 		                                        .arg = p,
 		                                        .data_dir = c->data_dir },
