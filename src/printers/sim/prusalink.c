@@ -374,13 +374,10 @@ static void asked(void *arg, struct http_request *r)
 	case ANSWER_REFUSE:
 		ask_login(m, r, false);
 		return;
-	case ANSWER_HTML: {
-		struct http_bytes *b = http_bytes_new(page, strlen(page));
-
-		http_reply_bytes(r, &(struct http_reply){ .status = 200, .type = "text/html" }, b);
-		http_bytes_unref(b);
+	case ANSWER_HTML:
+		http_reply_bytes(r, &(struct http_reply){ .status = 200, .type = "text/html" },
+		                 http_bytes_new(page, strlen(page)));
 		return;
-	}
 	case ANSWER_HUGE:
 		m->answer_until_us = 0;
 		reply_huge(r);

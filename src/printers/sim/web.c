@@ -57,10 +57,8 @@ void sim_reply(struct http_request *r, int status, json_t *j)
 {
 	const struct http_reply head = { .status = status, .type = "application/json" };
 	char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(12));
-	struct http_bytes *b = http_bytes_new(text ? text : "{}", text ? strlen(text) : 2);
 
-	http_reply_bytes(r, &head, b);
-	http_bytes_unref(b);
+	http_reply_bytes(r, &head, http_bytes_new(text ? text : "{}", text ? strlen(text) : 2));
 	free(text);
 	json_decref(j);
 }
