@@ -223,6 +223,7 @@ static void examine(void *arg, const char *id,
 	const struct doctor_env env = {
 		.loop = h->env.loop,
 		.data_dir = h->env.config->data_dir,
+		.pool = h->env.pool,
 		.ca_file = h->env.config->ca_file[0] ? h->env.config->ca_file : NULL,
 		.is_camera_in_use = cam && camera_status(cam)->state == CAMERA_LIVE,
 	};

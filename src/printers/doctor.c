@@ -8,6 +8,7 @@
 #include "core/crypto.h"
 #include "core/fs.h"
 #include "core/loop.h"
+#include "core/work.h"
 #include "printers/bambu/link.h"
 #include "printers/bambu/report.h"
 #include "printers/bambu/tables.h"
@@ -44,7 +45,8 @@ struct doctor {
 	struct stream *stream;
 	struct mqtt_client *mqtt;
 	struct doctor_files *files;
-	struct doctor_web *web; /* of a printer with a URL */
+	struct doctor_web *web;   /* of a printer with a URL */
+	struct doctor_room *room; /* being looked for */
 	struct bambu_camera_parser camera;
 	unsigned n_asked;
 	int64_t printer_wall_ms; /* what its messages say, 0 nothing */
@@ -551,27 +553,67 @@ static void step_clock(struct doctor *d)
 	go(d, step_disk);
 }
 
-/* statvfs() on the data folder, once by hand of a person: it answers from memory. */
-static void step_disk(struct doctor *d)
-{
+/* How much room there is. The pool's alone until it is back. */
+struct doctor_room {
+	struct doctor *doctor; /* NULL: gone */
+	char *dir;
 	uint64_t free_bytes, total_bytes;
-	struct err err = { 0 };
+	int rc;
+	struct err err;
+};
+
+static void look_for_room(void *arg)
+{
+	struct doctor_room *r = arg;
+
+	r->rc = fs_space(r->dir, &r->free_bytes, &r->total_bytes, &r->err);
+}
+
+static void tell_room(struct doctor *d, const struct doctor_room *r)
+{
 	char text[200], size[32];
 
+	if (r->rc < 0) {
+		tell(d, "disk", false, r->err.text,
+		     "Is the data folder there, and may Bedside use it?");
+		return;
+	}
+	(void)snprintf(text, sizeof(text), "%s are free for frames and films.",
+	               text_size(size, sizeof(size), r->free_bytes));
+	tell(d, "disk", r->free_bytes >= LOW_DISK, text,
+	     "Delete old films, or set storage.keep_frames shorter in the configuration.");
+}
+
+static void have_room(void *arg)
+{
+	struct doctor_room *r = arg;
+	struct doctor *d = r->doctor;
+
+	if (d) {
+		d->room = NULL;
+		tell_room(d, r);
+	}
+	free(r->dir);
+	free(r);
+	if (d)
+		finish(d);
+}
+
+static void step_disk(struct doctor *d)
+{
 	if (!d->data_dir) {
 		finish(d);
 		return;
 	}
-	if (fs_space(d->data_dir, &free_bytes, &total_bytes, &err) < 0) {
-		tell(d, "disk", false, err.text,
-		     "Is the data folder there, and may Bedside use it?");
+	d->room = MEM_NEW(struct doctor_room);
+	d->room->doctor = d;
+	d->room->dir = mem_str(d->data_dir);
+	if (d->env.pool) {
+		work_submit(d->env.pool, look_for_room, have_room, d->room);
 	} else {
-		(void)snprintf(text, sizeof(text), "%s are free for frames and films.",
-		               text_size(size, sizeof(size), free_bytes));
-		tell(d, "disk", free_bytes >= LOW_DISK, text,
-		     "Delete old films, or set storage.keep_frames shorter in the configuration.");
+		look_for_room(d->room);
+		have_room(d->room);
 	}
-	finish(d);
 }
 
 static void finish(struct doctor *d)
@@ -637,6 +679,9 @@ void doctor_free(struct doctor *d)
 		return;
 	timer_stop(&d->turn);
 	drop_connections(d);
+	if (d->room)
+		d->room->doctor = NULL;
+	d->room = NULL;
 	d->is_dead = true;
 	if (d->busy == 0)
 		release(d);

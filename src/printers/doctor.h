@@ -17,6 +17,7 @@
 struct doctor;
 struct loop;
 struct stream;
+struct work_pool;
 
 #define DOCTOR_MAX_STEPS 12
 
@@ -41,9 +42,10 @@ struct doctor_report {
 
 struct doctor_env {
 	struct loop *loop;
-	const char *data_dir;  /* for the disk; NULL leaves that step out */
-	const char *ca_file;   /* as printers_env.ca_file */
-	bool is_camera_in_use; /* Bedside reads it already and says itself how it is */
+	const char *data_dir;   /* for the disk; NULL leaves that step out */
+	struct work_pool *pool; /* where the disk is asked; NULL: at once, which may wait */
+	const char *ca_file;    /* as printers_env.ca_file */
+	bool is_camera_in_use;  /* Bedside reads it already and says itself how it is */
 	/* Optional, for tests: streams instead of TCP and TLS. `has_tls` false: the plain step. */
 	struct stream *(*connect)(void *arg, uint16_t port, bool has_tls);
 	void *connect_arg;

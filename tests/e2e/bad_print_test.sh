@@ -94,6 +94,11 @@ if $has_disk; then
   check "below the floor: told" 30 disk notices "$(notice filled 'no more pictures are taken: the disk is full.*What was taken is kept')"
   check "the page's sentence" 10 disk storage '.text | test("nearly full.*make room")'
   cat /dev/zero >full/filler2 2>/dev/null || true
+  checks=$((checks + 1))
+  said=$(curl -s --max-time 30 -b disk.jar -H "X-Bedside-Csrf: $(get disk me | jq -r .csrf)" -H 'Content-Type: application/json' \
+    -d '{"name":"More","address":"127.0.0.1","serial":"03900A400000077","access_code":"11223344"}' "${base_disk}api/v1/printers")
+  jq -e '.error.text | test("printers.d.*No space left")' <<<"$said" >/dev/null || fail "a printer that could not be written: $said"
+  holds disk printers '.printers | length == 1' || fail "a printer that could not be written is there"
   kept=$(get disk "sessions/$session/frames" | jq '.frames | length')
   echo resume >filled.in
   sleep 4
