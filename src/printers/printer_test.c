@@ -26,6 +26,7 @@ struct broker {
 };
 
 struct scene {
+	bool pauses_by_m400; /* as configured */
 	struct loop *loop;
 	struct bus *bus;
 	struct bus_listener listener;
@@ -218,7 +219,9 @@ static void begin(struct scene *s, const char *serial)
 
 static void add(struct scene *s, const char *code)
 {
-	struct printer_config c = { .offline_after_ms = 60000, .has_camera = true };
+	struct printer_config c = { .offline_after_ms = 60000,
+		                    .has_camera = true,
+		                    .pauses_by_m400 = s->pauses_by_m400 };
 
 	TEXT_SET(c.id, "left");
 	TEXT_SET(c.name, "Left");
@@ -537,6 +540,22 @@ TEST(commands_become_the_messages_of_the_protocol)
 		CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
 		CHECK(strstr(s.command, cases[i].expected) != NULL);
 	}
+	end(&s);
+}
+
+TEST(a_printer_may_be_paused_by_its_gcode)
+{
+	const struct printer_command pause = { .kind = PRINTER_PAUSE_PRINT };
+	struct scene s;
+
+	begin(&s, SERIAL);
+	s.pauses_by_m400 = true;
+	add(&s, CODE);
+	loop_advance(s.loop, 1000);
+	s.reply = "\"result\":\"success\"";
+	command(&s, &pause, 100);
+	CHECK_INT(s.answer, PRINTER_ACKNOWLEDGED);
+	CHECK(strstr(s.command, "\"param\":\"M400 U1\\n\""));
 	end(&s);
 }
 
