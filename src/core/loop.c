@@ -136,6 +136,16 @@ static void heap_remove(struct loop *l, struct timer *t)
 	heap_down(l, moved->slot);
 }
 
+/* Whatever waits or works for long belongs on a worker (core/work). */
+static void note_slow(const struct loop *l, const char *what, uintptr_t fn, int64_t began_us)
+{
+	int64_t took_us = l->is_simulated ? 0 : clock_us(CLOCK_MONOTONIC) - began_us;
+
+	if (took_us > SLOW_CALLBACK_US)
+		log_debug(NULL, "a %s's callback 0x%jx took %d ms", what, (uintmax_t)fn,
+		          (int)(took_us / 1000));
+}
+
 static void run_timer(struct loop *l, struct timer *t, int64_t now_us)
 {
 	heap_remove(l, t);
@@ -149,13 +159,7 @@ static void run_timer(struct loop *l, struct timer *t, int64_t now_us)
 	void (*fn)(void *arg) = t->fn;
 
 	fn(t->arg);
-	if (!l->is_simulated) {
-		int64_t took_us = clock_us(CLOCK_MONOTONIC) - now_us;
-
-		if (took_us > SLOW_CALLBACK_US)
-			log_debug(NULL, "a timer's callback %p took %d ms", (void *)(uintptr_t)fn,
-			          (int)(took_us / 1000));
-	}
+	note_slow(l, "timer", (uintptr_t)fn, now_us);
 }
 
 static void on_wake(uv_timer_t *wake)
@@ -179,8 +183,12 @@ static bool run_posts(struct loop *l)
 	l->n_posts = l->cap_posts = 0;
 	pthread_mutex_unlock(&l->lock);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		int64_t began_us = l->is_simulated ? 0 : clock_us(CLOCK_MONOTONIC);
+
 		posts[i].fn(posts[i].arg);
+		note_slow(l, "post", (uintptr_t)posts[i].fn, began_us);
+	}
 	free(posts);
 	return n > 0;
 }
