@@ -52,6 +52,11 @@ static void change_free(struct change *ch)
 	free(ch);
 }
 
+static void take_out(struct hooks *h, struct change *ch)
+{
+	DL_DELETE(h->changes, ch);
+}
+
 static void tell(const struct change *ch)
 {
 	ch->keeper.done(ch->keeper.arg, ch->id, &ch->says, ch->rc < 0 ? &ch->err : NULL);
@@ -78,7 +83,7 @@ static void next_change(struct hooks *h)
 			work_submit(h->env.keeper, write_it, written, ch);
 			return;
 		}
-		DL_DELETE(h->changes, ch);
+		take_out(h, ch);
 		tell(ch);
 		change_free(ch);
 	}
@@ -93,7 +98,7 @@ static void written(void *arg)
 	if (h) {
 		if (ch->rc == 0)
 			ch->rc = ch->apply(ch);
-		DL_DELETE(h->changes, ch);
+		take_out(h, ch);
 		tell(ch);
 		next_change(h);
 	}
@@ -126,7 +131,7 @@ void hooks_end_changes(struct hooks *h, const struct err *err)
 	bool is_written = true; /* the first one is on the keeper, and freed when it comes back */
 
 	while ((ch = h->changes)) {
-		DL_DELETE(h->changes, ch);
+		take_out(h, ch);
 		ch->hooks = NULL;
 		ch->keeper.done(ch->keeper.arg, ch->id, &(struct field_says){ "" }, err);
 		if (!is_written)

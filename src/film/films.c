@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/work.h"
+#include "film/left.h"
 #include "film/making.h"
 #include "film/names.h"
 #include "model/event.h"
@@ -370,91 +371,6 @@ static void on_event(void *arg, const struct bus_event *e)
 
 /* ---- what an earlier run left ---- */
 
-struct left {
-	struct film *films;
-	size_t n_films;
-	struct session *sessions; /* of the films, in the same order; id "" unknown */
-	bool *is_own;
-};
-
-static void left_fini(struct left *l)
-{
-	free(l->films);
-	free(l->sessions);
-	free(l->is_own);
-}
-
-static void left_add(struct left *l, const struct film *f, const struct session *s, bool is_own)
-{
-	l->films = mem_grow(l->films, l->n_films + 1, sizeof(*l->films));
-	l->sessions = mem_grow(l->sessions, l->n_films + 1, sizeof(*l->sessions));
-	l->is_own = mem_grow(l->is_own, l->n_films + 1, sizeof(*l->is_own));
-	l->films[l->n_films] = *f;
-	l->sessions[l->n_films] = *s;
-	l->is_own[l->n_films++] = is_own;
-}
-
-/* The oldest film of a camera is the session's own; the others were asked for. */
-static bool is_own(const struct film *films, size_t n, const struct film *f)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(films[i].camera, f->camera) == 0 && strcmp(films[i].id, f->id) < 0)
-			return false;
-	return true;
-}
-
-static bool left_has(const struct left *l, const char *id)
-{
-	for (size_t i = 0; i < l->n_films; i++)
-		if (strcmp(l->films[i].id, id) == 0)
-			return true;
-	return false;
-}
-
-static int left_session(struct db *db, struct left *l, const struct session *s, bool is_running,
-                        struct err *err)
-{
-	struct film *films = NULL;
-	size_t n = 0;
-	int rc = repo_film_of_session(db, s->id, &films, &n, err);
-
-	for (size_t i = 0; i < n; i++) {
-		bool own = is_own(films, n, &films[i]);
-		bool is_over = films[i].state == FILM_VERIFIED || films[i].state == FILM_FAILED;
-
-		/* An over one is remembered while its session is not over. */
-		if (!left_has(l, films[i].id) && (!is_over || (own && is_running)))
-			left_add(l, &films[i], s, own);
-	}
-	free(films);
-	return rc;
-}
-
-static int run_left(struct db *db, void *arg, struct err *err)
-{
-	struct left *l = arg;
-	struct session *sessions = NULL, s;
-	struct film *films = NULL;
-	size_t n_sessions = 0, n_films = 0;
-	int rc = repo_session_unfinished(db, &sessions, &n_sessions, err);
-
-	for (size_t i = 0; i < n_sessions && rc == 0; i++)
-		rc = left_session(db, l, &sessions[i], true, err);
-	if (rc == 0)
-		rc = repo_film_unfinished(db, &films, &n_films, err);
-	for (size_t i = 0; i < n_films && rc == 0; i++) {
-		if (left_has(l, films[i].id))
-			continue;
-		if (repo_session_get(db, films[i].session, &s, NULL) == 0)
-			rc = left_session(db, l, &s, false, err);
-		else
-			left_add(l, &films[i], &(struct session){ .state = SESSION_DONE }, false);
-	}
-	free(sessions);
-	free(films);
-	return rc;
-}
-
 /* A session's own film is named after its start; one that was asked for later is not. */
 static bool is_named_after(const struct film *f, const struct session *s)
 {
@@ -503,14 +419,14 @@ static void take_up(struct films *fs, const struct film *f, const struct session
 
 static void take_up_all(struct films *fs)
 {
-	struct left l = { 0 };
+	struct film_left l = { 0 };
 	struct err err = { 0 };
 
-	if (store_call(fs->env.store, run_left, &l, &err) < 0)
+	if (store_call(fs->env.store, film_left_read, &l, &err) < 0)
 		log_error(NULL, "unfinished films could not be looked up: %s", err.text);
 	for (size_t i = 0; i < l.n_films; i++)
 		take_up(fs, &l.films[i], &l.sessions[i], l.is_own[i]);
-	left_fini(&l);
+	film_left_fini(&l);
 	start_queued(fs);
 }
 
@@ -632,6 +548,11 @@ static int render_read(struct asking *a, struct film ret[SESSION_MAX_CAMERAS])
 	return n;
 }
 
+static void forget_asking(struct films *fs, struct asking *a)
+{
+	DL_DELETE(fs->askings, a);
+}
+
 static void session_is_read(void *arg)
 {
 	struct asking *a = arg;
@@ -640,7 +561,7 @@ static void session_is_read(void *arg)
 		struct film *made = mem_new_array(SESSION_MAX_CAMERAS, sizeof(*made));
 		int n = render_read(a, made);
 
-		DL_DELETE(a->films->askings, a);
+		forget_asking(a->films, a);
 		a->asker.done(a->asker.arg, made, n, n < 0 ? &a->err : NULL);
 		free(made);
 	}
@@ -679,7 +600,7 @@ static void refuse_askings(struct films *fs)
 
 	(void)err_set(&err, -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
 	while ((a = fs->askings)) {
-		DL_DELETE(fs->askings, a);
+		forget_asking(fs, a);
 		a->films = NULL;
 		a->asker.done(a->asker.arg, NULL, -ESHUTDOWN, &err);
 	}
