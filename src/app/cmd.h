@@ -29,6 +29,7 @@ int cmd_gcode(int argc, char **argv);
 int cmd_pair(int argc, char **argv);
 int cmd_panel(int argc, char **argv);
 int cmd_print(int argc, char **argv);
+int cmd_pull(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 int cmd_setup(int argc, char **argv);

@@ -34,6 +34,7 @@ static const struct opt root_opts[] = {
 	{ "lights", OPT_NESTED, 0, 0, .help = "Three lights beside it." },
 	{ "climate", OPT_NESTED, 0, 0, .help = "Temperature and humidity of places." },
 	{ "hub", OPT_NESTED, 0, 0, .help = "The Bedside that this one reports to, as its rig." },
+	{ "pull", OPT_NESTED, 0, 0, .help = "Films and captures of other machines." },
 	{ "printers", OPT_NESTED, 0, 0, .help = "A list of printers." },
 	{ "cameras", OPT_NESTED, 0, 0, .help = "A list of further cameras." },
 };
@@ -224,6 +225,7 @@ static void read_root(struct config_loading *l, const struct conf_node *root, co
 	config_read_capture(l, root, "", &l->capture);
 	c->capture = l->capture;
 	config_read_rig(l, root);
+	config_read_pull(l, root);
 	config_read_list(l, root, "printers", read_listed_printer);
 	config_read_added(l);
 	TEXT_SET(l->errors->file, c->path[0] ? c->path : "bedside.yaml");
@@ -296,5 +298,6 @@ void config_fini(struct config *c)
 	rig_config_fini(&c->hub);
 	free(c->printers);
 	free(c->cameras);
+	config_fini_pull(&c->pull);
 	*c = (struct config){ 0 };
 }

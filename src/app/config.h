@@ -21,6 +21,7 @@
 #include "fleet/climates.h"
 #include "fleet/panel.h"
 #include "fleet/rig.h"
+#include "fleet/pull.h"
 #include "model/camera.h"
 #include "model/capture.h"
 #include "model/printer.h"
@@ -70,6 +71,13 @@ struct printer_entry {
 	bool is_pinned_by_hand; /* the user's own file names the fingerprint */
 };
 
+struct pull_config {
+	int64_t poll_ms; /* 0: only by hand */
+	char into[PULL_PATH_SIZE];
+	struct pull_source *sources;
+	size_t n_sources;
+};
+
 struct config {
 	char path[1024]; /* "" when no file was found */
 	char data_dir[1024];
@@ -86,6 +94,7 @@ struct config {
 	struct printer_entry *printers;
 	size_t n_cameras;
 	struct camera_config *cameras;
+	struct pull_config pull;
 };
 
 /* The file to read: `given`, else $BEDSIDE_CONFIG, else the first that exists of

@@ -30,9 +30,12 @@ static const struct section sections[] = {
 	{ "climate", "Temperature and humidity of places", &config_climate_table, 2 },
 	{ "sensors", "Sensors of this machine, below climate", &config_sensor_table, 6 },
 	{ "hub", "The hub, when this one is a rig", &config_hub_table, 2 },
+	{ "pull", "What other machines have finished is fetched", &config_pull_table, 2 },
 	{ "printers", "Printers", &config_printer_table, 4 },
 	{ "ports", "A printer's ports, when they are not the usual ones", &config_port_table, 6 },
 	{ "cameras", "Further cameras", &config_camera_table, 4 },
+	{ "sources",
+	  "From where films and captures are fetched, below pull:", &config_pull_source_table, 4 },
 };
 
 void config_example(struct buf *out)

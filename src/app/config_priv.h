@@ -30,6 +30,7 @@ struct config_table {
 extern const struct config_table config_root_table, config_web_table, config_storage_table;
 extern const struct config_table config_session_table, config_film_table;
 extern const struct config_table config_capture_table;
+extern const struct config_table config_pull_table, config_pull_source_table;
 extern const struct config_table config_printer_table, config_port_table;
 extern const struct config_table config_camera_table;
 extern const struct config_table config_button_table, config_lights_table;
@@ -47,6 +48,9 @@ void config_read_plan(struct config_loading *l, const struct conf_node *map, con
 /* The key `capture` of `map`, over what `plan` says already. */
 void config_read_capture(struct config_loading *l, const struct conf_node *map, const char *path,
                          struct capture_plan *plan);
+/* The key `pull` of the whole. */
+void config_read_pull(struct config_loading *l, const struct conf_node *root);
+void config_fini_pull(struct pull_config *c);
 /* A path of the file: "~/" is the user's home, a relative one begins at the file's folder. */
 void config_resolve_path(const struct config_loading *l, const char *text, char *dst, size_t size);
 /* Each entry of the list `key` through `read`, with its path in the file. */

@@ -48,6 +48,8 @@ static const struct verb verbs[] = {
 	  "start a file that lies on the printer, and wait until it prints" },
 	{ "panel", cmd_panel, "[--json] [--data DIR] | click [N]",
 	  "say how button, lights and sensors are; press the button" },
+	{ "pull", cmd_pull, "[--dry-run] [--again] [--json] [--quiet] [SOURCE …]",
+	  "fetch finished films and captures from rigs and other hosts (pull --help)" },
 	{ "render", cmd_render,
 	  "SESSION [--data DIR] [--camera ID] [--fps N | --duration S] [--hold S] [--crf N]\n"
 	  "                 [--size WxH] [--out FILE]",

@@ -26,6 +26,7 @@
 #include "fleet/jobs.h"
 #include "fleet/notices.h"
 #include "fleet/panel.h"
+#include "fleet/pull.h"
 #include "fleet/retention.h"
 #include "fleet/rig.h"
 #include "model/event.h"
@@ -70,6 +71,7 @@ struct plumbing {
 	struct hub *hub;
 	struct house *house;
 	struct rig *rig;
+	struct pull_service *pull;
 	struct hooks *hooks;
 	struct web *web;
 	struct control *control;
@@ -309,6 +311,7 @@ static void begin_end(struct plumbing *p)
 	climates_free(p->climates);
 	p->climates = NULL;
 	end_rigs(p);
+	pull_service_stop(p->pull);
 	notices_free(p->notices);
 	p->notices = NULL;
 	retention_free(p->retention);
@@ -571,6 +574,14 @@ static int begin(struct plumbing *p, struct err *err)
 	                                               .floor_bytes = c->storage.floor_bytes,
 	                                               .budget_bytes = c->storage.budget_bytes });
 	p->notices = notices_new(p->loop, p->bus, p->store);
+	p->pull =
+		pull_service_new(&(struct pull_service_env){ .loop = p->loop,
+	                                                     .bus = p->bus,
+	                                                     .into = c->pull.into,
+	                                                     .floor_bytes = c->storage.floor_bytes,
+	                                                     .poll_ms = c->pull.poll_ms,
+	                                                     .sources = c->pull.sources,
+	                                                     .n_sources = c->pull.n_sources });
 	p->hooks = hooks_new(&(struct hooks_env){ .plumbing = p,
 	                                          .loop = p->loop,
 	                                          .config = c,
@@ -613,6 +624,7 @@ static void tear_down(struct plumbing *p)
 	timer_stop(&p->end_limit);
 	cameras_free(p->cameras);
 	guests_free(p->guests);
+	pull_service_free(p->pull);
 	captures_free(p->captures);
 	printers_free(p->printers);
 	captor_free(p->captor);

@@ -162,6 +162,7 @@ static int one_capture(struct db *db, const struct call *c, json_t **ret, struct
 	struct capture cap;
 	struct capture_picture *pics = NULL;
 	char path[1400], digest[CRYPTO_HEX_SIZE];
+	uint64_t bytes;
 	json_t *a;
 	size_t n = 0;
 	int rc = repo_capture_get(db, c->params[0], &cap, err);
@@ -177,8 +178,10 @@ static int one_capture(struct db *db, const struct call *c, json_t **ret, struct
 	*ret = json_capture(&cap);
 	json_object_set_new(*ret, "pictures", a);
 	if (metadata_path(c, &cap, path, sizeof(path)) &&
-	    crypto_sha256_file(path, digest, NULL, NULL) == 0)
+	    crypto_sha256_file(path, digest, &bytes, NULL) == 0) {
 		json_object_set_new(*ret, "metadata_sha256", json_string(digest));
+		json_object_set_new(*ret, "metadata_bytes", json_integer((json_int_t)bytes));
+	}
 	return 0;
 }
 

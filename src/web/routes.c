@@ -637,7 +637,7 @@ static const struct shape shapes[] = {
 	{ "capture_preview", "layer:integer? z_mm:number? top_mm:number? footprint:object? grid:object? images:integer warnings:[string] error:string?" },
 	{ "capture", "id:string printer:string job:string job_name:string layer:integer? z_mm:number? trigger:string mode:string state:string "
 	  "started_at:time? ended_at:time? n_points:integer n_done:integer n_pictures:integer paused_s:number printer_wait_s:number "
-	  "is_dry_run:boolean is_finished:boolean folder:string metadata:string metadata_sha256:string! text:string pictures:[capture_picture]!" },
+	  "is_dry_run:boolean is_finished:boolean folder:string metadata:string metadata_sha256:string! metadata_bytes:integer! text:string pictures:[capture_picture]!" },
 	{ "capture_picture", "index:integer camera:string file:string thumbnail:string x_mm:number? y_mm:number? z_mm:number? grid:[integer] "
 	  "bytes:integer sha256:string width:integer height:integer at:time? is_still:boolean telemetry:object" },
 	{ "captures", "captures:[capture]" },
