@@ -92,7 +92,7 @@ int cmd_backup(int argc, char **argv)
 {
 	bool is_terminal = isatty(STDERR_FILENO);
 	struct wish w = { 0 };
-	struct config c;
+	static struct config c; /* large */
 	struct err err;
 	int status;
 
@@ -164,7 +164,7 @@ static int set_aside(const struct config *c)
 int cmd_restore(int argc, char **argv)
 {
 	struct wish w = { 0 };
-	struct config c;
+	static struct config c; /* large */
 	int status;
 
 	if (!read_wish(&w, argc, argv) || w.has_frames) {
