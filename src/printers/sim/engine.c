@@ -284,6 +284,18 @@ static void begin_layer(struct sim_engine *e, unsigned layer)
 	e->layer_shown_at_s = e->clock_s + late_s;
 }
 
+/* As the job's own lines say (M73 P); by the time where it has none. */
+static int percent_of(const struct sim_engine *e, double done)
+{
+	const struct gcode_index *ix = e->job->index;
+	int by_time = MIN(98, (int)(100 * done)), told = -1;
+
+	for (int p = 0; ix && p <= 98; p++)
+		if (ix->percent_layer[p] <= e->layer)
+			told = p;
+	return told >= 0 ? told : by_time;
+}
+
 static void progress(struct sim_engine *e)
 {
 	double total_s = e->last_layer_s + 43;
@@ -297,7 +309,7 @@ static void progress(struct sim_engine *e)
 
 	double done = e->job_s / total_s;
 
-	json_object_set_new(e->print, "mc_percent", json_integer(MIN(98, (int)(100 * done))));
+	json_object_set_new(e->print, "mc_percent", json_integer(percent_of(e, done)));
 	json_object_set_new(e->print, "mc_remaining_time",
 	                    json_integer((int)((total_s - e->job_s) / 60)));
 }
