@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "core/loop.h"
+#include "core/sandbox.h"
 #include "model/json.h"
 #include "wire/rest.h"
 #include "wire/tls_judge.h"
@@ -289,12 +290,17 @@ static int with_config(const struct rig_args *a,
 	static struct conf_errors errors;
 	char path[1024];
 	const char *file = config_find(a->config, path, sizeof(path)) ? path : NULL;
+	struct err err = { 0 };
 	int rc;
 
-	if (config_load(file, a->data, &config, &errors))
-		rc = run(&config, a);
-	else
+	if (!config_load(file, a->data, &config, &errors)) {
 		rc = config_print_errors(&errors);
+	} else if (sandbox_become_owner(config.data_dir, &err) < 0) {
+		fprintf(stderr, "bedside: %s\n", err.text);
+		rc = 1;
+	} else {
+		rc = run(&config, a);
+	}
 	config_fini(&config);
 	return rc;
 }

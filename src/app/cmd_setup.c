@@ -480,14 +480,26 @@ static int add_user(struct setup *s, struct err *err)
 	return 0;
 }
 
-static void say_next(const struct setup *s)
+static int pair_with_hub(struct setup *s, struct err *err)
+{
+	char rig[] = "rig", pair[] = "pair", place[] = "--name", file[] = "--config";
+	char *words[] = {
+		rig, pair, place, s->answers.place, file, s->path, s->hub, s->code, NULL
+	};
+
+	if (!s->hub[0] || cmd_rig(8, words) == 0)
+		return 0;
+	return err_set(err, -EIO,
+	               "%s is written, but this rig is not paired yet: with a new code, bedside "
+	               "rig pair --name '%s' %s CODE",
+	               s->path, s->answers.place, s->hub);
+}
+
+static void say_next(void)
 {
 	bool is_service = access("/run/systemd/system", F_OK) == 0 &&
 	                  access("/lib/systemd/system/bedside.service", F_OK) == 0;
 
-	if (s->hub[0])
-		printf("Pair it with its hub: bedside rig pair --name '%s' %s %s\n",
-		       s->answers.place, s->hub, s->code);
 	puts(is_service ? "Now: systemctl restart bedside" : "Now: bedside serve");
 }
 
@@ -518,7 +530,9 @@ int cmd_setup(int argc, char **argv)
 	if (rc == 0)
 		rc = add_user(s, &err);
 	if (rc == 0)
-		say_next(s);
+		rc = pair_with_hub(s, &err);
+	if (rc == 0)
+		say_next();
 	else
 		fprintf(stderr, "bedside: %s\n", err.text);
 	secret_fini(&s->answers.printer.access_code);

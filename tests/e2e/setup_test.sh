@@ -38,6 +38,11 @@ grep -q '^lights: {}' "$file" && grep -q 'location: "Shed"' "$file" || die "what
 [ "$(stat -c %a "$file")" = 640 ] || die "the mode was changed"
 [ "$(id -u)" -ne 0 ] || [ "$(stat -c %G "$file")" = nogroup ] || die "the group was changed"
 
+# A hub that does not answer: the rest is done, and the words say what is left to do.
+rm -f "$file"
+if answers Shed none none none http://127.0.0.1:9 ABCD1234 yes '' | setup; then die "paired with nobody"; fi
+grep -q 'not paired yet' "$tmp/setup.log" && [ -s "$file" ] || die "no word of the hub"
+
 # Wrong answers, a no at the end, and answers that end too early: words, and nothing is left.
 refused() {
   rm -f "$file"
