@@ -116,7 +116,7 @@ int gcode_file_index(const char *path, unsigned plate, const struct gcode_option
 	size_t size = 0;
 	int rc = map_file(path, &bytes, &size, err);
 
-	if (rc < 0)
+	if (rc < 0 || !bytes)
 		return rc;
 	(void)madvise(bytes, size, MADV_SEQUENTIAL);
 	rc = gcode_bytes_index(bytes, size, plate, options, ret, err);
@@ -132,18 +132,18 @@ int gcode_file_plate(const char *path, unsigned plate, struct gcode_plate *ret, 
 	size_t size = 0;
 	int rc = map_file(path, &bytes, &size, err);
 
-	if (rc < 0)
+	if (rc < 0 || !bytes)
 		return rc;
 	(void)madvise(bytes, size, MADV_RANDOM);
 	rc = gcode_threemf_open(bytes, size, &t, err);
 	if (rc == 0)
 		found = gcode_threemf_plate(t, plate);
-	if (rc == 0 && (!found || !found->has_gcode))
-		rc = err_set(err, -ENOENT, "the file has no sliced plate %u", plate);
-	if (rc == 0) {
+	if (found && found->has_gcode) {
 		*ret = *found;
 		ret->objects = NULL;
 		ret->n_objects = 0;
+	} else if (rc == 0) {
+		rc = err_set(err, -ENOENT, "the file has no sliced plate %u", plate);
 	}
 	if (t)
 		gcode_threemf_close(t);
