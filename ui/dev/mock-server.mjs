@@ -10,6 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { encodeJpeg } from './jpeg.mjs';
 import { MockCameras, MockWall, moreCameras } from './mock-cameras.mjs';
 import { MockCaptures } from './mock-captures.mjs';
+import { MockEnvironment } from './mock-environment.mjs';
 import { makeCameras, makeFilm, makeFilms, makeJobs, makeNotices, makePrinters, makeSession } from './mock-data.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
@@ -449,6 +450,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     }],
     ...new MockCameras({ cameras, tell, Refusal, log, base }).routes(),
     ...captures.routes(),
+    ...new MockEnvironment({ tell, Refusal, log, isEmpty }).routes(),
     ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {

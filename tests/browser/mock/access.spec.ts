@@ -4,7 +4,7 @@ import { card, expect, signIn, test, tooWide } from '../support';
 
 const PAGES = [
   'printers', 'printers/anna', 'printers/clara', 'printers/emil', 'printers/anna/films', 'printers/anna/history', 'printers/gerda/service', 'wall', 'films', 'films/f-dora',
-  'alerts', 'more', 'settings/printers', 'settings/cameras', 'settings/storage', 'settings/users', 'settings/keys', 'settings/audit', 'settings/appearance',
+  'alerts', 'environment', 'more', 'settings/printers', 'settings/cameras', 'settings/storage', 'settings/users', 'settings/keys', 'settings/audit', 'settings/appearance',
   'settings/account', 'nowhere',
 ];
 

@@ -5,6 +5,7 @@
 import { get, liveUrl } from './api';
 import { clock } from './clock.svelte';
 import type { Capture } from '../captures/captures';
+import type { Panel, Place } from '../environment/environment';
 import type { LastSeen } from './lastseen';
 import { traceForget, traceSample } from './traces';
 import type { Camera, Film, Layer, Notice, Printer, Session, Storage } from './types';
@@ -32,6 +33,9 @@ class Live {
   layers = $state.raw<Record<string, Layer[]>>({});
   /** Of each printer, the capture of a layer last told of. */
   captures = $state.raw<Record<string, Capture>>({});
+  /** The newest reading told of, of whatever place, and the newest of button and lights. */
+  climate = $state.raw<Place | null>(null);
+  panel = $state.raw<Panel | null>(null);
   layerTimes = $state<Record<string, number | null>>({});
   version = $state('');
   unseenAlarms = $state(0);
@@ -75,6 +79,7 @@ class Live {
     this.notices = [];
     this.layers = {};
     this.captures = {};
+    this.climate = this.panel = null;
     this.storage = null;
   }
 
@@ -242,6 +247,12 @@ class Live {
         return this.notice(m.notice as Notice);
       case 'capture':
         this.captures = { ...this.captures, [(m.capture as Capture).printer]: m.capture as Capture };
+        return;
+      case 'climate':
+        this.climate = m.reading as Place;
+        return;
+      case 'panel':
+        this.panel = m.panel as Panel;
         return;
       case 'storage':
         this.storage = m.storage as Storage;

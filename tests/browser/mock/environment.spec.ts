@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The climate of places, the button and the lights.
+import { expect, signIn, test, tooWide } from '../support';
+
+test('places show what is measured, how old it is and what is wrong', async ({ page, mock }) => {
+  await signIn(page, mock);
+  await page.getByRole('link', { name: 'Environment' }).click();
+  const tile = (name: string) => page.getByRole('button', { name });
+  await expect(tile('Enclosure')).toContainText('31.4');
+  await expect(tile('Enclosure')).toContainText('28');
+  await expect(tile('Balcony')).toContainText('-2.5');
+  await expect(tile('Filament box')).toContainText('it does not answer');
+  await expect(tile('Filament box')).toContainText('old');
+  await page.getByLabel('Find a place').fill('balc');
+  await expect(tile('Enclosure')).toBeHidden();
+  await page.getByLabel('Find a place').fill('');
+  await page.getByLabel('Sort by').selectOption('temperature_c');
+  await expect(page.locator('.tile strong')).toHaveText(['Balcony', 'Filament box', 'Enclosure']);
+  await page.getByRole('button', { name: 'Upwards' }).click();
+  await expect(page.locator('.tile strong')).toHaveText(['Enclosure', 'Filament box', 'Balcony']);
+});
+
+test('a new reading comes by itself', async ({ page, mock }) => {
+  await signIn(page, mock, 'viewer', '#/environment');
+  await expect(page.getByRole('button', { name: 'Balcony' })).toContainText('-2.5');
+  mock.tell({ type: 'climate', reading: { location: 'Balcony', source: 'key of admin', at: new Date().toISOString(), temperature_c: 4.5, humidity_pct: 70 } });
+  await expect(page.getByRole('button', { name: 'Balcony' })).toContainText('4.5');
+  mock.tell({ type: 'climate', reading: { location: 'Cellar', source: 'key of admin', at: new Date().toISOString(), temperature_c: 12, humidity_pct: null } });
+  await expect(page.getByRole('button', { name: 'Cellar' })).toBeVisible();
+});
+
+test('a day is drawn, with its extremes, its means and the day before', async ({ page, mock }) => {
+  await signIn(page, mock, 'admin', '#/environment');
+  await page.getByRole('button', { name: 'Enclosure' }).click();
+  const dialog = page.getByRole('dialog');
+  await expect(dialog.getByRole('img', { name: 'Temperature' })).toBeVisible();
+  await expect(dialog.getByRole('img', { name: 'Humidity' })).toBeVisible();
+  await dialog.getByRole('button', { name: 'The day before' }).click();
+  await expect(dialog.getByText(/Temperature: \d+ to \d+ °C, mean \d+/)).toBeVisible();
+  const drawn = await dialog.getByRole('img', { name: 'Temperature' }).evaluate((c: HTMLCanvasElement) => {
+    const { data } = c.getContext('2d')!.getImageData(0, 0, c.width, c.height);
+    return data.some((v) => v !== 0);
+  });
+  expect(drawn).toBe(true);
+  await dialog.getByLabel('Means').selectOption('15');
+  await expect.poll(() => mock.log.orders.some((o: Record<string, unknown>) => o.history === 'Enclosure' && o.step_s === '900')).toBe(true);
+});
+
+test('the button is pressed on the page by those who may', async ({ page, mock }) => {
+  await signIn(page, mock, 'operator', '#/environment');
+  await expect(page.getByRole('img', { name: 'Recording' })).toBeVisible();
+  await page.getByRole('button', { name: '4 clicks' }).click();
+  await expect(page.getByText('4 clicks: the session is paused')).toBeVisible();
+  await expect(page.getByRole('img', { name: 'Paused' })).toBeVisible();
+});
+
+test('a viewer sees the button and cannot press it; a phone shows it all', async ({ page, mock }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await signIn(page, mock, 'viewer');
+  await page.locator('nav.bottom').getByRole('link', { name: 'More' }).click();
+  await page.getByRole('link', { name: 'Environment' }).click();
+  await expect(page.getByText('3 clicks: a session is being recorded')).toBeVisible();
+  await expect(page.getByRole('button', { name: '1 click' })).toBeHidden();
+  expect(await tooWide(page)).toBe('');
+  await page.getByRole('button', { name: 'Enclosure' }).click();
+  await expect(page.getByRole('dialog').getByRole('img', { name: 'Temperature' })).toBeVisible();
+  expect(await tooWide(page)).toBe('');
+});
