@@ -45,10 +45,11 @@ static bool read_options(int argc, char **argv, struct gcode_make *m)
 		{ "shape", required_argument, NULL, 's' },
 		{ "model", required_argument, NULL, 'm' },
 		{ "layers", required_argument, NULL, 'l' },
+		{ "filaments", required_argument, NULL, 'f' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int shape = GCODE_SHAPE_VASE, machine = GCODE_MACHINE_A1;
-	int64_t layers = 50;
+	int64_t layers = 50, filaments = 1;
 	bool ok = true;
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
@@ -57,13 +58,16 @@ static bool read_options(int argc, char **argv, struct gcode_make *m)
 			ok = find_word(shapes, ARRAY_LEN(shapes), optarg, &shape);
 		else if (o == 'm')
 			ok = find_word(machines, ARRAY_LEN(machines), optarg, &machine);
+		else if (o == 'f')
+			ok = text_to_i64(optarg, &filaments) && filaments >= 1 && filaments <= 4;
 		else
 			ok = o == 'l' && text_to_i64(optarg, &layers) && layers >= 1 &&
 			     layers <= MAX_LAYERS;
 	}
 	*m = (struct gcode_make){ .shape = (enum gcode_shape)shape,
 		                  .machine = (enum gcode_machine)machine,
-		                  .n_layers = (unsigned)layers };
+		                  .n_layers = (unsigned)layers,
+		                  .n_filaments = (unsigned)filaments };
 	return ok && optind + 1 == argc;
 }
 
@@ -76,7 +80,8 @@ int simulate_job(int argc, char **argv)
 	if (!read_options(argc, argv, &m)) {
 		fputs("usage: bedside simulate job [--shape vase|gear|boat|cube] [--model "
 		      "A1|A1mini|P1S|X1C]\n"
-		      "                            [--layers 1…10000] OUT.gcode.3mf\n",
+		      "                            [--layers 1…10000] [--filaments 1…4] "
+		      "OUT.gcode.3mf\n",
 		      stderr);
 		return 2;
 	}

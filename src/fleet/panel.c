@@ -330,6 +330,9 @@ static void heard_printer(struct panel *p, const struct event_printer *e)
 	bool is_changing =
 		e->after->is_changing_filament || e->after->pause == PRINTER_PAUSE_FILAMENT;
 
+	if (is_changing != p->button.is_changing)
+		log_debug(NULL, "button: filament is %schanged%s", is_changing ? "" : "no longer ",
+		          is_changing ? ": clicks but for the pause are wipes" : "");
 	button_set_changing(&p->button, is_changing, loop_now_us(p->env.loop));
 	p->has_printer = e->after->link != PRINTER_LINK_OFFLINE &&
 	                 e->after->link != PRINTER_LINK_REFUSED && !e->after->is_stale;
