@@ -26,6 +26,7 @@ int cmd_check_config(int argc, char **argv);
 int cmd_discover(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_gcode(int argc, char **argv);
+int cmd_klipper_macros(int argc, char **argv);
 int cmd_pair(int argc, char **argv);
 int cmd_panel(int argc, char **argv);
 int cmd_print(int argc, char **argv);

@@ -41,6 +41,8 @@ static const struct verb verbs[] = {
 	  "try each hop to a printer and say what to do" },
 	{ "gcode", cmd_gcode, "FILE [--json] [--plate N] [--thumbnail OUT.png]",
 	  "say what a sliced job says: layers, times, filament" },
+	{ "klipper-macros", cmd_klipper_macros, "[--park X,Y]",
+	  "print Klipper's macros that ask Bedside for pictures and films" },
 	{ "pair", cmd_pair, "[--name NAME] [--user USER] [--trust TRUST] [--data DIR] URL",
 	  "ask the OctoPrint at URL for an API key, and add it" },
 	{ "print", cmd_print,

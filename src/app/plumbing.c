@@ -8,6 +8,7 @@
 #include "app/guests.h"
 #include "app/hooks.h"
 #include "app/house.h"
+#include "app/macro_links.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "cameras/camera.h"
@@ -60,6 +61,7 @@ struct plumbing {
 	struct printers *printers;
 	struct sessions *sessions;
 	struct captor *captor;
+	struct macro_links *macro_links;
 	struct captures *captures;
 	struct films *films;
 	struct jobs *jobs;
@@ -314,6 +316,8 @@ static void begin_end(struct plumbing *p)
 	pull_service_stop(p->pull);
 	notices_free(p->notices);
 	p->notices = NULL;
+	macro_links_free(p->macro_links);
+	p->macro_links = NULL;
 	retention_free(p->retention);
 	p->retention = NULL;
 	captures_free(p->captures);
@@ -582,6 +586,7 @@ static int begin(struct plumbing *p, struct err *err)
 	                                                     .poll_ms = c->pull.poll_ms,
 	                                                     .sources = c->pull.sources,
 	                                                     .n_sources = c->pull.n_sources });
+	p->macro_links = macro_links_new(p->loop, p->bus, p->printers, p->sessions, p->captures);
 	p->hooks = hooks_new(&(struct hooks_env){ .plumbing = p,
 	                                          .loop = p->loop,
 	                                          .config = c,

@@ -22,16 +22,28 @@ static const char usage[] =
 	"  --speed FACTOR          everything so many times faster\n"
 	"  --print                 prints at once; else when it is told to\n"
 	"  --count-layers          moonraker: says its layers, as with SET_PRINT_STATS_INFO\n"
+	"  --macros                moonraker: parks for TIMELAPSE_TAKE_FRAME at each layer, waits\n"
+	"                          for TIMELAPSE_RENDER at the end, as moonraker-timelapse's\n"
+	"                          macros\n"
 	"  --old                   prusalink: of firmware before API v1\n"
 	"  --fault NAME@SECONDS    after the print began; several times\n"
 	"                          moonraker: drop, klippy-shutdown, late\n"
 	"                          prusalink: drop, stall, refuse, html, huge, attention, stop\n";
 
 static const struct option options[] = {
-	{ "address", 1, NULL, 'a' },      { "port", 1, NULL, 'p' },  { "key", 1, NULL, 'k' },
-	{ "speed", 1, NULL, 's' },        { "print", 0, NULL, 'b' }, { "fault", 1, NULL, 'f' },
-	{ "help", 0, NULL, 'h' },         { "user", 1, NULL, 'u' },  { "password", 1, NULL, 'w' },
-	{ "count-layers", 0, NULL, 'l' }, { "old", 0, NULL, 'l' },   { 0 },
+	{ "address", 1, NULL, 'a' },
+	{ "port", 1, NULL, 'p' },
+	{ "key", 1, NULL, 'k' },
+	{ "speed", 1, NULL, 's' },
+	{ "print", 0, NULL, 'b' },
+	{ "fault", 1, NULL, 'f' },
+	{ "help", 0, NULL, 'h' },
+	{ "user", 1, NULL, 'u' },
+	{ "password", 1, NULL, 'w' },
+	{ "count-layers", 0, NULL, 'l' },
+	{ "old", 0, NULL, 'l' },
+	{ "macros", 0, NULL, 'm' },
+	{ 0 },
 };
 
 static const char *const moon_faults[SIM_WEB_MAX_FAULTS] = { "drop", "klippy-shutdown", "late" };
@@ -79,6 +91,9 @@ static bool take(struct sim_web_config *c, const char *const *faults, int id)
 		return true;
 	case 'l':
 		c->is_special = true;
+		return true;
+	case 'm':
+		c->has_macros = true;
 		return true;
 	case 'f':
 		return take_fault(c, faults, optarg);

@@ -305,6 +305,7 @@ static void on_heard(void *arg, const struct bus_event *e)
 	case EVENT_CLIMATE:
 	case EVENT_BUTTON:
 	case EVENT_RIG:
+	case EVENT_MACRO:
 		return;
 	}
 	want_outline(f);

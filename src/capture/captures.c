@@ -262,6 +262,14 @@ static void start(struct spot *sp, enum capture_trigger by)
 	sp->run = run_start(&env, &plan, &c, &file, &sp->pace);
 }
 
+/* A macro may have paused the print with its head parked, and then asks: nothing needs to move. */
+static bool is_parked_for(const struct spot *sp, enum capture_trigger by,
+                          const struct run_machine *m)
+{
+	return by == CAPTURE_BY_MARKER && m->activity == PRINTER_PAUSED &&
+	       !capture_plan_moves(&sp->plan);
+}
+
 /* A trigger is due: a capture, or a missed one. Nothing waits in line. */
 static void due(struct spot *sp, enum capture_trigger by)
 {
@@ -273,7 +281,7 @@ static void due(struct spot *sp, enum capture_trigger by)
 		miss(sp, by, "the capture before was still under way");
 	else if (!m.is_online)
 		miss(sp, by, "the printer was not connected");
-	else if (m.activity != PRINTER_PRINTING)
+	else if (m.activity != PRINTER_PRINTING && !is_parked_for(sp, by, &m))
 		miss(sp, by, "the print was not running");
 	else if (sp->layer.is_catching_up && by != CAPTURE_BY_ORDER && by != CAPTURE_BY_TIME)
 		miss(sp, by, "it was noticed after the next layer had begun");
@@ -441,6 +449,19 @@ static void heard(void *arg, const struct bus_event *e)
 
 /* ---- what is asked ---- */
 
+static int order_by_marker(struct spot *sp, struct err *err)
+{
+	const struct ground_layer *l = ground_layer(sp->ground, sp->layer.number);
+
+	if (!sp->plan.is_on || !sp->has_job)
+		return err_set(err, -EPERM, "layers of this printer are not captured");
+	/* The line in the sliced file that calls the macro has been a trigger already. */
+	if (l && l->is_marked)
+		return err_set(err, -EALREADY, "the sliced file has this marker");
+	due(sp, CAPTURE_BY_MARKER);
+	return 0;
+}
+
 int captures_order(struct captures *cs, const char *printer, enum capture_trigger by,
                    struct err *err)
 {
@@ -449,6 +470,8 @@ int captures_order(struct captures *cs, const char *printer, enum capture_trigge
 
 	if (!sp)
 		return err_set(err, -ENOENT, "there is no printer '%s'", printer);
+	if (by == CAPTURE_BY_MARKER)
+		return order_by_marker(sp, err);
 	run_look(sp, &m);
 	if (by == CAPTURE_BY_ORDER && !sp->plan.by_order)
 		return err_set(err, -EPERM, "the capture plan does not allow it by order");

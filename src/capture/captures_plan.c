@@ -303,8 +303,7 @@ json_t *captures_preview(const struct captures *cs, const char *printer,
 	grid_warnings(plan, &site, &sp->pace, &warnings);
 	if (count_cameras(sp, plan) == 0)
 		buf_add_str(&warnings, "No camera sees this printer: there will be no pictures.\n");
-	if (plan->mode == CAPTURE_GRID ||
-	    (plan->mode == CAPTURE_PARKED && !isnan(plan->park_mm[0]))) {
+	if (capture_plan_moves(plan)) {
 		(void)!grid_make(plan, &site, &sp->pace, &g, &err);
 		json_decref(grid);
 		grid = grid_json(&g);

@@ -87,6 +87,11 @@ const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS] = {
 };
 /* clang-format on */
 
+bool capture_plan_moves(const struct capture_plan *p)
+{
+	return p->mode == CAPTURE_GRID || (p->mode == CAPTURE_PARKED && !isnan(p->park_mm[0]));
+}
+
 void capture_plan_init(struct capture_plan *p)
 {
 	*p = (struct capture_plan){ 0 };

@@ -27,6 +27,9 @@ json_t *capture_plan_json(const struct capture_plan *p);
  * by name (-EINVAL), and `p` is untouched then. */
 int capture_plan_from_json(struct capture_plan *p, const json_t *j, struct err *err) MUST_CHECK;
 
+/* The print is paused for it, and the head goes somewhere. */
+bool capture_plan_moves(const struct capture_plan *p);
+
 /* What no single setting shows: -EINVAL and the sentence. */
 int capture_plan_check(const struct capture_plan *p, struct err *err) MUST_CHECK;
 

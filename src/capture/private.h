@@ -68,7 +68,10 @@ struct recording {
 	bool is_by_hand;       /* of an earlier run, begun without a print: goes on by itself */
 	int layer_now;         /* the newest heard of, due or not; -1 none */
 	double z_now_mm;
-	int first_layer; /* the newest one when recording began or went on, and when */
+	bool is_by_macro;      /* the print's macros say when */
+	bool is_macro_waiting; /* for the pictures of the newest */
+	double cycle_s;        /* of a macro's cycle, 0 none */
+	int first_layer;       /* the newest one when recording began or went on, and when */
 	int64_t begun_us;
 	unsigned films_over;  /* bit i: the film of s.cameras[i] is there, or failed */
 	struct timer every;   /* pictures by time */
@@ -127,6 +130,8 @@ void recording_done(struct recording *r, const char *text);
 void recording_drop(struct recording *r); /* an armed one that nobody wants any more */
 void recording_close_journal(struct recording *r);
 void recording_touch(struct recording *r);
+/* Starts, changes or ends the pictures by time, as the plan and the macros say. */
+void recording_set_cycle(struct recording *r);
 void recording_save(struct recording *r);
 void recording_missed(struct recording *r, int layer, const char *why);
 bool recording_takes_pictures(const struct recording *r);
@@ -135,6 +140,8 @@ bool recording_takes_pictures(const struct recording *r);
 void shots_start(struct recording *r);
 void shots_stop(struct recording *r);
 void shots_add(struct recording *r, const struct due *d);
+/* A macro's pictures are there, or will not come. */
+void shots_macro_over(struct recording *r);
 bool shots_are_pending(const struct recording *r);
 /* Of one camera. */
 void shots_add_to(struct shooter *sh, const struct due *d);

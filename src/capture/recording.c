@@ -31,9 +31,19 @@ static void take_by_time(void *arg)
 		         .z_mm = (double)NAN,
 		         .not_before_us = loop_now_us(r->owner->env.loop) };
 
-	timer_start(&r->every, trigger_period_ms(&r->trigger, r->plan.every_ms));
+	recording_set_cycle(r);
 	if (recording_takes_pictures(r) && !r->owner->is_disk_stopped)
 		shots_add(r, &d);
+}
+
+void recording_set_cycle(struct recording *r)
+{
+	int64_t every_ms = r->is_by_macro ? (int64_t)(r->cycle_s * 1000) : r->plan.every_ms;
+
+	if (every_ms > 0)
+		timer_start(&r->every, trigger_period_ms(&r->trigger, every_ms));
+	else
+		timer_stop(&r->every);
 }
 
 static void publish(struct recording *r)
@@ -255,8 +265,7 @@ void recording_begin(struct recording *r, const struct job *job)
 	if (!r->is_found)
 		shots_add(r, &first);
 	r->is_found = false;
-	if (r->plan.every_ms > 0)
-		timer_start(&r->every, trigger_period_ms(&r->trigger, r->plan.every_ms));
+	recording_set_cycle(r);
 	recording_state(r, SESSION_RECORDING, "");
 	disk_check(ss);
 }

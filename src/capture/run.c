@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "capture/keep.h"
+#include "capture/plan.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -405,11 +406,6 @@ static bool is_possible(struct run *r)
 	return false;
 }
 
-static bool moves(const struct capture_plan *p)
-{
-	return p->mode == CAPTURE_GRID || (p->mode == CAPTURE_PARKED && !isnan(p->park_mm[0]));
-}
-
 struct run *run_start(const struct run_env *env, const struct capture_plan *plan,
                       const struct capture *c, const struct run_file *file,
                       const struct grid_pace *pace)
@@ -431,12 +427,12 @@ struct run *run_start(const struct run_env *env, const struct capture_plan *plan
 	            c->job_started_wall_ms ? c->job_started_wall_ms : r->c.started_wall_ms);
 	if (!plan->is_dry_run)
 		run_shots_hold(r);
-	if (!moves(plan) && !plan->is_dry_run) {
+	if (!capture_plan_moves(plan) && !plan->is_dry_run) {
 		begin_here(r);
-	} else if (moves(plan) && !is_possible(r)) {
+	} else if (capture_plan_moves(plan) && !is_possible(r)) {
 		run_finish(r);
 	} else if (plan->is_dry_run) {
-		if (moves(plan))
+		if (capture_plan_moves(plan))
 			log_moves(r);
 		run_finish(r);
 	} else {

@@ -311,6 +311,8 @@ static void heard_layer(struct sessions *ss, const struct layer *l)
 		r->s.layers = l->layers;
 	r->layer_now = l->number;
 	r->z_now_mm = l->z_mm;
+	if (r->is_by_macro)
+		return;
 	switch (trigger_layer(&r->trigger, l)) {
 	case TRIGGER_NOT_DUE:
 		return;
@@ -412,6 +414,7 @@ static void heard(void *arg, const struct bus_event *e)
 	case EVENT_CLIMATE:
 	case EVENT_BUTTON:
 	case EVENT_RIG:
+	case EVENT_MACRO:
 		break;
 	}
 }

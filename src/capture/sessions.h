@@ -85,6 +85,14 @@ struct press *sessions_press(struct sessions *ss, const char *printer, int64_t a
 int sessions_press_keep(struct press *p, struct err *err) MUST_CHECK;
 void sessions_press_drop(struct press *p); /* NULL is allowed */
 
+/* The print's own macros say when pictures are taken. The first one of a session ends its pictures by
+ * layer and by time; sessions_macro_cycle() with 0 brings them back. The end of a
+ * sessions_macro_frame() is EVENT_MACRO, is_over. Refused with the sentence. */
+int sessions_macro_frame(struct sessions *ss, const char *printer, bool is_cyclic,
+                         struct err *err) MUST_CHECK;
+int sessions_macro_cycle(struct sessions *ss, const char *printer, double every_s,
+                         struct err *err) MUST_CHECK;
+
 /* A session that finalises is over when the film of each of its cameras is there, or failed. The
  * sessions hear EVENT_FILM (ready, verified, failed) by themselves; this is for who knows it another
  * way. */

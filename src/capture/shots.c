@@ -56,6 +56,20 @@ bool shots_are_pending(const struct recording *r)
 	return false;
 }
 
+void shots_macro_over(struct recording *r)
+{
+	struct event_macro *e;
+
+	if (!r->is_macro_waiting || shots_are_pending(r))
+		return;
+	r->is_macro_waiting = false;
+	e = event_new_macro();
+	TEXT_SET(e->printer, r->s.printer);
+	e->kind = MACRO_FRAME;
+	e->is_over = true;
+	bus_publish(r->owner->env.bus, &e->head);
+}
+
 static void drop_first(struct shooter *sh, unsigned n)
 {
 	sh->n_dues -= n;
@@ -194,9 +208,12 @@ static void shot_done(void *arg, struct frame *f, const struct err *err)
 		miss(sh, &sh->dues[0], err ? err->text : "no picture came");
 		drop_first(sh, 1);
 	}
-	if (sh->n_dues > 0)
+	if (sh->n_dues > 0) {
 		shoot(sh);
-	else if (r->is_ending && !shots_are_pending(r))
+		return;
+	}
+	shots_macro_over(r);
+	if (r->is_ending && !shots_are_pending(r))
 		recording_pictures_over(r);
 }
 

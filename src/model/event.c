@@ -55,6 +55,7 @@ EVENT_PAIR(capture, EVENT_CAPTURE, event_free)
 EVENT_PAIR(climate, EVENT_CLIMATE, event_free)
 EVENT_PAIR(button, EVENT_BUTTON, event_free)
 EVENT_PAIR(rig, EVENT_RIG, event_free)
+EVENT_PAIR(macro, EVENT_MACRO, event_free)
 
 const struct event_notice *event_as_notice(const struct bus_event *e)
 {

@@ -36,6 +36,7 @@ enum event_type {
 	EVENT_CLIMATE, /* a reading, of a sensor here or sent by another */
 	EVENT_BUTTON,  /* a series of clicks is over */
 	EVENT_RIG,     /* the button or the lights tell something else */
+	EVENT_MACRO,   /* a printer's macro wants something of us, or got it */
 };
 
 struct event_printer {
@@ -144,6 +145,25 @@ struct event_rig {
 	struct rig_status status;
 };
 
+enum macro_kind {
+	MACRO_FRAME,  /* a picture now */
+	MACRO_CYCLE,  /* pictures every so often; 0: no more */
+	MACRO_RENDER, /* the film */
+};
+
+/* What a macro in the printed file or in the printer's configuration asks for (Klipper's
+ * TIMELAPSE_TAKE_FRAME and its like, through the printer's driver); and, `is_over`, that the pictures of
+ * a MACRO_FRAME are taken, or will not come. */
+struct event_macro {
+	struct bus_event head;
+	char printer[MODEL_ID_SIZE];
+	enum macro_kind kind;
+	bool is_over;
+	bool waits;     /* the print stands still until it is told that it is over */
+	bool is_cyclic; /* MACRO_FRAME: of a cycle that the printer itself counts */
+	double every_s; /* MACRO_CYCLE */
+};
+
 struct event_printer *event_new_printer(void);
 struct event_job *event_new_job(void);
 struct event_layer *event_new_layer(void);
@@ -157,6 +177,7 @@ struct event_capture *event_new_capture(void);
 struct event_climate *event_new_climate(void);
 struct event_button *event_new_button(void);
 struct event_rig *event_new_rig(void);
+struct event_macro *event_new_macro(void);
 
 const struct event_printer *event_as_printer(const struct bus_event *e);
 const struct event_job *event_as_job(const struct bus_event *e);
@@ -171,6 +192,7 @@ const struct event_capture *event_as_capture(const struct bus_event *e);
 const struct event_climate *event_as_climate(const struct bus_event *e);
 const struct event_button *event_as_button(const struct bus_event *e);
 const struct event_rig *event_as_rig(const struct bus_event *e);
+const struct event_macro *event_as_macro(const struct bus_event *e);
 
 /* Publishes a notice in one line. */
 void event_notice(struct bus *b, int64_t wall_ms, enum notice_level level, const char *topic,

@@ -88,6 +88,8 @@ struct printer_driver {
 	                 struct err *err); /* optional */
 	void (*fetch_cancel)(void *priv);  /* optional */
 	bool (*own_camera)(const void *priv, struct camera_config *ret, const char **ret_why);
+	/* Optional, of those that publish EVENT_MACRO: see printer_macro_over(). */
+	void (*macro_over)(void *priv, bool is_film);
 };
 
 enum printer_failure {

@@ -569,6 +569,12 @@ void printer_fetch_cancel(struct printer *p)
 		p->driver->fetch_cancel(p->priv);
 }
 
+void printer_macro_over(struct printer *p, bool is_film)
+{
+	if (p->driver->macro_over)
+		p->driver->macro_over(p->priv, is_film);
+}
+
 void printer_driver_refused_leaf(struct printer *p, const uint8_t sha256[32], const char *subject)
 {
 	p->has_leaf = true;

@@ -66,6 +66,10 @@ int printer_fetch_job(struct printer *p, const char *dest_path, const struct pri
                       struct err *err) MUST_CHECK;
 void printer_fetch_cancel(struct printer *p);
 
+/* What the printer's macro asked for (EVENT_MACRO) is done, or will not be: a print that stands still
+ * for it goes on. `is_film`: it was the film, else pictures. */
+void printer_macro_over(struct printer *p, bool is_film);
+
 /* The leaf certificate that was refused: its SHA-256, for the page to show and to pin after a
  * confirmation. False if none was. */
 bool printer_refused_certificate(const struct printer *p, uint8_t ret_sha256[32],

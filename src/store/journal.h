@@ -45,6 +45,7 @@ enum journal_trigger {
 	TRIGGER_FIRST,
 	TRIGGER_LAST,
 	TRIGGER_BUTTON, /* pressed by a person or by the tool head */
+	TRIGGER_MACRO,  /* a macro of the print asked for it */
 };
 
 const char *journal_trigger_name(enum journal_trigger t); /* "layer" … */

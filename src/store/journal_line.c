@@ -20,6 +20,7 @@
 static const char *const trigger_names[] = {
 	[TRIGGER_LAYER] = "layer", [TRIGGER_TIME] = "time", [TRIGGER_MANUAL] = "manual",
 	[TRIGGER_FIRST] = "first", [TRIGGER_LAST] = "last", [TRIGGER_BUTTON] = "button",
+	[TRIGGER_MACRO] = "macro",
 };
 
 const char *journal_trigger_name(enum journal_trigger t)

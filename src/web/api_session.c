@@ -113,6 +113,8 @@ static const char *trigger_name(enum journal_trigger t)
 		return "last";
 	case TRIGGER_BUTTON:
 		return "button";
+	case TRIGGER_MACRO:
+		return "macro";
 	}
 	return "";
 }

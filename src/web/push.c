@@ -320,6 +320,7 @@ static void heard(void *arg, const struct bus_event *e)
 			                       json_climate(&event_as_climate(e)->reading)));
 		break;
 	case EVENT_RIG:
+	case EVENT_MACRO:
 		if (p->clients)
 			tell_all(p, message_of("panel", "panel", json_rig(&event_as_rig(e)->status)));
 		break;

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # moonraker: a Klipper printer that `bedside simulate moonraker` plays prints a real file while we watch, photograph and
 # command it, and while its link drops, its reports come late and Klipper shuts down.
-# The simulator answers as Moonraker's documentation says. The Python registry has a package 'moonraker': it is not tried
-# here yet, nor is Klipper, without which it prints nothing.
+# The simulator answers as the real one did (see moonraker_real_test).
 . "$(dirname "$0")/lib.sh"
 need curl
 need jq
@@ -99,3 +98,42 @@ order clear_error
 until_true 60 is 'tostring | contains("Timer too close") | not' || die "still in error"
 ! grep -q "$key" "$tmp/serve.log" || die "the key stands in the log"
 echo "ok: shut down, said why, restarted"
+
+# ---- macros: those of moonraker-timelapse, with a parked head, and the film that the print waits for ----
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+simulate --speed 30 --macros
+until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
+last=$(get sessions | jq -r '.sessions[0].id')
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 240 is '.activity == "finished"' || die "it does not finish with macros: $(get printers/voron | jq -c '[.activity, .job]')"
+session=$(get sessions | jq -r '.sessions[0].id')
+[ "$session" != "$last" ] || die "no session"
+# One picture by each of its macros, none by layer; the film was there before the print went on.
+get "sessions/$session/frames" | jq -e '[.frames[].trigger] | (map(select(. == "macro")) | length) == 12 and (index("layer") == null)' >/dev/null ||
+  die "the pictures: $(get "sessions/$session/frames" | jq -c '[.frames[].trigger]')"
+holds films ".films[0] | .session == \"$session\" and .state == \"verified\"" || die "the film: $(get films | jq -c '.films[0] | [.session, .state]')"
+holds "sessions/$session" '.state == "done"' || die "the session: $(get "sessions/$session")"
+echo "ok: 12 pictures by macros, the film before the print's end"
+
+# ---- and our own: a picture now, pictures by time ----
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+simulate --speed 4
+until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
+expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+until_true 60 holds sessions '.sessions[0].state == "recording"' || die "no session: $(get sessions | jq -c '.sessions[0]')"
+session=$(get sessions | jq -r '.sessions[0].id')
+n_of() { get "sessions/$session/frames" | jq "[.frames[] | select(.trigger == \"$1\")] | length"; }
+has() { [ "$(n_of "$1")" -ge "$2" ]; }
+expect "a frame" '{"command":"gcode","gcode":"TIMELAPSE_TAKE_FRAME"}' '.answer == "acknowledged"'
+until_true 30 has macro 1 || die "no picture by TIMELAPSE_TAKE_FRAME"
+expect "hyperlapse" '{"command":"gcode","gcode":"HYPERLAPSE ACTION=START CYCLE=1"}' '.answer == "acknowledged"'
+until_true 60 has time 3 || die "no pictures by HYPERLAPSE"
+expect "hyperlapse" '{"command":"gcode","gcode":"HYPERLAPSE ACTION=STOP"}' '.answer == "acknowledged"'
+before=$(n_of layer)
+until_true 90 has layer $((before + 1)) || die "no pictures by layer after HYPERLAPSE ACTION=STOP"
+order stop
+"$BEDSIDE" klipper-macros --park 10,200 >"$tmp/bedside.cfg" && grep -q '^variable_park_y: 200.00$' "$tmp/bedside.cfg" || die "klipper-macros"
+! "$BEDSIDE" klipper-macros --park nowhere >/dev/null 2>&1 || die "klipper-macros --park nowhere"
+echo "ok: pictures by our own macros"

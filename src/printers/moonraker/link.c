@@ -6,10 +6,13 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "core/bus.h"
+#include "core/crypto.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "printers/download.h"
 #include "printers/moonraker/command.h"
+#include "printers/moonraker/macros.h"
 #include "printers/moonraker/report.h"
 #include "printers/reply.h"
 #include "wire/fetch.h"
@@ -23,6 +26,8 @@
 #define CALL_MS 15000                /* for what Moonraker answers by itself */
 #define EFFECT_MS 60000              /* for commands: what is queued runs out before a pause */
 #define REFRESH_US (30 * 60000000LL) /* a login's token is good for an hour */
+#define SCRIPT_MS 600000             /* while Klipper heats it runs nothing else */
+#define REGISTER_US (60 * 1000000LL) /* until the methods are tried again */
 #define MAX_CALLS 32
 #define UNAUTHORIZED (-32602) /* also for wrong parameters: then with another text */
 
@@ -43,6 +48,7 @@ struct call {
 	int id;
 	call_fn *done;
 	uint32_t ticket; /* of a command; 0 our own question */
+	unsigned method; /* that is registered */
 	enum printer_command_kind kind;
 	int64_t until_us;
 };
@@ -59,8 +65,11 @@ struct moon {
 	char described[256]; /* the file whose metadata was asked for */
 	bool is_in;          /* online at least once since it was opened */
 	bool is_subscribed;
+	bool is_agent;       /* Moonraker lets macros call us */
+	bool has_macro;      /* Klipper has TIMELAPSE_TAKE_FRAME */
+	unsigned registered; /* bit i: moon_methods[i] is ours */
 	struct timer poll;
-	int64_t refreshed_us;
+	int64_t refreshed_us, registered_us;
 	int next_id;
 	struct call calls[MAX_CALLS];
 };
@@ -182,6 +191,80 @@ static void on_subscribed(struct moon *o, struct call *c UNUSED, const json_t *r
 	heard(o);
 }
 
+/* ---- macros ---- */
+
+static void on_scripted(struct moon *o UNUSED, struct call *c UNUSED, const json_t *result UNUSED,
+                        const json_t *error UNUSED)
+{
+}
+
+/* What nobody waits for. */
+static void run_script(struct moon *o, const char *gcode)
+{
+	struct call *c =
+		ask(o, "printer.gcode.script", json_pack("{s:s}", "script", gcode), on_scripted);
+
+	if (c)
+		c->until_us = now_us(o) + SCRIPT_MS * 1000LL;
+}
+
+/* The macros of moonraker-timelapse take no frame before they are told to. */
+static void enable_macros(struct moon *o)
+{
+	if (o->has_macro && (o->registered & 1U << MOON_METHOD_NEWFRAME) &&
+	    text_equal(o->memory.klippy, "ready"))
+		run_script(o, moon_macro_enable);
+}
+
+static void on_registered(struct moon *o, struct call *c, const json_t *result, const json_t *error)
+{
+	if (result) {
+		o->registered |= 1U << c->method;
+		if (c->method == MOON_METHOD_NEWFRAME)
+			enable_macros(o);
+	} else if (c->method == MOON_METHOD_NEWFRAME && error) {
+		log_debug(NULL, "printer %s: macros: %s", printer_config(o->printer)->id,
+		          reply_text(error, "message"));
+	}
+}
+
+/* Those that are not ours yet: another program, or an earlier connection of ours, may have them. */
+static void register_methods(struct moon *o)
+{
+	o->registered_us = now_us(o);
+	for (unsigned i = 0; o->is_agent && i < MOON_N_METHODS; i++) {
+		struct call *c = NULL;
+
+		if (!(o->registered & 1U << i))
+			c = ask(o, "connection.register_remote_method",
+			        json_pack("{s:s}", "method_name", moon_methods[i]), on_registered);
+		if (c)
+			c->method = i;
+	}
+}
+
+static void moon_macro_over(void *priv, bool is_film)
+{
+	struct moon *o = priv;
+
+	if (o->ws)
+		run_script(o, is_film ? moon_macro_film_over : moon_macro_frame_over);
+}
+
+/* True: it was a macro's call. */
+static bool take_macro(struct moon *o, const char *method, const json_t *params)
+{
+	struct event_macro *e = event_new_macro();
+
+	if (!moon_macro_read(method, params, e)) {
+		bus_event_unref(&e->head);
+		return false;
+	}
+	TEXT_SET(e->printer, printer_config(o->printer)->id);
+	bus_publish(printer_driver_env(o->printer)->bus, &e->head);
+	return true;
+}
+
 static void on_listed(struct moon *o, struct call *c UNUSED, const json_t *result,
                       const json_t *error UNUSED)
 {
@@ -189,6 +272,8 @@ static void on_listed(struct moon *o, struct call *c UNUSED, const json_t *resul
 
 	if (!list)
 		return;
+	o->has_macro = moon_macro_is_listed(list);
+	enable_macros(o);
 	(void)ask(o, "printer.objects.subscribe",
 	          json_pack("{s:o}", "objects", moon_report_want(&o->memory, list)), on_subscribed);
 }
@@ -406,6 +491,8 @@ static void take_notice(struct moon *o, const char *method, const json_t *params
 		tell_klippy(o, "disconnected", "");
 	} else if (text_equal(method, "notify_history_changed")) {
 		moon_report_history(&o->memory, first);
+	} else if (take_macro(o, method, params)) {
+		return;
 	} else if (text_equal(method, "notify_webcams_changed")) {
 		(void)ask(o, "server.webcams.list", NULL, on_webcams);
 	}
@@ -426,27 +513,49 @@ static void on_ws_message(void *arg, const char *text, size_t size)
 	json_decref(j);
 }
 
-/* An older one knows no identify, and has judged the handshake. */
-static void on_identified(struct moon *o, struct call *c UNUSED, const json_t *result UNUSED,
-                          const json_t *error UNUSED)
+static void identify(struct moon *o, const char *type);
+
+/* An older one knows no identify, and has judged the handshake; or it knows no agents. */
+static void on_identified(struct moon *o, struct call *c UNUSED, const json_t *result,
+                          const json_t *error)
 {
+	if (error && o->is_agent && !text_starts(reply_text(error, "message"), "Method not")) {
+		o->is_agent = false;
+		identify(o, "other");
+		return;
+	}
+	o->is_agent &= result != NULL;
+	register_methods(o);
 	ask_info(o);
 	(void)ask(o, "server.webcams.list", NULL, on_webcams);
 }
 
-static void on_ws_opened(void *arg)
+static void identify(struct moon *o, const char *type)
 {
-	struct moon *o = arg;
 	const struct printer_config *c = printer_config(o->printer);
-	json_t *params = json_pack("{s:s, s:s, s:s, s:s}", "client_name", "Bedside", "version",
-	                           BEDSIDE_VERSION, "type", "other", "url", "http://bedside.local");
+	char id[ID_SIZE], name[ID_SIZE + 10];
+	json_t *params;
 
+	/* There is one agent of a name, and the connection before may still be known. */
+	id_new(id, loop_wall_ms(printer_driver_env(o->printer)->loop));
+	(void)snprintf(name, sizeof(name), "Bedside %s", id + strlen(id) - 6);
+	params = json_pack("{s:s, s:s, s:s, s:s}", "client_name", name, "version", BEDSIDE_VERSION,
+	                   "type", type, "url", "http://bedside.local");
 	if (c->user[0] && o->auth[0])
 		json_object_set_new(params, "access_token",
 		                    json_string(o->auth + strlen("Authorization: Bearer ")));
 	else if (secret_is_set(&c->access_code))
 		json_object_set_new(params, "api_key", json_string(secret_peek(&c->access_code)));
 	(void)ask(o, "server.connection.identify", params, on_identified);
+}
+
+static void on_ws_opened(void *arg)
+{
+	struct moon *o = arg;
+
+	o->is_agent = true;
+	o->registered = 0;
+	identify(o, "agent");
 }
 
 static void on_ws_closed(void *arg, enum ws_end end, const struct err *why)
@@ -627,7 +736,7 @@ static void on_poll(void *arg)
 		if (!c->is_used || now_us(o) < c->until_us)
 			continue;
 		if (!c->ticket && c->done != on_metadata && c->done != on_webcams &&
-		    c->done != on_refreshed) {
+		    c->done != on_refreshed && c->done != on_scripted) {
 			fail(o, PRINTER_FAILURE_LOST, -ETIMEDOUT,
 			     "Moonraker does not answer a question");
 			return;
@@ -643,6 +752,9 @@ static void on_poll(void *arg)
 	}
 	if (o->is_in && !o->is_subscribed)
 		ask_info(o);
+	if (o->is_agent && o->registered != (1U << MOON_N_METHODS) - 1 &&
+	    now_us(o) - o->registered_us >= REGISTER_US)
+		register_methods(o);
 }
 
 static void moon_open(void *priv)
@@ -657,7 +769,7 @@ static void moon_open(void *priv)
 	moon_memory_fini(&o->memory);
 	o->memory = (struct moon_memory){ 0 };
 	memset(o->described, 0, sizeof(o->described));
-	o->is_in = o->is_subscribed = false;
+	o->is_in = o->is_subscribed = o->is_agent = o->has_macro = false;
 	timer_start_every(&o->poll, POLL_MS);
 	make_rest(o);
 	if (c->user[0])
@@ -768,4 +880,5 @@ const struct printer_driver printer_driver_moonraker = {
 	.fetch_job = moon_fetch_job,
 	.fetch_cancel = moon_fetch_cancel,
 	.own_camera = moon_own_camera,
+	.macro_over = moon_macro_over,
 };

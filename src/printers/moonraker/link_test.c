@@ -34,6 +34,12 @@ static struct scene {
 	int command_id, info_status, login_status;
 	const char *info, *klippy, *reason_text;
 	bool is_connected;
+	bool has_timelapse; /* the component whose methods are taken then */
+	bool knows_no_agents, has_macros;
+	unsigned n_registered, n_enabled;
+	char over[200]; /* the newest SET_GCODE_VARIABLE */
+	struct event_macro macro;
+	unsigned n_macros;
 	struct bus_listener listener;
 	enum printer_answer answer;
 	char reason[240];
@@ -89,9 +95,25 @@ static void take_call(const char *method, int id, const char *text)
 {
 	if (strcmp(method, "server.connection.identify") == 0) {
 		TEXT_SET(s.identified, text);
+		if (s.knows_no_agents && strstr(text, "\"agent\"")) {
+			answer_call(id, "\"error\":{\"code\":400,\"message\":\"Invalid Client "
+			                "Type: agent\"}");
+			return;
+		}
 		answer_call(id, s.refuses_identify
 		                        ? "\"error\":{\"code\":-32602,\"message\":\"Unauthorized\"}"
 		                        : "\"result\":{\"connection_id\":1}");
+	} else if (strcmp(method, "connection.register_remote_method") == 0) {
+		bool is_taken = s.has_timelapse && strstr(text, "\"timelapse_");
+
+		s.n_registered += !is_taken;
+		answer_call(id, is_taken ? "\"error\":{\"code\":400,\"message\":\"Remote method "
+		                           "already registered\"}"
+		                         : "\"result\":\"ok\"");
+	} else if (strcmp(method, "printer.gcode.script") == 0 && strstr(text, "SET_GCODE_")) {
+		s.n_enabled += strstr(text, "VARIABLE=enable VALUE=True") != NULL;
+		text_copy(s.over, sizeof(s.over), strstr(text, "SET_GCODE_"));
+		answer_call(id, "\"result\":\"ok\"");
 	} else if (strcmp(method, "server.info") == 0) {
 		s.n_asked++;
 		answer_call(id, s.is_connected ? "\"result\":{\"klippy_connected\":true}"
@@ -99,8 +121,12 @@ static void take_call(const char *method, int id, const char *text)
 	} else if (strcmp(method, "printer.info") == 0) {
 		answer_info(id);
 	} else if (strcmp(method, "printer.objects.list") == 0) {
-		answer_call(id, "\"result\":{\"objects\":[\"print_stats\",\"extruder\",\"fan\","
-		                "\"motion_report\",\"virtual_sdcard\",\"webhooks\"]}");
+		answer_call(id, s.has_macros
+		                        ? "\"result\":{\"objects\":[\"print_stats\",\"gcode_macro "
+		                          "TIMELAPSE_TAKE_FRAME\",\"motion_report\"]}"
+		                        : "\"result\":{\"objects\":[\"print_stats\",\"extruder\","
+		                          "\"fan\",\"motion_report\",\"virtual_sdcard\","
+		                          "\"webhooks\"]}");
 	} else if (strcmp(method, "printer.objects.subscribe") == 0) {
 		s.n_subscribed++;
 		answer_call(id, "\"result\":{\"eventtime\":1," STATUS "}");
@@ -226,6 +252,10 @@ static void on_event(void *arg, const struct bus_event *e)
 {
 	(void)arg;
 	s.n_notices += e->type == EVENT_NOTICE;
+	if (e->type == EVENT_MACRO) {
+		s.n_macros++;
+		s.macro = *event_as_macro(e);
+	}
 }
 
 static void prepare(void)
@@ -328,7 +358,8 @@ TEST(moonraker_link_identifies_itself_and_subscribes)
 	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
 	CHECK(text_starts(s.handshake, "GET /websocket HTTP/1.1\r\n"));
 	CHECK(strstr(s.handshake, "X-Api-Key: " KEY "\r\n"));
-	CHECK(strstr(s.identified, "\"client_name\":\"Bedside\""));
+	CHECK(strstr(s.identified, "\"client_name\":\"Bedside "));
+	CHECK(strstr(s.identified, "\"type\":\"agent\"") && s.n_registered == 6);
 	CHECK(strstr(s.identified, "\"api_key\":\"" KEY "\""));
 	CHECK(state()->activity == PRINTER_IDLE && state()->nozzles[0].heat.now_c == 21.5);
 	CHECK(state()->capabilities & PRINTER_CAN_SCRIPT);
@@ -340,6 +371,60 @@ TEST(moonraker_link_identifies_itself_and_subscribes)
 	CHECK(printer_own_camera(s.printer, &camera, &why));
 	CHECK_STR(camera.source, "http://voron.local/webcam/?action=stream");
 	camera_config_fini(&camera);
+	finish();
+}
+
+TEST(moonraker_macros_become_events_and_are_told_when_it_is_over)
+{
+	prepare();
+	s.has_macros = true;
+	start("", KEY);
+	CHECK(s.n_registered == 6 && s.n_enabled > 0);
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_newframe\",\"params\":{\"macropark\":{"
+	    "\"enable\":true,\"pos\":\"back_left\"},\"hyperlapse\":\"False\"}}");
+	CHECK(s.n_macros == 1 && s.macro.kind == MACRO_FRAME);
+	CHECK(s.macro.waits && !s.macro.is_cyclic);
+	printer_macro_over(s.printer, false);
+	loop_advance(s.loop, 10);
+	CHECK(strstr(s.over, "VARIABLE=takingframe VALUE=False"));
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_newframe\",\"params\":{\"macropark\":{"
+	    "\"enable\":false},\"hyperlapse\":\"True\"}}");
+	CHECK(s.n_macros == 2 && !s.macro.waits && s.macro.is_cyclic);
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_render\",\"params\":{\"byrendermacro\":"
+	    "\"True\"}}");
+	CHECK(s.n_macros == 3 && s.macro.kind == MACRO_RENDER && s.macro.waits);
+	printer_macro_over(s.printer, true);
+	loop_advance(s.loop, 10);
+	CHECK(strstr(s.over, "VARIABLE=render VALUE=False"));
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"bedside_cycle\",\"params\":{\"every\":\"30\"}}");
+	CHECK(s.n_macros == 4 && s.macro.kind == MACRO_CYCLE && s.macro.every_s == 30);
+	/* Nonsense asks for nothing. */
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"bedside_cycle\",\"params\":{\"every\":\"x\"}}");
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"bedside_cycle\"}");
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_saveFrames\"}");
+	CHECK_INT(s.n_macros, 4);
+	finish();
+}
+
+TEST(moonraker_macros_of_another_component_are_left_alone)
+{
+	prepare();
+	s.has_macros = s.has_timelapse = true;
+	start("", KEY);
+	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
+	CHECK(s.n_registered == 3 && s.n_enabled == 0);
+	s.has_timelapse = false; /* it was an earlier connection of ours */
+	for (unsigned i = 0; i < 5; i++) {
+		say(NOTIFY("notify_proc_stat_update"));
+		loop_advance(s.loop, 15000);
+	}
+	CHECK(s.n_registered == 6 && s.n_enabled == 1);
+	finish();
+	prepare();
+	s.knows_no_agents = true;
+	start("", KEY);
+	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
+	CHECK(strstr(s.identified, "\"type\":\"other\"") && s.n_registered == 0);
 	finish();
 }
 

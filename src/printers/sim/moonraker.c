@@ -28,10 +28,16 @@
 #define TOKEN "simulated.web.token" /* of a login; base32 of a one-shot one is ONESHOT */
 #define ONESHOT "SIMULATEDONESHOTTOKEN"
 
+/* What it lets clients register, one bit each. */
+static const char *const remote_methods[] = { "timelapse_newframe",   "timelapse_render",
+	                                      "timelapse_saveFrames", "bedside_frame",
+	                                      "bedside_cycle",        "bedside_render" };
+
 struct client {
 	struct moon_sim *sim;
 	struct http_channel *channel; /* NULL once it is gone */
 	bool is_let_in, is_subscribed;
+	unsigned methods; /* bit i: remote_methods[i] is its */
 	struct client *prev, *next;
 };
 
@@ -57,6 +63,9 @@ struct moon_sim {
 	const char *klippy;
 	int64_t down_until_us, late_until_us;
 	double head[3];
+	bool is_enabled, is_taking, is_rendering; /* variables of its macros */
+	bool is_parked, has_rendered;
+	size_t framed; /* layers that a frame was asked for */
 };
 
 static int64_t now_us(const struct moon_sim *m)
@@ -88,8 +97,50 @@ static uint64_t byte_now(const struct moon_sim *m)
 	return from + 1 + (uint64_t)((double)(to - from - 1) * MIN(part, 1.0));
 }
 
+static void call_remote(struct moon_sim *m, const char *method, json_t *params);
+
+/* As the macros of a file for moonraker-timelapse: the print is paused until a variable is set. */
+static void run_macros(struct moon_sim *m)
+{
+	size_t n = sim_print_layer(&m->print);
+	bool is_printing = text_equal(m->state, "printing");
+
+	if (!m->config.has_macros || !m->is_enabled)
+		return;
+	if (m->is_taking || m->is_rendering)
+		return;
+	if (text_equal(m->state, "paused") && m->is_parked) {
+		m->is_parked = false;
+		m->state = "printing";
+	} else if (is_printing && n > m->framed) {
+		m->framed = n;
+		m->is_taking = m->is_parked = true;
+		m->state = "paused";
+		call_remote(m, "timelapse_newframe",
+		            json_pack("{s:{s:b, s:s}, s:s}", "macropark", "enable", 1, "pos",
+		                      "back_left", "hyperlapse", "False"));
+	} else if (is_printing && !m->has_rendered && n == m->print.job->n_layers &&
+	           m->print.done_s + 2 * m->config.speed > sim_print_end_s(&m->print)) {
+		m->has_rendered = m->is_rendering = m->is_parked = true;
+		m->state = "paused";
+		call_remote(m, "timelapse_render", json_pack("{s:s}", "byrendermacro", "True"));
+	}
+}
+
+static void set_variable(struct moon_sim *m, const char *line)
+{
+	if (strstr(line, "VARIABLE=enable VALUE=True"))
+		m->is_enabled = true;
+	else if (strstr(line, "VARIABLE=takingframe VALUE=False"))
+		m->is_taking = false;
+	else if (strstr(line, "VARIABLE=render VALUE=False"))
+		m->is_rendering = false;
+}
+
 static void begin(struct moon_sim *m)
 {
+	m->framed = 0;
+	m->has_rendered = m->is_taking = m->is_rendering = m->is_parked = false;
 	m->state = "printing";
 	sim_print_begin(&m->print, now_us(m));
 }
@@ -184,6 +235,22 @@ static void notify(struct moon_sim *m, const char *method, json_t *params)
 	free(text);
 }
 
+/* What a macro calls goes to whoever registered it. */
+static void call_remote(struct moon_sim *m, const char *method, json_t *params)
+{
+	struct client *c;
+
+	DL_FOREACH(m->clients, c)
+	{
+		for (size_t i = 0; i < ARRAY_LEN(remote_methods); i++) {
+			if ((c->methods & 1U << i) && text_equal(remote_methods[i], method))
+				say(c, json_pack("{s:s, s:s, s:O}", "jsonrpc", "2.0", "method",
+				                 method, "params", params));
+		}
+	}
+	json_decref(params);
+}
+
 static void answer(struct client *c, json_int_t id, json_t *result)
 {
 	say(c, json_pack("{s:s, s:I, s:o}", "jsonrpc", "2.0", "id", id, "result", result));
@@ -263,6 +330,36 @@ static double move(struct moon_sim *m, const char *script)
 	return MIN(seconds, 60.0);
 }
 
+/* Lines that are macros: those of `bedside klipper-macros`, and what sets their variables. */
+static void run_lines(struct moon_sim *m, const char *text)
+{
+	double every;
+
+	if (text_starts(text, "SET_GCODE_VARIABLE"))
+		set_variable(m, text);
+	else if (text_starts(text, "TIMELAPSE_TAKE_FRAME"))
+		call_remote(m, "bedside_frame", json_pack("{s:s}", "waits", "False"));
+	else if (text_starts(text, "HYPERLAPSE ACTION=START CYCLE=") &&
+	         text_to_double(text + strlen("HYPERLAPSE ACTION=START CYCLE="), &every))
+		call_remote(m, "bedside_cycle", json_pack("{s:f}", "every", every));
+	else if (text_starts(text, "HYPERLAPSE ACTION=STOP"))
+		call_remote(m, "bedside_cycle", json_pack("{s:i}", "every", 0));
+}
+
+static void register_method(struct client *c, json_int_t id, const json_t *params)
+{
+	const char *name = json_string_value(json_object_get(params, "method_name"));
+
+	for (size_t i = 0; i < ARRAY_LEN(remote_methods); i++) {
+		if (!text_equal(name, remote_methods[i]))
+			continue;
+		c->methods |= 1U << i;
+		answer(c, id, json_string("ok"));
+		return;
+	}
+	refuse(c, id, 400, "No such method is known here");
+}
+
 static void run_script(struct client *c, json_int_t id, const json_t *params)
 {
 	const char *text = json_string_value(json_object_get(params, "script"));
@@ -272,6 +369,7 @@ static void run_script(struct client *c, json_int_t id, const json_t *params)
 		refuse(c, id, -32602, "No data for argument: script");
 		return;
 	}
+	run_lines(c->sim, text);
 	s = MEM_NEW(struct script);
 	s->sim = c->sim;
 	s->client = c;
@@ -330,6 +428,7 @@ static void call_klipper(struct client *c, json_int_t id, const char *method, co
 
 		json_object_foreach(all, name, v) json_array_append_new(names, json_string(name));
 		json_decref(all);
+		json_array_append_new(names, json_string("gcode_macro TIMELAPSE_TAKE_FRAME"));
 		answer(c, id, json_pack("{s:o}", "objects", names));
 	} else if (text_starts(method, "printer.objects.")) {
 		c->is_subscribed |= text_equal(method, "printer.objects.subscribe");
@@ -358,6 +457,8 @@ static void call(struct client *c, json_int_t id, const char *method, const json
 			refuse(c, id, -32602, "Unauthorized");
 	} else if (!c->is_let_in) {
 		refuse(c, id, -32602, "Unauthorized");
+	} else if (text_equal(method, "connection.register_remote_method")) {
+		register_method(c, id, params);
 	} else if (text_equal(method, "server.info")) {
 		answer(c, id, server_info(m));
 	} else if (text_equal(method, "server.webcams.list")) {
@@ -530,6 +631,7 @@ static void on_tick(void *arg)
 	int fault;
 
 	go_on(m);
+	run_macros(m);
 	while ((fault = sim_print_fault(&m->print, m->config.fault_s, now_us(m))) >= 0)
 		fail(m, (enum moon_sim_fault)fault);
 	if (is_ready(m) && m->clients && now_us(m) >= m->late_until_us)

@@ -28,6 +28,8 @@ struct sim_web_config {
 	double speed;
 	bool begins; /* prints at once */
 	bool is_special; /* what the kind says: moonraker counts layers, prusalink is of before API v1 */
+	bool has_macros; /* moonraker: its file parks for TIMELAPSE_TAKE_FRAME at each layer, and waits
+			    for TIMELAPSE_RENDER at the end */
 	double fault_s[SIM_WEB_MAX_FAULTS]; /* seconds after the print begins; 0: not */
 };
 
