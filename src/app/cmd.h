@@ -41,6 +41,7 @@ int cmd_user(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_session(int argc, char **argv);
+int cmd_snippets(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 
 /* What serve and demo share. */

@@ -65,6 +65,8 @@ static const struct verb verbs[] = {
 	{ "rigs", cmd_rigs, "[--json]", "say how the rigs are that report to this Bedside" },
 	{ "simulate", cmd_simulate, "bambu [--model A1] [--print FILE] [--speed N] …",
 	  "be a Bambu printer, for trying things out (simulate --help)" },
+	{ "snippets", cmd_snippets, "[--printer MODEL] [--slicer S] [--mode M] …",
+	  "write the macros for a slicer that park the head or press the button" },
 	{ "user", cmd_user, "add|passwd|remove NAME | list",
 	  "accounts, from a console (user --help)" },
 	{ "version", cmd_version, "", "print the version" },

@@ -337,6 +337,10 @@ static int judge(struct plan *p, struct err *err)
 			err, -EINVAL,
 			"the %s is sliced for with bambu or orca; for another machine say other",
 			m->name);
+	if (rc == 0 && is_bambu && o->marker[0] && o->marker[0] != ';')
+		rc = err_set(err, -EINVAL,
+		             "marker: Bambu Lab's printers have no %s; begin it with ';'",
+		             o->marker);
 	if (rc == 0 && !is_bambu && o->mode == SNIPPET_CLICK)
 		rc = err_set(err, -EINVAL, "click is made for Bambu Studio and OrcaSlicer only");
 	if (rc == 0 && o->mode != SNIPPET_MARK)

@@ -319,6 +319,8 @@ TEST(snippets_refuse_what_the_machine_cannot_do)
 	o = order("A1", SNIPPET_BAMBU, SNIPPET_PARK);
 	TEXT_SET(o.marker, "M104 S0");
 	refused(o, "marker");
+	TEXT_SET(o.marker, "M240");
+	refused(o, "marker");
 	TEXT_SET(o.marker, ";x\nM84");
 	refused(o, "marker");
 	TEXT_SET(o.marker, ";{x}");

@@ -129,6 +129,9 @@ void api_printer_layers(struct call *c);
 void api_jobs(struct call *c);
 void api_notices(struct call *c);
 
+/* api_snippet.c */
+void api_snippets(struct call *c);
+
 /* api_storage.c */
 void api_storage(struct call *c);
 

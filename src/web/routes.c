@@ -431,6 +431,24 @@ static const struct field apply_body[] = {
 	{ "id", FIELD_TEXT, REQUIRED, 1, 63, NULL, "of the upload" }, END
 };
 
+static const struct field snippets_query[] = {
+	{ "model", FIELD_TEXT, 0, 1, 31, NULL, "of the printer: A1, P1S …, or other with bed_x and bed_y" },
+	{ "slicer", FIELD_TEXT, 0, 0, 0, "bambu|orca|prusa|cura", "bambu if absent" },
+	{ "mode", FIELD_TEXT, 0, 0, 0, "click|park|mark",
+	  "click: the head presses a switch; park: it waits; mark: nothing moves; click if absent" },
+	{ "park_x", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the head goes, mm" },
+	{ "park_y", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the head goes, mm" },
+	{ "press", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the switch is pressed, mm" },
+	{ "dwell_ms", FIELD_INT, 0, 0, 20000, NULL, "before the picture" },
+	{ "hold_ms", FIELD_INT, 0, 0, 20000, NULL, "after it" },
+	{ "lift", FIELD_NUMBER, 0, 0.2, 3, NULL, "above everything printed, mm" },
+	{ "marker", FIELD_TEXT, 0, 0, 31, NULL, "begins a line in each layer; empty: none" },
+	{ "clicks_rule", FIELD_BOOL, 0, 0, 0, NULL, "clicks start, pause and end the session" },
+	{ "bed_x", FIELD_NUMBER, 0, 0, 2000, NULL, "other: size of the bed, mm" },
+	{ "bed_y", FIELD_NUMBER, 0, 0, 2000, NULL, "other: size of the bed, mm" },
+	END
+};
+
 #define GET HTTP_GET
 #define POST HTTP_POST
 #define PATCH HTTP_PATCH
@@ -556,6 +574,7 @@ static const struct route routes[] = {
 	{ POST, ROLE_OPERATOR, "/api/esp32_temphum", api_environment_add, "The same as the older sensors send it", NULL, reading_body, 200, ROUTE_MEASURE, "reading_taken" },
 	{ GET, ROLE_VIEWER, V1 "/panel", api_panel, "The button and the lights beside the printer", NULL, NULL, 200, 0, "panel_state" },
 	{ POST, ROLE_OPERATOR, V1 "/panel/clicks", api_panel_click, "Press the button", NULL, click_body, 202, 0, "panel_state" },
+	{ GET, ROLE_VIEWER, V1 "/snippets", api_snippets, "Macros for a slicer, judged against what the printer reaches", snippets_query, NULL, 200, 0, "snippets" },
 	{ GET, ROLE_VIEWER, V1 "/storage", api_storage, "Room on the disk", NULL, NULL, 200, 0, "storage" },
 	{ GET, ROLE_ADMIN, V1 "/backup", api_backup, "A backup of everything, as a tar archive", backup_query, NULL, 200, 0, "application/x-tar" },
 	{ POST, ROLE_ADMIN, V1 "/restore", api_restore_begin, "Begin to put a backup back", NULL, restore_body, 201, 0, "upload" },
@@ -659,6 +678,8 @@ static const struct shape shapes[] = {
 	{ "climate_reading", "at:time temperature_c:number? humidity_pct:number?" },
 	{ "climate", "location:string from:time to:time step_s:integer readings:[climate_reading]" },
 	{ "panel_state", "panel:object?" },
+	{ "snippet", "id:string title:string field:string place:string text:string" },
+	{ "snippets", "snippets:[snippet] notes:[string] models:[string] park_x:number? park_y:number? press:number? min_mm:[number] max_mm:[number]" },
 	{ "storage", "free_bytes:integer? total_bytes:integer? frames_bytes:integer? films_bytes:integer? floor_bytes:integer? budget_bytes:integer? text:string" },
 	{ "error", "error:error_body" },
 	{ "error_body", "code:string text:string field:string!" },

@@ -488,6 +488,22 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     }],
     ['GET', 'jobs', 'viewer', ({ q }) => ({ jobs: paged(jobs, q) })],
     ['GET', 'notices', 'viewer', () => ({ notices })],
+    ['GET', 'snippets', 'viewer', ({ q }) => {
+      const x = Number(q.get('park_x') ?? -38.2);
+      if (x < -48.2 || x > 256) throw new Refusal(422, 'bad_field', `park: X${x} is out of reach of the A1, which goes from -48.2 to 256`, 'park_x');
+      const isBambu = ['bambu', 'orca'].includes(q.get('slicer'));
+      const one = (id, title, field, place, text) => ({ id, title, field, place, text });
+      return {
+        snippets: isBambu
+          ? [
+              one('start', 'Start', 'Machine start G-code', 'behind', '; Bedside: start\n'),
+              one('layer', 'Time-lapse', 'Time lapse G-code', 'instead', `; Bedside: each layer\n${q.get('marker')}\nG1 X${x} F18000\n`),
+            ]
+          : [one('layer', 'Each layer', 'Insert at layer change', 'settings', `${q.get('marker')}\n`)],
+        notes: q.get('clicks_rule') ? ['Put the switch elsewhere.'] : [], models: ['A1', 'P1S', 'other'], park_x: x, park_y: 128, press: -48.2,
+        min_mm: [-48.2, 0], max_mm: [256, 256],
+      };
+    }],
     ['GET', 'storage', 'viewer', () => storage],
     ['GET', 'backup', 'admin', ({ response }) => {
       response.writeHead(200, { 'Content-Type': 'application/x-tar', 'Content-Disposition': 'attachment; filename="bedside-backup.tar"' });

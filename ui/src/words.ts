@@ -546,7 +546,7 @@ export const words = {
   settings: {
     title: 'Settings',
     tabs: {
-      account: 'Account', appearance: 'Appearance', printers: 'Printers', cameras: 'Cameras', rigs: 'Rigs', storage: 'Storage', users: 'Users', keys: 'API keys', audit: 'Audit log',
+      account: 'Account', appearance: 'Appearance', printers: 'Printers', cameras: 'Cameras', rigs: 'Rigs', snippets: 'Slicer macros', storage: 'Storage', users: 'Users', keys: 'API keys', audit: 'Audit log',
     } as Record<string, string>,
     version: (v: string) => `Bedside ${v}`,
   },
@@ -805,6 +805,30 @@ export const words = {
     revokeText: (name: string) => `Programs that use “${name}” are refused from now on.`,
     revoke: 'Revoke',
     revoked: 'The key is revoked.',
+  },
+
+  snippets: {
+    text: 'Pieces of G-code for the macros of a slicer: the head steps aside for each layer’s picture, or presses the button that takes it. They stay within what the printer reaches, and keep what the maker’s own text does.',
+    slicer: 'Slicer',
+    slicers: { bambu: 'Bambu Studio', orca: 'OrcaSlicer', prusa: 'PrusaSlicer', cura: 'Cura' } as Record<string, string>,
+    model: 'Printer',
+    mode: 'What happens',
+    modes: { click: 'The head presses a switch', park: 'The head waits at a point', mark: 'Nothing moves, layers are marked' } as Record<string, string>,
+    bed: 'Bed, mm',
+    parkX: 'Park at X, mm',
+    parkY: 'Park at Y, mm',
+    press: 'Switch at, mm',
+    dwell: 'Wait before, ms',
+    hold: 'Wait after, ms',
+    lift: 'Lift, mm',
+    marker: 'Mark of a layer',
+    clicksRule: 'Clicks start, pause and end the session: for a rig that does not see the printer on the network',
+    reach: (min: number[], max: number[]) => `The head reaches X ${min[0]} to ${max[0]} and Y ${min[1]} to ${max[1]} mm.`,
+    places: {
+      before: 'put this before what stands there', behind: 'put this behind what stands there',
+      instead: 'put this instead of what stands there', settings: 'write this into the fields of the script',
+    } as Record<string, string>,
+    gcode: (title: string) => `G-code: ${title}`,
   },
 
   storage: {

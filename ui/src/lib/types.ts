@@ -225,6 +225,17 @@ export interface Notice {
   text: string;
 }
 
+export interface Snippets {
+  snippets: { id: string; title: string; field: string; place: string; text: string }[];
+  notes: string[];
+  models: string[];
+  park_x: number | null;
+  park_y: number | null;
+  press: number | null;
+  min_mm: number[];
+  max_mm: number[];
+}
+
 export interface Storage {
   free_bytes: number | null;
   total_bytes: number | null;
