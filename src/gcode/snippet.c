@@ -195,7 +195,6 @@ void snippet_order_init(struct snippet_order *o)
 {
 	*o = (struct snippet_order){ .slicer = o->slicer,
 		                     .mode = o->mode,
-		                     .model = "A1",
 		                     .park_mm = { NAN, NAN },
 		                     .press_mm = NAN,
 		                     .lift_mm = 0.4,
@@ -309,8 +308,9 @@ static int check_press(struct plan *p, struct err *err)
 static int judge(struct plan *p, struct err *err)
 {
 	const struct snippet_order *o = p->o;
-	const struct machine *m = find_machine(o->model);
 	bool is_bambu = o->slicer == SNIPPET_BAMBU || o->slicer == SNIPPET_ORCA;
+	const char *usual = is_bambu ? "A1" : "other";
+	const struct machine *m = find_machine(o->model[0] ? o->model : usual);
 	int rc;
 
 	if (!m)

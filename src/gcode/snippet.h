@@ -34,7 +34,7 @@ enum snippet_mode {
 };
 
 struct snippet_order {
-	char model[32]; /* "A1"; "other" needs bed_mm */
+	char model[32]; /* "A1"; "other" needs bed_mm; "": A1, or other where the slicer is */
 	enum snippet_slicer slicer;
 	enum snippet_mode mode;
 	double park_mm[2]; /* NAN: the model's */
