@@ -65,6 +65,11 @@ bool secret_ask(const char *prompt, char *dst, size_t size);
 /* A camera of the configuration, or a printer's own; false, and the names there are are said. */
 bool cmd_camera_find(const struct config *config, const char *name, struct camera_config *ret);
 
+/* A latency was measured: a daemon that runs is told, a camera of the page keeps it if `writes`, else the
+ * line to write is said. The exit status. */
+int calibrate_keep(const struct config *config, const struct camera_config *camera, int64_t ms,
+                   bool writes);
+
 /* `bedside doctor` for a camera of this machine; false: it is of another kind. */
 bool camera_doctor(const struct camera_config *c, struct doctor_report *r);
 

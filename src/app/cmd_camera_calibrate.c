@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * camera calibrate: switches a light (the printer's, or a LED of this machine) and looks when the
- * camera shows it. Computing is cameras/latency.
+ * camera calibrate: switches a light (the printer's, a LED of this machine, the terminal's window) or has a
+ * person switch one, and looks when the camera shows it. Computing is cameras/latency.
  */
 
 #include "app/cmd.h"
@@ -41,11 +41,13 @@
 #define MIN_FIRST 4
 #define LONGEST_US INT64_C(2500000) /* a latency that can still be found */
 #define ANSWER_MS 20000
+/* So far from a lamp's switching a hand presses the key. */
+#define HAND_US 150000
 
 struct request {
 	const char *camera, *printer, *led, *config, *data;
 	int64_t n_toggles;
-	bool writes;
+	bool writes, is_by_hand, is_screen;
 };
 
 enum phase {
@@ -63,7 +65,9 @@ struct calibration {
 	struct camera_watcher watcher;
 	struct camera *camera;
 	struct printers *printers;
-	struct printer *printer; /* NULL: led */
+	struct printer *printer; /* NULL: led, hand or screen */
+	uv_poll_t keys;          /* standard input, by hand */
+	bool waits_for_key, has_keys;
 	const struct request *ask;
 	char led_max[24], led_before[24];
 
@@ -81,12 +85,17 @@ struct calibration {
 
 static int usage(void)
 {
-	fputs("usage: bedside camera calibrate CAMERA [--printer NAME | --led FILE] [--toggles N]\n"
-	      "               [--write] [--config FILE] [--data DIR]\n"
+	fputs("usage: bedside camera calibrate CAMERA [--printer NAME | --led FILE | --by-hand | "
+	      "--screen]\n"
+	      "               [--toggles N] [--write] [--config FILE] [--data DIR]\n"
 	      "Switches the light of the printer that CAMERA belongs to (or of another, or a LED "
 	      "as "
 	      "in\n"
-	      "/sys/class/leds/NAME/brightness) and says how late its pictures are.\n",
+	      "/sys/class/leds/NAME/brightness) and says how late its pictures are. --by-hand: you "
+	      "switch\n"
+	      "any lamp and press Enter; --screen: the camera looks at this terminal, which turns "
+	      "bright\n"
+	      "and dark (the screen's own delay counts, too).\n",
 	      stderr);
 	return 2;
 }
@@ -99,6 +108,10 @@ static bool read_request(struct request *r, int argc, char **argv)
 
 		if (strcmp(argv[i], "--write") == 0) {
 			r->writes = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--by-hand") == 0 || strcmp(argv[i], "--screen") == 0) {
+			*(argv[i][2] == 'b' ? &r->is_by_hand : &r->is_screen) = true;
 			continue;
 		}
 		if (argv[i][0] != '-' && !r->camera) {
@@ -120,7 +133,7 @@ static bool read_request(struct request *r, int argc, char **argv)
 			return false;
 		i++;
 	}
-	return r->camera && !(r->printer && r->led);
+	return r->camera && !!r->printer + !!r->led + r->is_by_hand + r->is_screen <= 1;
 }
 
 /* ---- the light ---- */
@@ -143,6 +156,13 @@ static int64_t hold_ms(const struct calibration *c)
 	int64_t n = LONGEST_US / interval_us + 5;
 
 	return (n * interval_us + interval_us * 5 / 8) / 1000;
+}
+
+/* Reverse video (DECSCNM) turns the whole window. */
+static void switch_screen(bool is_on)
+{
+	(void)fputs(is_on ? "\033[?5h" : "\033[?5l", stdout);
+	(void)fflush(stdout);
 }
 
 static void is_switched(struct calibration *c)
@@ -210,6 +230,38 @@ static void switch_led(struct calibration *c, const char *value)
 		fail(c, text);
 }
 
+static void on_key(uv_poll_t *handle, int status, int events UNUSED)
+{
+	struct calibration *c = handle->data;
+	char keys[64];
+	ssize_t n = status < 0 ? 0 : read(STDIN_FILENO, keys, sizeof(keys));
+	int64_t now_us = loop_now_us(c->loop);
+
+	if (n <= 0) {
+		uv_poll_stop(&c->keys);
+		fail(c, "nobody presses Enter");
+		return;
+	}
+	if (!c->waits_for_key || !memchr(keys, '\n', (size_t)n))
+		return;
+	c->waits_for_key = false;
+	c->toggles[c->n_toggles] = (struct latency_toggle){ .sent_us = now_us - HAND_US,
+		                                            .acked_us = now_us + HAND_US,
+		                                            .is_on = c->is_lit };
+	c->n_toggles++;
+	puts("seen; wait");
+	(void)fflush(stdout);
+	timer_start(&c->tick, hold_ms(c));
+}
+
+static void ask_hand(struct calibration *c, bool is_on)
+{
+	c->waits_for_key = true;
+	printf("%zu of %lld: switch the lamp %s, and press Enter in the same moment\n",
+	       c->n_toggles + 1, (long long)c->ask->n_toggles, is_on ? "ON" : "OFF");
+	(void)fflush(stdout);
+}
+
 static void switch_light(struct calibration *c, bool is_on)
 {
 	struct printer_command command = { .kind = PRINTER_LIGHT, .is_on = is_on };
@@ -219,7 +271,14 @@ static void switch_light(struct calibration *c, bool is_on)
 	if (c->phase == PHASE_SWITCH)
 		c->toggles[c->n_toggles] =
 			(struct latency_toggle){ .sent_us = loop_now_us(c->loop), .is_on = is_on };
-	if (c->printer)
+	if (c->ask->is_by_hand && c->phase == PHASE_SWITCH) {
+		ask_hand(c, is_on);
+	} else if (c->ask->is_by_hand) {
+		is_switched(c);
+	} else if (c->ask->is_screen) {
+		switch_screen(is_on);
+		is_switched(c);
+	} else if (c->printer)
 		printer_send(c->printer, &command, on_answer, c);
 	else
 		switch_led(c, c->phase == PHASE_RESTORE ? c->led_before : is_on ? c->led_max : "0");
@@ -400,84 +459,6 @@ static void print_toggles(const struct calibration *c, const struct latency_cros
 	}
 }
 
-static bool is_of_page(const struct config *config, const struct camera_config *camera)
-{
-	if (camera->origin != CAMERA_OF_PRINTER)
-		return camera->origin == CAMERA_OF_PAGE;
-	for (size_t i = 0; i < config->n_printers; i++)
-		if (strcmp(config->printers[i].printer.id, camera->id) == 0)
-			return config->printers[i].is_added;
-	return false;
-}
-
-static int write_camera(const struct config *config, const struct camera_config *camera, int64_t ms,
-                        struct err *err)
-{
-	auto_free struct camera_config *changed = MEM_NEW(struct camera_config);
-	json_t *settings = json_pack("{s:I}", "latency_ms", (json_int_t)ms);
-	char field[CONFIG_FIELD_SIZE];
-	int rc = config_change_camera(config, camera->id, settings, changed, field, err);
-
-	json_decref(settings);
-	camera_config_fini(changed);
-	return rc;
-}
-
-/* printers.d/<id>.yaml is a flat map: a line more, and the old one gone. */
-static int write_printer(const struct config *config, const struct camera_config *camera,
-                         int64_t ms, struct err *err)
-{
-	auto_free char *path = mem_printf("%s/printers.d/%s.yaml", config->data_dir, camera->id);
-	struct buf was = { 0 }, b;
-	int rc = fs_read(path, CONF_MAX_BYTES, &was, err);
-
-	buf_init(&b, CONF_MAX_BYTES);
-	buf_printf(&b, "camera_latency: %lldms\n", (long long)ms);
-	for (const char *line = buf_peek(&was); rc == 0 && *line;) {
-		size_t n = strcspn(line, "\n");
-
-		n += line[n] == '\n';
-		if (!text_starts(line, "camera_latency:"))
-			buf_add(&b, line, n);
-		line += n;
-	}
-	if (rc == 0)
-		rc = fs_write_atomic(path, b.data, b.size, 0600, err);
-	if (was.data)
-		secret_wipe(was.data, was.size);
-	secret_wipe(b.data, b.size);
-	buf_fini(&was);
-	buf_fini(&b);
-	return rc;
-}
-
-/* 0, or the exit status. */
-static int write_down(const struct request *ask, const struct config *config,
-                      const struct camera_config *camera, int64_t ms)
-{
-	bool is_page = is_of_page(config, camera);
-	bool is_own = camera->origin == CAMERA_OF_PRINTER;
-	struct err err = { 0 };
-
-	if (is_page && ask->writes) {
-		if ((is_own ? write_printer(config, camera, ms, &err)
-		            : write_camera(config, camera, ms, &err)) == 0) {
-			puts("written; restart Bedside to use it");
-			return 0;
-		}
-		fprintf(stderr, "bedside: %s\n", err.text);
-		return 1;
-	}
-	if (is_page)
-		puts("--write keeps it; it is:");
-	else
-		printf("for %s, below the %s '%s':\n",
-		       config->path[0] ? config->path : "the configuration",
-		       is_own ? "printer" : "camera", camera->name);
-	printf("%slatency: %lldms\n", is_own ? "camera_" : "", (long long)ms);
-	return 0;
-}
-
 static int conclude(const struct calibration *c, const struct config *config,
                     const struct camera_config *camera)
 {
@@ -499,7 +480,7 @@ static int conclude(const struct calibration *c, const struct config *config,
 		puts("this camera stamps its pictures itself, and this is how late the stamps are; "
 		     "`latency`\nis used only for pictures without a stamp");
 	else
-		return write_down(c->ask, config, camera, (r.latency_us + 500) / 1000);
+		return calibrate_keep(config, camera, (r.latency_us + 500) / 1000, c->ask->writes);
 	return 0;
 }
 
@@ -522,6 +503,8 @@ static int open_light(struct calibration *c, const struct config *config,
 	const char *name = c->ask->printer ? c->ask->printer : camera->printer;
 	const struct printer_config *p;
 
+	if (c->ask->is_by_hand || c->ask->is_screen)
+		return 0; /* dark to begin with */
 	if (c->ask->led)
 		return find_led(c, err);
 	if (!name[0])
@@ -566,8 +549,15 @@ static int run(struct calibration *c, const struct config *config,
 		c->signals[i].data = c;
 		uv_signal_start(&c->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
 	}
+	if (c->ask->is_by_hand && uv_poll_init(loop_uv(c->loop), &c->keys, STDIN_FILENO) == 0) {
+		c->keys.data = c;
+		c->has_keys = true;
+		uv_poll_start(&c->keys, UV_READABLE, on_key);
+	}
 	camera_watch(c->camera, &c->watcher, on_woken, c);
 	loop_run(c->loop);
+	if (c->has_keys)
+		uv_close((uv_handle_t *)&c->keys, NULL);
 	camera_unwatch(&c->watcher);
 	for (size_t i = 0; i < ARRAY_LEN(c->signals); i++)
 		uv_close((uv_handle_t *)&c->signals[i], NULL);

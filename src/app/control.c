@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cameras/camera.h"
 #include "capture/captures.h"
 #include "capture/plan.h"
 #include "capture/sessions.h"
@@ -50,6 +51,23 @@ static json_t *status(struct control *c)
 		json_array_append_new(list, o);
 	}
 	return json_pack("{s:o}", "printers", list);
+}
+
+#define MAX_LATENCY_MS 10000
+
+/* {verb:"latency", camera, latency_ms}: as measured just now; lasts until the daemon ends. */
+static json_t *set_latency(struct control *c, const json_t *question)
+{
+	const char *id = json_string_value(json_object_get(question, "camera"));
+	json_int_t ms = json_integer_value(json_object_get(question, "latency_ms"));
+	struct camera *cam = id ? cameras_find(c->env.cameras, id) : NULL;
+
+	if (!cam)
+		return failure("the daemon has no such camera");
+	if (ms < 0 || ms > MAX_LATENCY_MS)
+		return failure("a latency is from 0 to 10 s");
+	camera_set_latency(cam, (int64_t)ms * 1000);
+	return json_pack("{s:s, s:I}", "camera", id, "latency_ms", ms);
 }
 
 static json_t *order_session(struct control *c, const json_t *question)
@@ -212,6 +230,8 @@ static void asked(void *arg, struct local_call *call, const char *line)
 		why = start_file(c, question, call);
 	else if (text_equal(verb, "status"))
 		answer = status(c);
+	else if (text_equal(verb, "latency"))
+		answer = set_latency(c, question);
 	else if (text_equal(verb, "session"))
 		answer = order_session(c, question);
 	else if (text_equal(verb, "capture"))

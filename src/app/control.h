@@ -13,6 +13,7 @@
 
 #include <jansson.h>
 
+struct cameras;
 struct control;
 struct err;
 struct hooks;
@@ -28,6 +29,7 @@ struct climates;
 struct control_env {
 	struct loop *loop;
 	struct printers *printers;
+	struct cameras *cameras;
 	struct sessions *sessions;
 	struct captures *captures;
 	struct panel *panel;       /* NULL: neither button nor lights */

@@ -604,6 +604,7 @@ static int begin(struct plumbing *p, struct err *err)
 	if (rc == 0)
 		rc = control_new(&(struct control_env){ .loop = p->loop,
 		                                        .printers = p->printers,
+		                                        .cameras = p->cameras,
 		                                        .sessions = p->sessions,
 		                                        .captures = p->captures,
 		                                        .panel = p->panel,

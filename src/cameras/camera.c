@@ -266,6 +266,11 @@ void camera_update_demand(struct camera *c)
 		open_source(c);
 }
 
+void camera_set_latency(struct camera *c, int64_t latency_us)
+{
+	c->config.latency_us = latency_us;
+}
+
 /* ---- what the driver calls ---- */
 
 const struct camera_config *camera_source_config(const struct camera_source *src)

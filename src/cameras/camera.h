@@ -67,6 +67,8 @@ struct camera *cameras_find(struct cameras *cs, const char *id);
 /* In order of adding; NULL after the last. */
 struct camera *cameras_at(struct cameras *cs, size_t i);
 
+/* How late its pictures are, measured anew: counts from the next picture on. */
+void camera_set_latency(struct camera *c, int64_t latency_us);
 const struct camera_config *camera_config(const struct camera *c);
 const struct camera_status *camera_status(const struct camera *c);
 

@@ -114,4 +114,25 @@ age=$(sed -nE 's/^x-age-ms: ([0-9]+).*/\1/Ip' head)
 # A picture that was taken after the request cannot be here before the latency is over.
 took=$(curl -sf -b jar -o still.jpg -w '%{time_total}' "$at/api/v1/cameras/p1s/snapshot?fresh=1&timeout=30000") || die "no second picture"
 awk -v t="$took" 'BEGIN { exit !(t >= 1.6) }' || die "fresh=1 answered after $took s with a picture from before the request"
-echo "found $ms ms of $DELAY; a fresh still after $took s"
+
+echo "-- a lamp that a person switches; the daemon, which runs, uses the figure at once"
+csrf=$(curl -sf -c jar -H 'Content-Type: application/json' -d '{"name":"root","password":"correct horse"}' "$at/api/v1/login" | jq -r .csrf)
+lamp() { curl -sf -b jar -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/json' -d "{\"command\":\"light\",\"on\":$1}" "$at/api/v1/printers/p1s/commands" >lamp.json; }
+until_true 60 lamp false || die "the lamp cannot be switched"
+mkfifo keys
+"$BEDSIDE" camera calibrate P1S --by-hand --toggles 4 --config calibrated.yaml --data serve >hand.log 2>&1 <keys &
+hand=$!
+pids+=("$hand")
+exec 7>keys
+for i in 1 2 3 4; do
+  until_true 120 grep -q "^$i of 4: switch the lamp" hand.log || die "a person is not asked: $(cat hand.log)"
+  lamp "$([ $((i % 2)) = 1 ] && echo true || echo false)" || die "the lamp"
+  echo >&7
+done
+wait "$hand" || die "calibrate --by-hand: $(cat hand.log)"
+exec 7>&-
+cat hand.log
+by_hand=$(sed -nE 's/^camera_latency: ([0-9]+)ms$/\1/p' hand.log)
+[ "$by_hand" -ge 0 ] && [ "$by_hand" -le $((DELAY + 900)) ] || die "by hand $by_hand ms, true are $DELAY"
+[ "$(curl -sf -b jar "$at/api/v1/cameras/p1s/settings" | jq -r .latency_ms)" = "$by_hand" ] || die "the daemon does not use what was measured"
+echo "found $ms ms of $DELAY, $by_hand by hand; a fresh still after $took s"
