@@ -58,6 +58,9 @@ static const struct opt web_opts[] = {
 	{ "programs", OPT_BOOL, OPT_AT(struct web_config, has_programs), "no", .flags = OPT_RESTART,
 	  .help = "Administrators may add cameras on the page that run a program of this "
 	          "machine." },
+	{ "socketio", OPT_BOOL, OPT_AT(struct web_config, has_socketio), "no", .flags = OPT_RESTART,
+	  .help = "Rigs of the original program (Socket.IO), with an operator's name and password, "
+	          "may report here." },
 	{ "camera_clients", OPT_NESTED, 0, 0,
 	  .help = "List of addresses (192.168.1.0/24) that may see cameras without a token." },
 };

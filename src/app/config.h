@@ -52,6 +52,7 @@ struct web_config {
 	unsigned n_camera_clients;
 	char camera_clients[CONFIG_MAX_PROXIES][64]; /* may see cameras without a token */
 	char proxies[CONFIG_MAX_PROXIES][64];        /* trusted to say where a request came from */
+	bool has_socketio; /* rigs of the original program may report here */
 	bool has_programs; /* cameras of the page may run programs of this machine */
 };
 

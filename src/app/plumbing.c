@@ -501,6 +501,7 @@ static int start_web(struct plumbing *p, struct err *err)
 		.key = c->web.key,
 		.base_path = c->web.base_path,
 		.n_proxies = c->web.n_proxies,
+		.has_socketio = c->web.has_socketio,
 		.is_demo = p->options->is_demo,
 		.floor_bytes = c->storage.floor_bytes,
 		.budget_bytes = c->storage.budget_bytes,

@@ -3,6 +3,7 @@
 
 #include "web/handlers.h"
 #include "web/rigs.h"
+#include "web/socketio.h"
 #include "web/web.h"
 
 #include "base/err.h"
@@ -62,6 +63,7 @@ void api_rigs(struct call *c)
 
 	for (size_t i = 0; h && (r = hub_at(h, i)); i++)
 		json_array_append_new(list, hub_rig_json(h, r->id, true));
+	socketio_list(c->web->socketio, list);
 	call_json(c, 200,
 	          json_pack("{s:o, s:o}", "rigs", list, "hub",
 	                    c->web->env.rig ? rig_json(c->web->env.rig) : json_null()));
@@ -69,8 +71,11 @@ void api_rigs(struct call *c)
 
 void api_rig(struct call *c)
 {
-	struct hub *h = hub_with_rig(c);
+	json_t *other = socketio_rig(c->web->socketio, c->params[0]);
+	struct hub *h = other ? NULL : hub_with_rig(c);
 
+	if (other)
+		call_json(c, 200, other);
 	if (h)
 		call_json(c, 200, hub_rig_json(h, c->params[0], true));
 }
@@ -78,14 +83,15 @@ void api_rig(struct call *c)
 void api_rig_picture(struct call *c)
 {
 	struct http_reply reply = { .status = 200, .type = "image/jpeg", .n_headers = 1 };
-	struct hub *h = hub_with_rig(c);
+	int64_t at_wall_ms = 0;
+	struct http_bytes *jpeg = socketio_picture(c->web->socketio, c->params[0], &at_wall_ms);
+	struct hub *h = jpeg ? NULL : hub_with_rig(c);
 	char at[WHEN_TEXT_SIZE];
-	struct http_bytes *jpeg;
-	int64_t at_wall_ms;
 
-	if (!h)
+	if (!jpeg && !h)
 		return;
-	jpeg = hub_preview(h, c->params[0], c->params[1], &at_wall_ms);
+	if (h)
+		jpeg = hub_preview(h, c->params[0], c->params[1], &at_wall_ms);
 	if (!jpeg) {
 		call_refuse(c, 404, "No picture of this camera came yet.");
 		return;
@@ -193,8 +199,24 @@ static int64_t delay_of(const struct call *c, const char *name, int64_t now_ms)
 	return (int64_t)(call_number(c, name, 0) * 1000 + 0.5);
 }
 
+/* It is a rig of the original program. */
+static bool is_socketio(const struct call *c)
+{
+	json_t *j = socketio_rig(c->web->socketio, c->params[0]);
+
+	json_decref(j);
+	return j != NULL;
+}
+
 void api_rig_change(struct call *c)
 {
+	if (is_socketio(c)) {
+		socketio_set_delays(c->web->socketio, c->body);
+		web_audit(c, "rig", c->params[0], "changed");
+		call_json(c, 200, socketio_rig(c->web->socketio, c->params[0]));
+		return;
+	}
+
 	struct hub *h = hub_with_rig(c);
 	struct rig_delays d;
 
@@ -249,10 +271,11 @@ static void is_ordered(void *arg, int rc, const char *text)
 
 void api_rig_order(struct call *c)
 {
-	struct hub *h = hub_with_rig(c);
+	bool is_other = is_socketio(c);
+	struct hub *h = is_other ? NULL : hub_with_rig(c);
 	const char *what, *needed;
 
-	if (!h)
+	if (!h && !is_other)
 		return;
 	what = call_text(c, "what", "");
 	needed = strcmp(what, "printer") == 0 ? "command" : "order";
@@ -260,7 +283,11 @@ void api_rig_order(struct call *c)
 		call_refuse_field(c, needed, "%s is missing: what: %s needs it.", needed, what);
 		return;
 	}
-	hub_order(h, c->params[0], what, call_text(c, "printer", ""), c->body, is_ordered, c);
+	if (is_other)
+		socketio_order(c->web->socketio, c->params[0], c->body, is_ordered, c);
+	else
+		hub_order(h, c->params[0], what, call_text(c, "printer", ""), c->body, is_ordered,
+		          c);
 }
 
 /* ---- the door ---- */

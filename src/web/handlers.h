@@ -65,6 +65,13 @@ void api_rig_order(struct call *c);
 void api_rig_pair(struct call *c);
 void api_rig_link(struct call *c);
 
+/* api_socketio.c */
+void socketio_login_page(struct call *c);
+void socketio_login(struct call *c);
+void socketio_login_api(struct call *c);
+void socketio_config(struct call *c);
+void socketio_ask(struct call *c);
+
 /* api_token.c */
 void api_tokens(struct call *c);
 void api_token_add(struct call *c);

@@ -106,7 +106,8 @@ static const struct field climate_query[] = {
 	{ "location", FIELD_TEXT, REQUIRED, 1, 63, NULL, "the place" },
 	{ "from", FIELD_TIME, REQUIRED, 0, 0, NULL, "the beginning" },
 	{ "to", FIELD_TIME, 0, 0, 0, NULL, "the end, at most 31 days later; a day if absent" },
-	{ "step_s", FIELD_INT, 0, 1, 86400, NULL, "means of so many seconds; as a chart needs if absent" },
+	{ "step_s", FIELD_INT, 0, 1, 86400, NULL,
+	  "means of so many seconds; as a chart needs if absent" },
 	END
 };
 
@@ -186,6 +187,13 @@ static const struct field rig_change_body[] = {
 static const struct field rig_pair_body[] = {
 	{ "code", FIELD_TEXT, REQUIRED | SECRET, 1, 20, NULL, "the pairing code" },
 	{ "name", FIELD_TEXT, REQUIRED, 1, 47, NULL, "of the rig" },
+	END
+};
+
+static const struct field socketio_query[] = {
+	{ "EIO", FIELD_TEXT, 0, 0, 7, NULL, "4" },
+	{ "transport", FIELD_TEXT, 0, 0, 15, NULL, "polling or websocket" },
+	{ "sid", FIELD_TEXT, 0, 0, 31, NULL, "of the session" },
 	END
 };
 
@@ -583,6 +591,13 @@ static const struct route routes[] = {
 
 	{ GET, ROLE_VIEWER, V1 "/openapi.json", api_openapi, "This document", NULL, NULL, 200, 0, "any" },
 	{ GET, ROLE_VIEWER, V1 "/live", api_live, "WebSocket: the state of everything, kept true", NULL, NULL, 101, 0, NULL },
+
+	{ GET, ROLE_OPEN, "/login", socketio_login_page, "The form that rigs of the original program fill in", NULL, NULL, 200, ROUTE_PAGE, "text/html" },
+	{ POST, ROLE_OPEN, "/login", socketio_login, "The same, filled in", NULL, NULL, 302, ROUTE_PAGE, NULL },
+	{ POST, ROLE_OPEN, "/login_api", socketio_login_api, "The same for programs", NULL, NULL, 200, ROUTE_PAGE, "any" },
+	{ GET, ROLE_VIEWER, "/api/timelapse_config", socketio_config, "Intervals of such rigs", NULL, NULL, 200, ROUTE_PAGE, "any" },
+	{ GET, ROLE_OPEN, "/socket.io/", socketio_ask, "Engine.IO 4: polling and WebSocket", socketio_query, NULL, 200, ROUTE_PAGE, "any" },
+	{ POST, ROLE_OPEN, "/socket.io/", socketio_ask, "The same", socketio_query, NULL, 200, ROUTE_PAGE | ROUTE_BYTES, "any" },
 
 	{ GET, ROLE_OPEN, "/*", page_asset, "The page", NULL, NULL, 200, ROUTE_PAGE, "text/html" },
 };

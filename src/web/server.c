@@ -17,6 +17,7 @@
 #include "web/proxy.h"
 #include "web/push.h"
 #include "web/route.h"
+#include "web/socketio.h"
 #include "web/still.h"
 #include "web/tls_cert.h"
 #include "web/tokens.h"
@@ -394,6 +395,9 @@ static size_t body_limit(void *arg, const struct http_request *r)
 {
 	const struct http_head *h = http_request_head(r);
 
+	if (text_ends(h->path, "/socket.io/") &&
+	    socketio_knows(((struct web *)arg)->socketio, h->query))
+		return TRANSFER_PIECE;
 	/* What it takes to sign in, for those who show nothing. */
 	if (!http_header(h, "Cookie") && !http_header(h, "Authorization") &&
 	    !((struct web *)arg)->env.is_demo)
@@ -539,6 +543,7 @@ int web_new(const struct web_env *env, struct web **ret, struct err *err)
 		w->stills = stills_new(w);
 		w->push = push_new(w);
 		w->wall = wall_new(w);
+		w->socketio = env->has_socketio ? socketio_new(w) : NULL;
 		if (!loop_is_simulated(env->loop))
 			rc = start_server(w, err);
 	}
@@ -565,6 +570,7 @@ void web_free(struct web *w)
 	if (!w)
 		return;
 	timer_stop(&w->restart);
+	socketio_free(STEAL_PTR(w->socketio));
 	http_server_free(STEAL_PTR(w->server));
 	push_free(STEAL_PTR(w->push));
 	wall_free(STEAL_PTR(w->wall));

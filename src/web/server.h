@@ -131,6 +131,7 @@ struct web_env {
 	const char *proxies[WEB_MAX_PROXIES]; /* addresses or networks ("10.0.0.0/8") */
 	size_t n_camera_clients;
 	const char *camera_clients[WEB_MAX_CAMERA_CLIENTS]; /* may see cameras without a token */
+	bool has_socketio;                  /* rigs of the original program may report */
 	bool is_demo;                       /* this machine is administrator without a password */
 	uint64_t floor_bytes, budget_bytes; /* for /storage; 0 unknown */
 	struct web_hooks hooks;

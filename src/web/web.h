@@ -18,6 +18,7 @@ struct http_server;
 struct live;
 struct pictures;
 struct push;
+struct socketio;
 struct stills;
 struct tokens;
 struct upload;
@@ -40,6 +41,7 @@ struct web {
 	struct tokens *tokens;
 	struct wall *wall;
 	struct rig_door rig_door;
+	struct socketio *socketio; /* NULL: off */
 	char cert_file[1100], key_file[1100];
 	char fingerprint[65];
 	char link[300];

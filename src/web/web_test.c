@@ -741,9 +741,10 @@ TEST(web_asks_every_route_for_its_role)
 TEST(web_gives_every_api_route_a_role_but_the_few_that_must_be_open)
 {
 	static const char *const open_ones[] = {
-		"/healthz",         "/readyz",         "/*",
-		"/api/v1/start",    "/api/v1/setup",   "/api/v1/login",
-		"/api/v1/rig/pair", "/api/v1/rig/link"
+		"/healthz",         "/readyz",          "/*",
+		"/api/v1/start",    "/api/v1/setup",    "/api/v1/login",
+		"/api/v1/rig/pair", "/api/v1/rig/link", "/login",
+		"/login_api",       "/socket.io/"
 	};
 	const struct route *route;
 
