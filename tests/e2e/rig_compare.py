@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """rig_compare: what the rig has on disk against what the hub has of it: nothing lost, nothing twice.
 
-rig_compare.py snapshot RIG_DATA OUT: what must have come by and by. rig_compare.py check OUT HUB_DATA: 0 if it has."""
-import collections, json, os, sqlite3, sys
+rig_compare.py snapshot RIG_DATA OUT: what must have come by and by. rig_compare.py check OUT HUB_DATA: 0 if it has.
+rig_compare.py feed RIG_DATA: twenty notices a second, each with its news in one transaction, as the program writes them."""
+import collections, json, random, sqlite3, sys, time
 
 
 def rows(data, sql):
@@ -70,7 +71,23 @@ def check(out, hub):
     return 1 if faults else 0
 
 
-if sys.argv[1] == "snapshot":
+def feed(data):
+    db = sqlite3.connect(f"{data}/bedside.db", timeout=30, isolation_level=None)
+    while True:
+        ref = "01" + "".join(random.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(24))
+        at = int(time.time() * 1000)
+        body = {"id": ref, "at": "2026-11-21T17:00:05.000Z", "level": "info", "topic": "test", "subject": "a1", "text": f"number {ref}"}
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("INSERT INTO notices VALUES (?, ?, 0, 'test', 'a1', ?)", (ref, at, body["text"]))
+        db.execute("INSERT INTO outbox SELECT next, ?, 'notice', ?, ? FROM outbox_state", (at, ref, json.dumps(body)))
+        db.execute("UPDATE outbox_state SET next = next + 1")
+        db.execute("COMMIT")
+        time.sleep(0.05)
+
+
+if sys.argv[1] == "feed":
+    feed(sys.argv[2])
+elif sys.argv[1] == "snapshot":
     snapshot(*sys.argv[2:4])
 else:
     sys.exit(check(*sys.argv[2:4]))

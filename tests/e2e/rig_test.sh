@@ -70,7 +70,10 @@ in_rig -o /dev/null -H "X-Bedside-Csrf: $rig_csrf" -H 'Content-Type: application
 measured() { in_hub -b "$tmp/jar" "$at/api/v1/environment" | grep -q '"shed: Balcony"'; }
 until_true 30 measured || die "a reading: $(in_hub -b "$tmp/jar" "$at/api/v1/environment")"
 
-# ---- troubles
+# ---- troubles, while much happens
+python3 "$here/rig_compare.py" feed "$tmp/rig" >"$tmp/feed.log" 2>&1 &
+feeder=$!
+pids+=("$feeder")
 trouble() { # WORDS SETTINGS
   echo "-- $1, $each s"
   link "$2"
@@ -97,6 +100,8 @@ done
 link '{"delay_ms": 20, "rate_bps": 2000000}'
 until_true 120 online || die "the rig does not come back"
 
+kill -0 "$feeder" || die "the feeder is gone: $(cat "$tmp/feed.log")"
+kill "$feeder"
 python3 "$here/rig_compare.py" snapshot "$tmp/rig" "$tmp/snapshot.json"
 until_true 120 python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub" >"$tmp/compared" 2>&1 || die "$(cat "$tmp/compared")"
 python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub"
