@@ -523,12 +523,13 @@ void compat_streams(struct call *c)
 	size_t n;
 
 	for (size_t i = 0; c->web->env.cameras && (cam = cameras_at(c->web->env.cameras, i)); i++) {
-		json_t *clients, *consumers = json_array();
+		json_t *clients, *consumers;
 		const char *id;
 		json_t *v;
 
 		if (!is_visible(c, cam))
 			continue;
+		consumers = json_array();
 		clients = clients_of(c, cam, &n);
 		json_object_foreach(clients, id, v) json_array_append_new(
 			consumers, json_pack("{s:s, s:s}", "id", id, "format_name", "mjpeg"));
