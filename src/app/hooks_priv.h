@@ -6,6 +6,8 @@
 
 #include "app/hooks.h"
 
+#include "web/server.h"
+
 #include <jansson.h>
 
 struct doctor;
@@ -46,9 +48,6 @@ void hooks_fill_cameras(struct hooks *h, struct web_hooks *ret);
 void hooks_end_searches(struct hooks *h, const struct err *err);
 /* The same of trials. */
 void hooks_end_trials(struct hooks *h);
-struct camera_test_result;
-struct field_says;
 /* web_hooks.try_camera */
-int hooks_try_camera(void *arg, const json_t *settings, unsigned n,
-                     void (*done)(void *done_arg, const struct camera_test_result *r),
-                     void *done_arg, struct field_says *says, struct err *err);
+int hooks_try_camera(void *arg, const json_t *settings, struct web_trial trial,
+                     struct field_says *says, struct err *err);

@@ -17,13 +17,13 @@
 #include <utlist.h>
 
 #define TRIAL_MS 20000
+#define TRIAL_PICTURES 5
 #define MAX_TRIALS 4
 
 struct camera_trial {
 	struct hooks *hooks;
 	char id[MODEL_ID_SIZE];
-	void (*done)(void *done_arg, const struct camera_test_result *r);
-	void *done_arg;
+	struct web_trial waits;
 	struct camera_trial *prev, *next;
 };
 
@@ -35,7 +35,7 @@ static void is_tried(void *arg, const struct camera_test_result *r)
 	DL_DELETE(h->trying, t);
 	h->n_trials--;
 	cameras_remove(h->trials, t->id);
-	t->done(t->done_arg, r);
+	t->waits.done(t->waits.arg, r);
 	free(t);
 }
 
@@ -52,9 +52,8 @@ static struct cameras *trials_of(struct hooks *h)
 	return h->trials;
 }
 
-int hooks_try_camera(void *arg, const json_t *settings, unsigned n,
-                     void (*done)(void *done_arg, const struct camera_test_result *r),
-                     void *done_arg, struct field_says *says, struct err *err)
+int hooks_try_camera(void *arg, const json_t *settings, struct web_trial trial,
+                     struct field_says *says, struct err *err)
 {
 	struct hooks *h = arg;
 	struct camera_config c;
@@ -69,7 +68,7 @@ int hooks_try_camera(void *arg, const json_t *settings, unsigned n,
 	if (rc < 0)
 		return rc;
 	t = MEM_NEW(struct camera_trial);
-	*t = (struct camera_trial){ .hooks = h, .done = done, .done_arg = done_arg };
+	*t = (struct camera_trial){ .hooks = h, .waits = trial };
 	(void)snprintf(t->id, sizeof(t->id), "trial-%p", (void *)t);
 	TEXT_SET(c.id, t->id);
 	rc = cameras_add(trials_of(h), &c, &cam, err);
@@ -80,7 +79,7 @@ int hooks_try_camera(void *arg, const json_t *settings, unsigned n,
 	}
 	DL_APPEND(h->trying, t);
 	h->n_trials++;
-	camera_test(cam, n, TRIAL_MS, is_tried, t);
+	camera_test(cam, TRIAL_PICTURES, TRIAL_MS, is_tried, t);
 	return 0;
 }
 

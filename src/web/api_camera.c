@@ -73,7 +73,8 @@ void api_camera_try(struct call *c)
 		return;
 	}
 
-	int rc = h->try_camera(h->arg, c->body, 5, trial_is_over, c, &says, &err);
+	int rc =
+		h->try_camera(h->arg, c->body, (struct web_trial){ trial_is_over, c }, &says, &err);
 
 	if (rc < 0 && says.field[0])
 		call_refuse_field(c, says.field, "%s", err.text);

@@ -57,6 +57,12 @@ struct web_keeper {
 	void *arg;
 };
 
+/* Who waits for a camera that is tried. */
+struct web_trial {
+	void (*done)(void *arg, const struct camera_test_result *r);
+	void *arg;
+};
+
 /* What the app does for the page. Each may be NULL: the route answers 503 then. */
 struct web_hooks {
 	/* Writes the configuration and starts the printer. Its id comes from its name. */
@@ -86,12 +92,10 @@ struct web_hooks {
 	 * body. */
 	void (*save_camera)(void *arg, const char *id, const json_t *settings, struct web_keeper k);
 	void (*remove_camera)(void *arg, const char *id, struct web_keeper k);
-	/* Opens a camera of these settings, without keeping it, and takes `n` pictures. 0: `done` comes
-	 * once, on the loop, never from inside; -EINVAL with the sentence and the
-	 * field's name. */
-	int (*try_camera)(void *arg, const json_t *settings, unsigned n,
-	                  void (*done)(void *done_arg, const struct camera_test_result *r),
-	                  void *done_arg, struct field_says *says, struct err *err);
+	/* Opens a camera of these settings, without keeping it, and takes five pictures. 0: `done` comes
+	 * once, on the loop, never from inside; -EINVAL with the sentence and the field's name. */
+	int (*try_camera)(void *arg, const json_t *settings, struct web_trial t,
+	                  struct field_says *says, struct err *err);
 	/* `done` once, on the loop, with the "devices" array (a reference for the callee) or NULL. */
 	void (*find_devices)(void *arg,
 	                     void (*done)(void *done_arg, json_t *devices, const struct err *),

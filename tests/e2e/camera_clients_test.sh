@@ -62,6 +62,15 @@ if command -v ffmpeg >/dev/null; then
   echo "ffmpeg reads stream and still"
 fi
 
+# Tried before it is added: here one that reads our own stream. Nothing is kept.
+api -d "$(jq -n --arg s "$mine/stream" '{driver: "http-mjpeg", name: "trial", source: $s}')" "${base}api/v1/camera-test" >"$tmp/trial.json" || die "a trial"
+jq -e '.is_ok and .width == 640 and .n_frames == 5' "$tmp/trial.json" >/dev/null || die "a trial: $(cat "$tmp/trial.json")"
+api -d '{"driver": "http-still", "name": "trial", "source": "http://127.0.0.1:9/x"}' "${base}api/v1/camera-test" |
+  jq -e '.is_ok == false and (.text | test("no picture"))' >/dev/null || die "a trial of nobody"
+[ "$(status -b "$tmp/jar" -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: application/json' -d '{"driver": "http-still", "name": "t", "source": "ftp://x"}' \
+  "${base}api/v1/camera-test")" = 422 ] || die "a wrong address is tried"
+[ "$(api "${base}api/v1/cameras" | jq '.cameras | length')" = 2 ] || die "a trial was kept"
+
 # 200 come, read now and then or never; one who reads is served, and their memory is bounded.
 before=$(awk '/^VmRSS:/ { print $2 }' "/proc/$daemon/status")
 python3 "$here/camera_clients.py" churn "$mine/stream" 200 "$tmp/stop" >"$tmp/churn.out" 2>&1 &
