@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prusalink: a Prusa printer that `bedside simulate prusalink` plays prints a real file while we watch, photograph and command
 # it, by digest login, while its connections are cut and its answers do not come, and with answers that are none.
-# The simulator answers as the firmware's sources and PrusaLink 0.8.1 of the Python registry say.
+# The simulator answers as the firmware's sources say; prusalink_real_test.sh asks the real PrusaLink.
 . "$(dirname "$0")/lib.sh"
 need curl
 need jq

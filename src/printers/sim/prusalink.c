@@ -440,11 +440,12 @@ static void name_file(struct prusa_sim *m)
 {
 	size_t n = 0;
 
-	TEXT_SET(m->shown, m->print.job->file);
-	for (const char *c = m->shown; *c && *c != '.' && n < 6; c++) {
+	(void)text_copy(m->shown, sizeof(m->shown), m->print.job->file);
+	for (const char *c = m->shown; *c && *c != '.' && n < 6; c++)
 		if (isalnum((unsigned char)*c))
-			m->name[n++] = (char)toupper((unsigned char)*c);
-	}
+			m->name[n++] = *c;
+	for (size_t i = 0; i < n; i++)
+		m->name[i] = (char)toupper((unsigned char)m->name[i]);
 	(void)snprintf(m->name + n, sizeof(m->name) - n, "~1.GCO");
 }
 
