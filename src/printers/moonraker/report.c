@@ -417,15 +417,17 @@ bool moon_report_klippy(struct moon_memory *m, const char *condition, const char
 	memset(s->print_error_code, 0, sizeof(s->print_error_code));
 	memset(s->print_error_text, 0, sizeof(s->print_error_text));
 	if (!is_starting) {
-		TEXT_SET(s->print_error_code, m->klippy);
+		/* The word is longer than a code may be. */
+		TEXT_SET(s->print_error_code,
+		         text_equal(condition, "disconnected") ? "no klipper" : m->klippy);
 		describe(condition, why, s->print_error_text, sizeof(s->print_error_text));
 		text_clean(s->print_error_text);
 	}
 	/* What it printed ends with it. */
 	if (printer_activity_is_job(s->activity))
 		s->activity = PRINTER_FAILED;
-	else if (s->activity == PRINTER_UNKNOWN)
-		s->activity = PRINTER_IDLE;
+	else if (s->activity == PRINTER_IDLE)
+		s->activity = PRINTER_UNKNOWN; /* it could not begin anything */
 	s->pause = PRINTER_PAUSE_NONE;
 	return is_news;
 }
