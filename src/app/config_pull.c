@@ -228,7 +228,9 @@ static void read_sftp(struct config_loading *l, const struct conf_node *n, const
 	s->n_types = config_read_texts(l, conf_get(n, "types"), where, s->types[0],
 	                               sizeof(s->types[0]), PULL_MAX_TYPES);
 	for (size_t i = 0; !conf_get(n, "types") && i < ARRAY_LEN(usual); i++)
-		TEXT_SET(s->types[s->n_types++], usual[i]);
+		TEXT_SET(s->types[i], usual[i]);
+	if (!conf_get(n, "types"))
+		s->n_types = ARRAY_LEN(usual);
 	if (s->n_types == 1 && strcmp(s->types[0], "*") == 0)
 		s->n_types = 0;
 	check_folders(l, n, path, s);

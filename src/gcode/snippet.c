@@ -580,9 +580,9 @@ static void layer_of_prusa(struct plan *p)
 	if (p->o->mode == SNIPPET_MARK) {
 		mark(p, &b, "{layer_num + 1}");
 	} else {
-		buf_add_str(&b, "{if layer_num > 0 && !spiral_vase}\n"
+		buf_add_str(&b, "{if layer_num > 0 && !spiral_vase && !complete_objects}\n"
 		                "G60 S0\nM83\nG1 E-0.8 F2100\nG90\n");
-		buf_printf(&b, "G1 Z{max_layer_z + %g} F720\n", p->o->lift_mm);
+		buf_printf(&b, "G1 Z{layer_z + %g} F720\n", p->o->lift_mm);
 		buf_printf(&b, "G1 X%g Y%g F9000\nM400\n", p->m.park[0], p->m.park[1]);
 		mark(p, &b, "{layer_num + 1}");
 		buf_printf(&b, "G4 P%u\n", p->o->dwell_ms + p->o->hold_ms);

@@ -76,8 +76,8 @@ static void expand(const char *text, int number, double top, struct buf *out)
 			depth--;
 		} else if (off) {
 			continue;
-		} else if (text_starts(what, "max_layer_z + ")) {
-			CHECK(text_to_double(what + 14, &add));
+		} else if (text_starts(what, "max_layer_z + ") || text_starts(what, "layer_z + ")) {
+			CHECK(text_to_double(strchr(what, '+') + 2, &add));
 			buf_printf(out, "%g", top + add);
 		} else {
 			CHECK_STR(what, "layer_num + 1");
