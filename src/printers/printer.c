@@ -156,6 +156,13 @@ static int64_t retry_delay_ms(const struct printer *p)
 	return MIN(ms - ms / 5 + ms * 2 / 5 * chance / UINT16_MAX, LAST_RETRY_MS);
 }
 
+static bool ends_sentence(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n > 0 && strchr(".?!", text[n - 1]);
+}
+
 static void describe(const struct printer *p, enum printer_failure why, const char *what, char *dst,
                      size_t size)
 {
@@ -189,7 +196,8 @@ static void describe(const struct printer *p, enum printer_failure why, const ch
 			what, hex);
 		return;
 	case PRINTER_FAILURE_REFUSED:
-		(void)snprintf(dst, size, "It refuses us: %.220s.%s%s", what,
+		(void)snprintf(dst, size, "It refuses us: %.220s%s%s%s", what,
+		               ends_sentence(what) ? "" : ".",
 		               p->driver->refused_advice[0] ? " " : "", p->driver->refused_advice);
 		return;
 	}
