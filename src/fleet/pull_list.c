@@ -253,15 +253,16 @@ static int add_film(struct pull *p, const json_t *film, struct err *err)
 }
 
 static void add_below(struct pull *p, struct pull_item *it, const char *folder, const char *name,
-                      struct pull_file *f)
+                      const struct pull_file *f)
 {
 	char path[PULL_PATH_SIZE];
+	struct pull_file below = *f;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if (!name[0] || !take_path(p, path))
 		return;
-	f->path = path;
-	pull_add_file(it, f);
+	below.path = path;
+	pull_add_file(it, &below);
 }
 
 /* The pictures of a capture and what is told of them. */
