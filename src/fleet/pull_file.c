@@ -39,11 +39,12 @@ static int nothing_expected(void *arg, const void *bytes, size_t size)
 
 int pull_file_look(struct pull *p, struct pull_file *f, struct err *err)
 {
+	const struct remote_sink none = { nothing_expected, NULL };
 	struct remote_got got;
 	int rc = -EIO;
 
 	for (unsigned idle = 0; idle < MAX_IDLE; idle++) {
-		rc = remote_read(p->remote, f->where, f->size, nothing_expected, NULL, &got, err);
+		rc = remote_read(p->remote, f->where, f->size, &none, &got, err);
 		if (rc != -EIO || !pull_wait(p, RETRY_MS << idle))
 			break;
 	}
@@ -108,7 +109,8 @@ static bool is_worth_another(int rc)
 static int read_on(struct stream_in *s, struct err *err)
 {
 	struct remote_got got;
-	int rc = remote_read(s->p->remote, s->file->where, s->at, take_bytes, s, &got, err);
+	const struct remote_sink here = { take_bytes, s };
+	int rc = remote_read(s->p->remote, s->file->where, s->at, &here, &got, err);
 
 	if (s->part && s->part->err.code) {
 		if (err)

@@ -39,8 +39,7 @@ struct remote {
 	CURL *easy;
 
 	/* of the question that is asked */
-	remote_received *received;
-	void *arg;
+	struct remote_sink to;
 	struct remote_got got;
 	uint64_t from;
 	int code;           /* what ended it, if that was us */
@@ -181,7 +180,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t n, void *arg)
 	if (status == 200 && r->from > 0)
 		r->code = -ERANGE;
 	if (r->code == 0)
-		r->code = r->received(r->arg, bytes, n);
+		r->code = r->to.received(r->to.arg, bytes, n);
 	if (r->code < 0)
 		return 0;
 	r->got.n_bytes += n;
@@ -507,14 +506,13 @@ static void set_url(struct remote *r, const char *path, bool is_folder)
 	curl_easy_setopt(r->easy, CURLOPT_URL, buf_peek(&b));
 }
 
-int remote_read(struct remote *r, const char *path, uint64_t from, remote_received *received,
-                void *arg, struct remote_got *ret, struct err *err)
+int remote_read(struct remote *r, const char *path, uint64_t from, const struct remote_sink *to,
+                struct remote_got *ret, struct err *err)
 {
 	int rc;
 
 	set_url(r, path, false);
-	r->received = received;
-	r->arg = arg;
+	r->to = *to;
 	r->from = from;
 	curl_easy_setopt(r->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)from);
 	rc = ask(r, path, err);
@@ -538,8 +536,7 @@ int remote_text(struct remote *r, const char *path, size_t max, struct buf *ret,
 
 	buf_init(ret, max);
 	set_url(r, path, r->is_sftp && (n == 0 || path[n - 1] != '/'));
-	r->received = add_text;
-	r->arg = ret;
+	r->to = (struct remote_sink){ add_text, ret };
 	r->from = 0;
 	rc = ask(r, path, err);
 	if (rc == -EFBIG)
@@ -593,7 +590,7 @@ int remote_remove(struct remote *r, const char *path, struct err *err)
 {
 	int rc;
 
-	r->received = nothing_received;
+	r->to = (struct remote_sink){ nothing_received, NULL };
 	r->from = 0;
 	if (r->is_sftp)
 		return remove_by_sftp(r, path, err);

@@ -44,7 +44,10 @@ bool remote_is_sftp(const struct remote *r);
 const char *remote_peer(const struct remote *r); /* for messages: "raspberry:22" */
 
 /* Bytes as they come, borrowed for the call; a negative errno ends it and is its result. */
-typedef int remote_received(void *arg, const void *bytes, size_t size);
+struct remote_sink {
+	int (*received)(void *arg, const void *bytes, size_t size);
+	void *arg;
+};
 
 struct remote_got {
 	uint64_t n_bytes;
@@ -60,8 +63,8 @@ struct remote_got {
  * `from`; -EHOSTUNREACH; -ETIMEDOUT; -ECANCELED; -EBUSY (HTTP 409 and 503); what `received` said;
  * -EIO the rest, as a connection that was cut. `ret` holds what came, whatever the result.
  */
-int remote_read(struct remote *r, const char *path, uint64_t from, remote_received *received,
-                void *arg, struct remote_got *ret, struct err *err) MUST_CHECK;
+int remote_read(struct remote *r, const char *path, uint64_t from, const struct remote_sink *to,
+                struct remote_got *ret, struct err *err) MUST_CHECK;
 
 /* A folder as lines of "ls -l" (SFTP), or an answer (HTTP), of `max` bytes at most. */
 int remote_text(struct remote *r, const char *path, size_t max, struct buf *ret,
