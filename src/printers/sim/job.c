@@ -100,6 +100,31 @@ static void spread_times(struct sim_job *j)
 	}
 }
 
+/* The layer whose text a line is in: 0 before the first, n_layers + 1 behind the last. */
+size_t sim_job_layer_at(const struct sim_job *j, uint64_t byte, size_t from)
+{
+	const struct gcode_layer *last = &j->index->layers[j->n_layers - 1];
+
+	while (from < j->n_layers && j->index->layers[from].byte <= byte)
+		from++;
+	return from == j->n_layers && byte >= last->byte + last->size ? from + 1 : from;
+}
+
+/* What stands in two layers is no group, though few moves may stand between. */
+static void part_strokes(struct sim_job *j)
+{
+	size_t layer = 0;
+
+	for (size_t i = 0; i < j->strokes.n; i++) {
+		struct sim_stroke *k = &j->strokes.list[i];
+		size_t here = sim_job_layer_at(j, k->byte, MIN(layer, j->n_layers));
+
+		if (here != layer && k->is_pressed)
+			k->after_s = 2 * SIM_STROKE_GAP_S;
+		layer = here;
+	}
+}
+
 static void fill(struct sim_job *j, struct gcode_index *ix)
 {
 	double base_s = ix->layers[0].time_s, last_s = 0;
@@ -119,6 +144,7 @@ static void fill(struct sim_job *j, struct gcode_index *ix)
 	j->layers[j->n_layers].at_s =
 		ix->time_s - base_s > last_s ? ix->time_s - base_s : last_s + LAST_LAYER_S;
 	spread_times(j);
+	part_strokes(j);
 	j->color = color_of(ix->tools[j->layers[0].tool].colour);
 }
 

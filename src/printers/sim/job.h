@@ -38,5 +38,9 @@ struct sim_job *sim_job_built_in(const char *name);
 int sim_job_load(const char *path, unsigned plate, struct sim_job **ret,
                  struct err *err) MUST_CHECK;
 
+/* The layer whose text holds `byte`, from 1: 0 before the first, n_layers + 1 behind the last. Looks from layer
+ * `from` on. Of a job with an index. */
+size_t sim_job_layer_at(const struct sim_job *j, uint64_t byte, size_t from);
+
 struct sim_job *sim_job_ref(struct sim_job *j);
 void sim_job_unref(struct sim_job *j);

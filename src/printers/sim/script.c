@@ -221,22 +221,20 @@ static void strokes(struct sim_engine *e, double at_s)
 
 	for (size_t i = 0; j->index && i < j->strokes.n; i++) {
 		const struct sim_stroke *k = &j->strokes.list[i];
-		const struct gcode_layer *l;
-		double when_s;
+		double when_s = -BEFORE_LAYERS_S;
 
+		layer = sim_job_layer_at(j, k->byte, MIN(layer, j->n_layers));
 		if (i > 0 && k->after_s <= SIM_STROKE_GAP_S)
 			continue;
-		while (layer + 1 < j->n_layers && j->index->layers[layer + 1].byte <= k->byte)
-			layer++;
-		l = &j->index->layers[layer];
-		if (k->byte < l->byte)
-			when_s = -BEFORE_LAYERS_S;
-		else if (k->byte >= l->byte + l->size)
+		if (layer > j->n_layers) {
 			when_s = j->layers[j->n_layers].at_s + 1;
-		else
-			when_s = j->layers[layer].at_s +
-			         (j->layers[layer + 1].at_s - j->layers[layer].at_s) *
-			                 (double)(k->byte - l->byte) / (double)l->size;
+		} else if (layer > 0) {
+			const struct gcode_layer *l = &j->index->layers[layer - 1];
+			double begin_s = j->layers[layer - 1].at_s;
+
+			when_s = begin_s + (j->layers[layer].at_s - begin_s) *
+			                           (double)(k->byte - l->byte) / (double)l->size;
+		}
 		add(e, at_s + when_s, SIM_STEP_STROKES, (unsigned)i, NULL);
 	}
 }
