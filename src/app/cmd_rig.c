@@ -50,9 +50,7 @@ static bool read_args(int argc, char **argv, struct rig_args *a)
 			continue;
 		if (text_equal(argv[i], "--json"))
 			a->wants_json = true;
-		else if (argv[i][0] == '-' && argv[i][1])
-			return false;
-		else if (a->n_words == ARRAY_LEN(a->words))
+		else if ((argv[i][0] == '-' && argv[i][1]) || a->n_words == ARRAY_LEN(a->words))
 			return false;
 		else
 			a->words[a->n_words++] = argv[i];

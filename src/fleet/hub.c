@@ -13,7 +13,6 @@
 #include "store/store.h"
 #include "wire/http_server.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -248,10 +247,9 @@ int hub_code_make(struct hub *h, const char *made_by, char ret[HUB_CODE_SIZE], s
 	return 0;
 }
 
-/* As people type it: in small letters, without the dash. */
-static struct hub_code *find_code(struct hub *h, const char *typed)
+/* As people type it: in small letters, without the dash. False: too long. */
+static bool read_code(char code[HUB_CODE_SIZE], const char *typed)
 {
-	char code[HUB_CODE_SIZE] = "";
 	size_t n = 0;
 
 	for (const char *c = typed; *c; c++) {
@@ -259,11 +257,21 @@ static struct hub_code *find_code(struct hub *h, const char *typed)
 			continue;
 		if (n == 4)
 			code[n++] = '-';
-		if (n + 1 >= sizeof(code))
-			return NULL;
-		code[n++] = (char)toupper((unsigned char)*c);
+		if (n + 1 >= HUB_CODE_SIZE)
+			return false;
+		code[n++] = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+		code[n] = '\0';
 	}
-	for (size_t i = 0; n == HUB_CODE_SIZE - 1 && i < HUB_CODES_MAX; i++) {
+	return n == HUB_CODE_SIZE - 1;
+}
+
+static struct hub_code *find_code(struct hub *h, const char *typed)
+{
+	char code[HUB_CODE_SIZE] = "";
+
+	if (!read_code(code, typed))
+		return NULL;
+	for (size_t i = 0; i < HUB_CODES_MAX; i++) {
 		if (h->codes[i].until_us > hub_now_us(h) &&
 		    crypto_equal(h->codes[i].code, code, sizeof(code)))
 			return &h->codes[i];

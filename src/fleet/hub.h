@@ -80,8 +80,13 @@ struct http_bytes *hub_preview(const struct hub *h, const char *id, const char *
 
 /* `done` once, later: 0 and what the rig says, or -ENOTCONN, -ETIMEDOUT, -EPERM and why not. */
 typedef void hub_answered(void *arg, int rc, const char *text);
-void hub_order(struct hub *h, const char *id, const char *what, const char *subject,
-               const json_t *body, hub_answered *done, void *arg);
+struct hub_ask {
+	const char *what;    /* "session", "printer", "capture" */
+	const char *subject; /* the printer */
+	const json_t *body;
+};
+void hub_order(struct hub *h, const char *id, const struct hub_ask *ask, hub_answered *done,
+               void *arg);
 
 /* ---- live pictures ---- */
 

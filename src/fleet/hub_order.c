@@ -52,16 +52,16 @@ static struct hub_order *order_new(struct hub *h, hub_answered *done, void *arg)
 	return o;
 }
 
-void hub_order(struct hub *h, const char *id, const char *what, const char *subject,
-               const json_t *body, hub_answered *done, void *arg)
+void hub_order(struct hub *h, const char *id, const struct hub_ask *ask, hub_answered *done,
+               void *arg)
 {
 	struct hub_rig *r = hub_rig_find(h, id);
 	struct hub_order *o = order_new(h, done, arg);
 
 	TEXT_SET(o->rig, id);
-	TEXT_SET(o->what, what);
-	TEXT_SET(o->subject, subject);
-	o->body = json_incref((json_t *)(uintptr_t)body);
+	TEXT_SET(o->what, ask->what);
+	TEXT_SET(o->subject, ask->subject);
+	o->body = json_incref((json_t *)(uintptr_t)ask->body);
 	/* An order that waits for a rig would be carried out when nobody thinks of it any more. */
 	if (!r || !r->link || h->n_orders > HUB_MAX_ORDERS)
 		return;

@@ -172,7 +172,7 @@ static int run_frame(struct db *db, void *arg, struct err *err)
 	const struct rig_job *j = arg;
 	const struct event_frame *e = &j->frame;
 	char key[64], ref[REPO_NEWS_REF_SIZE];
-	int64_t mark;
+	int64_t mark = 0;
 	int rc = repo_outbox_state(db, &(struct outbox_state){ 0 }, err);
 
 	(void)snprintf(key, sizeof(key), "frame %s", e->session);
@@ -385,9 +385,11 @@ static void send_batch(struct rig *r, struct rig_job *j)
 static int run_list(struct db *db, void *arg, struct err *err)
 {
 	struct rig_job *j = arg;
-	int rc = repo_outbox_list(db, j->number, RIG_BATCH_NEWS, RIG_BATCH_BYTES, &j->news,
-	                          &j->n_news, err);
+	struct news_list l = { 0 };
+	int rc = repo_outbox_list(db, j->number, RIG_BATCH_NEWS, RIG_BATCH_BYTES, &l, err);
 
+	j->news = l.list;
+	j->n_news = l.n;
 	return rc == 0 ? repo_outbox_state(db, &j->state, err) : rc;
 }
 

@@ -388,7 +388,8 @@ static int read_counts(struct db *db, void *arg, struct err *err)
 	int rc = repo_rig_list(db, &list, &n, err);
 
 	if (rc == 0)
-		rc = repo_rig_news(db, c->rig, "layer", 0, 10000, &news, &n_news, err);
+		rc = repo_rig_news(db, &(struct rig_news_page){ c->rig, "layer", 0, 10000 }, &news,
+		                   &n_news, err);
 	for (size_t i = 0; i < n; i++) {
 		if (text_equal(list[i].id, c->rig))
 			c->n_news = list[i].n_news;
@@ -675,7 +676,7 @@ static void order(struct world *w)
 {
 	json_t *body = json_pack("{s:s}", "order", "start");
 
-	hub_order(w->hub, w->id, "session", "a1", body, answered, w);
+	hub_order(w->hub, w->id, &(struct hub_ask){ "session", "a1", body }, answered, w);
 	json_decref(body);
 }
 

@@ -16,7 +16,7 @@
 static int tell_hub(struct db *db, const struct climate_reading *r, struct err *err)
 {
 	char key[CLIMATE_LOCATION_SIZE + 12], ref[REPO_NEWS_REF_SIZE];
-	int64_t delay_ms, last_ms;
+	int64_t delay_ms = 0, last_ms = 0;
 	int rc = repo_outbox_mark(db, REPO_CLIMATE_DELAY, &delay_ms, err);
 
 	(void)snprintf(key, sizeof(key), "climate %s", r->location);

@@ -190,7 +190,7 @@ int repo_outbox_put(struct db *db, const char *kind, const char *ref, int64_t wa
 }
 
 int repo_outbox_list(struct db *db, int64_t from, unsigned limit, size_t max_bytes,
-                     struct news **ret, size_t *ret_n, struct err *err)
+                     struct news_list *ret, struct err *err)
 {
 	auto_rows struct db_rows r = { 0 };
 	struct news *list = mem_new_array(limit ? limit : 1, sizeof(*list));
@@ -214,8 +214,7 @@ int repo_outbox_list(struct db *db, int64_t from, unsigned limit, size_t max_byt
 		news_free(list, n);
 		return rc;
 	}
-	*ret = list;
-	*ret_n = n;
+	*ret = (struct news_list){ list, n };
 	return 0;
 }
 

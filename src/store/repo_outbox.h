@@ -61,8 +61,12 @@ int repo_outbox_new_stream(struct db *db, int64_t wall_ms, struct err *err) MUST
 int repo_outbox_put(struct db *db, const char *kind, const char *ref, int64_t wall_ms, json_t *body,
                     struct err *err) MUST_CHECK;
 /* From number `from` on, at most `limit` and about `max_bytes`; news_free() it. */
+struct news_list {
+	struct news *list;
+	size_t n;
+};
 int repo_outbox_list(struct db *db, int64_t from, unsigned limit, size_t max_bytes,
-                     struct news **ret, size_t *ret_n, struct err *err) MUST_CHECK;
+                     struct news_list *ret, struct err *err) MUST_CHECK;
 /* The hub has all up to `number`. */
 int repo_outbox_ack(struct db *db, int64_t number, struct err *err) MUST_CHECK;
 

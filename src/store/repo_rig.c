@@ -163,9 +163,11 @@ void rig_news_free(struct rig_news *list, size_t n)
 	free(list);
 }
 
-int repo_rig_news(struct db *db, const char *rig, const char *kind, int64_t before, unsigned limit,
-                  struct rig_news **ret, size_t *ret_n, struct err *err)
+int repo_rig_news(struct db *db, const struct rig_news_page *page, struct rig_news **ret,
+                  size_t *ret_n, struct err *err)
 {
+	const unsigned limit = page->limit;
+	const char *kind = page->kind;
 	auto_rows struct db_rows r = { 0 };
 	struct rig_news *list = mem_new_array(limit ? limit : 1, sizeof(*list));
 	size_t n = 0;
@@ -173,8 +175,8 @@ int repo_rig_news(struct db *db, const char *rig, const char *kind, int64_t befo
 	                  "SELECT place, at_ms, kind, ref, body, heard_ms FROM rig_news"
 	                  " WHERE rig = $1 AND ($2 IS NULL OR kind = $2) AND ($3 = 0 OR place < $3)"
 	                  " ORDER BY place DESC LIMIT $4",
-	                  DB_ARGS(db_text(rig), db_text(kind && *kind ? kind : NULL),
-	                          db_int(before), db_int(limit)),
+	                  DB_ARGS(db_text(page->rig), db_text(kind && *kind ? kind : NULL),
+	                          db_int(page->before), db_int(limit)),
 	                  &r, err);
 
 	while (rc >= 0 && n < limit && (rc = db_next(&r, err)) > 0) {

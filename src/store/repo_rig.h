@@ -50,7 +50,12 @@ struct rig_news {
 
 void rig_news_free(struct rig_news *list, size_t n);
 /* Of one kind ("" all), newest first; `before` 0 or a number. rig_news_free() it. */
-int repo_rig_news(struct db *db, const char *rig, const char *kind, int64_t before, unsigned limit,
-                  struct rig_news **ret, size_t *ret_n, struct err *err) MUST_CHECK;
+struct rig_news_page {
+	const char *rig, *kind;
+	int64_t before;
+	unsigned limit;
+};
+int repo_rig_news(struct db *db, const struct rig_news_page *page, struct rig_news **ret,
+                  size_t *ret_n, struct err *err) MUST_CHECK;
 /* Forgets all but the newest `keep` of each rig's layers, frames and readings. */
 int repo_rig_prune(struct db *db, unsigned keep, struct err *err) MUST_CHECK;

@@ -79,22 +79,21 @@ TEST(records_and_their_news_are_one_and_the_newest_news_counts)
 {
 	struct db *db = fresh("news");
 	struct film f = a_film(FILM_GROWING);
-	struct news *list;
-	size_t n;
+	struct news_list l;
 
 	CHECK_INT(repo_outbox_begin(db, WALL_MS, NULL), 0);
 	CHECK_INT(repo_film_save(db, &f, NULL), 0);
 	put(db, "layer", "j/1");
 	f.state = FILM_VERIFIED;
 	CHECK_INT(repo_film_save(db, &f, NULL), 0);
-	CHECK_INT(repo_outbox_list(db, 0, 10, 1 << 20, &list, &n, NULL), 0);
-	CHECK_INT(n, 2);
-	CHECK_INT(list[0].number, 2);
-	CHECK_STR(list[0].ref, "j/1");
-	CHECK_INT(list[1].number, 3);
-	CHECK_STR(list[1].kind, "film");
-	CHECK(strstr(list[1].body, "verified"));
-	news_free(list, n);
+	CHECK_INT(repo_outbox_list(db, 0, 10, 1 << 20, &l, NULL), 0);
+	CHECK_INT(l.n, 2);
+	CHECK_INT(l.list[0].number, 2);
+	CHECK_STR(l.list[0].ref, "j/1");
+	CHECK_INT(l.list[1].number, 3);
+	CHECK_STR(l.list[1].kind, "film");
+	CHECK(strstr(l.list[1].body, "verified"));
+	news_free(l.list, l.n);
 
 	/* Rolled back together. */
 	CHECK_INT(db_begin(db, NULL), 0);
@@ -106,10 +105,10 @@ TEST(records_and_their_news_are_one_and_the_newest_news_counts)
 	CHECK_INT(repo_outbox_ack(db, 3, NULL), 0);
 	CHECK_INT(n_waiting(db), 0);
 	put(db, "layer", "j/2");
-	CHECK_INT(repo_outbox_list(db, 0, 10, 1 << 20, &list, &n, NULL), 0);
-	CHECK_INT(n, 1);
-	CHECK_INT(list[0].number, 4);
-	news_free(list, n);
+	CHECK_INT(repo_outbox_list(db, 0, 10, 1 << 20, &l, NULL), 0);
+	CHECK_INT(l.n, 1);
+	CHECK_INT(l.list[0].number, 4);
+	news_free(l.list, l.n);
 	db_close(db);
 }
 
@@ -171,11 +170,14 @@ TEST(news_that_come_twice_are_kept_once)
 	CHECK_INT(have, 5);
 	CHECK_INT(repo_rig_have(db, "r1", "another", &have, NULL), 0);
 	CHECK_INT(have, 0);
-	CHECK_INT(repo_rig_news(db, "r1", "", 0, 10, &news, &n, NULL), 0);
+	CHECK_INT(repo_rig_news(db, &(struct rig_news_page){ "r1", "", 0, 10 }, &news, &n, NULL),
+	          0);
 	CHECK_INT(n, 5);
 	CHECK_STR(news[0].news.ref, "j/5");
 	rig_news_free(news, n);
-	CHECK_INT(repo_rig_news(db, "r1", "layer", 3, 10, &news, &n, NULL), 0);
+	CHECK_INT(
+		repo_rig_news(db, &(struct rig_news_page){ "r1", "layer", 3, 10 }, &news, &n, NULL),
+		0);
 	CHECK_INT(n, 2);
 	rig_news_free(news, n);
 	CHECK_INT(repo_rig_list(db, &list, &n, NULL), 0);
@@ -184,7 +186,8 @@ TEST(news_that_come_twice_are_kept_once)
 	free(list);
 
 	CHECK_INT(repo_rig_prune(db, 2, NULL), 0);
-	CHECK_INT(repo_rig_news(db, "r1", "", 0, 10, &news, &n, NULL), 0);
+	CHECK_INT(repo_rig_news(db, &(struct rig_news_page){ "r1", "", 0, 10 }, &news, &n, NULL),
+	          0);
 	CHECK_INT(n, 2);
 	rig_news_free(news, n);
 
@@ -192,7 +195,8 @@ TEST(news_that_come_twice_are_kept_once)
 	CHECK_INT(repo_rig_remove(db, "r1", NULL), 0);
 	CHECK_INT(repo_rig_remove(db, "r1", NULL), -ENOENT);
 	CHECK_INT(commit(db, 6, 1, is_fresh), -ESTALE);
-	CHECK_INT(repo_rig_news(db, "r1", "", 0, 10, &news, &n, NULL), 0);
+	CHECK_INT(repo_rig_news(db, &(struct rig_news_page){ "r1", "", 0, 10 }, &news, &n, NULL),
+	          0);
 	CHECK_INT(n, 0);
 	rig_news_free(news, n);
 	db_close(db);

@@ -113,7 +113,8 @@ static int read_news(struct db *db, void *arg, struct err *err)
 {
 	struct reading *r = arg;
 
-	return repo_rig_news(db, r->rig, r->kind, r->before, r->limit, &r->list, &r->n, err);
+	return repo_rig_news(db, &(struct rig_news_page){ r->rig, r->kind, r->before, r->limit },
+	                     &r->list, &r->n, err);
 }
 
 static void have_news(void *arg, int rc, const struct err *err)
@@ -286,8 +287,9 @@ void api_rig_order(struct call *c)
 	if (is_other)
 		socketio_order(c->web->socketio, c->params[0], c->body, is_ordered, c);
 	else
-		hub_order(h, c->params[0], what, call_text(c, "printer", ""), c->body, is_ordered,
-		          c);
+		hub_order(h, c->params[0],
+		          &(struct hub_ask){ what, call_text(c, "printer", ""), c->body },
+		          is_ordered, c);
 }
 
 /* ---- the door ---- */

@@ -578,10 +578,10 @@ void socketio_free(struct socketio *s)
 	timer_stop(&s->beat);
 	for (size_t i = 0; i < s->n_rigs; i++)
 		end_order(s->rigs[i], -ESHUTDOWN, "Bedside is ending; ask again when it is back.");
-	while (s->sessions) {
-		send_event(s->sessions, "server_shutdown", NULL);
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): takes it out of the list */
-		socketio_session_free(s->sessions);
+	for (struct sio_session *e = s->sessions, *next; e; e = next) {
+		next = e->next;
+		send_event(e, "server_shutdown", NULL);
+		socketio_session_free(e);
 	}
 	for (size_t i = 0; i < s->n_rigs; i++) {
 		json_decref(s->rigs[i]->status);
