@@ -4,12 +4,12 @@
 # command it, and while its link drops, its reports come late and Klipper shuts down.
 # The simulator answers as the real one did (see moonraker_real_test).
 . "$(dirname "$0")/lib.sh"
-need curl
-need jq
+. "$(dirname "$0")/printer_lib.sh"
 here=$(cd "$(dirname "$0")/.." && pwd)
 key=0123456789abcdef0123456789abcdef
 
 simulate() { # OPTIONS
+  rm -f "$tmp/sim.out" # of the one before
   "$BEDSIDE" simulate moonraker --key $key --port "${port:-0}" "$@" "$here/data/ring.gcode" >"$tmp/sim.out" 2>"$tmp/sim.log" &
   sim=$!
   pids+=("$sim")
@@ -29,24 +29,7 @@ printers:
 cameras:
   - {name: cam, driver: fake, printer: voron, fps: 5, size: 640x480}
 EOF2
-"$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
-printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
-"$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
-pids+=($!)
-until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
-base=$(address_of "$tmp/serve.out")api/v1
-csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)
-get() { curl -sf --max-time 20 -b "$tmp/jar" "$base/$1"; }
-holds() { get "$1" | jq -e "$2" >/dev/null; }
-is() { holds printers/voron "$1"; }
-expect() { # WHAT BODY JQ
-  local answer
-  answer=$(curl -s --max-time 120 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "$base/printers/voron/commands")
-  jq -e "$3" <<<"$answer" >/dev/null || die "$1: $answer"
-}
-order() { expect "$1" "{\"command\":\"$1\"}" '.answer == "acknowledged"'; }
-layers() { get printers/voron/layers | jq -c '[.layers[].number]'; }
-all='[1,2,3,4,5,6,7,8,9,10,11,12]'
+watch voron
 
 # ---- it is there ----
 until_true 60 is '.link.state == "online" and .activity == "idle"' || die "not online: $(get printers/voron | jq -c .link)"
@@ -59,7 +42,7 @@ expect "a script" '{"command":"script","gcode":"G90\nG1 Z10 F600\nG1 X50 Y60 F60
 is '.position | .x_mm == 50 and .y_mm == 60 and .z_mm == 10' || die "the position: $(get printers/voron | jq -c .position)"
 
 # ---- a print: each layer once, by the byte that is read ----
-expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+start
 until_true 60 is '.activity == "printing" and .job.name == "ring.gcode"' || die "it does not print: $(get printers/voron | jq -c .job)"
 order pause
 is '.activity == "paused"' || die "acknowledged, but not paused"
@@ -76,9 +59,8 @@ kill "$sim"
 wait "$sim" 2>/dev/null || true
 simulate --speed 10 --fault drop@3 --fault late@9
 until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
-lost() { grep -c 'connection was lost\|Cannot reach it' "$tmp/serve.log" || true; }
 before=$(lost)
-expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+start
 until_true 240 is '.activity == "finished"' || die "it does not finish: $(get printers/voron | jq -c '[.activity, .link]')"
 [ "$(lost)" -gt "$before" ] || die "the link did not drop"
 until_true 60 holds jobs '.jobs[0].outcome == "finished" and (.jobs | length) == 2' || die "the jobs: $(get jobs | jq -c .jobs)"
@@ -90,7 +72,7 @@ kill "$sim"
 wait "$sim" 2>/dev/null || true
 simulate --speed 1 --fault klippy-shutdown@2
 until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
-expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+start
 until_true 60 is '.activity == "failed"' || die "shut down: $(get printers/voron | jq -c .activity)"
 get printers/voron | grep -q 'Timer too close' || die "it is not said why"
 until_true 60 holds jobs '.jobs[0].outcome == "failed"' || die "the job that failed: $(get jobs | jq -c '.jobs[0]')"
@@ -105,7 +87,7 @@ wait "$sim" 2>/dev/null || true
 simulate --speed 30 --macros
 until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
 last=$(get sessions | jq -r '.sessions[0].id')
-expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+start
 until_true 240 is '.activity == "finished"' || die "it does not finish with macros: $(get printers/voron | jq -c '[.activity, .job]')"
 session=$(get sessions | jq -r '.sessions[0].id')
 [ "$session" != "$last" ] || die "no session"
@@ -121,7 +103,7 @@ kill "$sim"
 wait "$sim" 2>/dev/null || true
 simulate --speed 4
 until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
-expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'
+start
 until_true 60 holds sessions '.sessions[0].state == "recording"' || die "no session: $(get sessions | jq -c '.sessions[0]')"
 session=$(get sessions | jq -r '.sessions[0].id')
 n_of() { get "sessions/$session/frames" | jq "[.frames[] | select(.trigger == \"$1\")] | length"; }

@@ -4,8 +4,7 @@
 # that prusalink_played.py plays; from the Python registry into a virtual environment outside of the tree, which stays for the
 # next time: $BEDSIDE_TEST_CACHE, or ~/.cache/bedside-tests. Skipped where it cannot be had.
 . "$(dirname "$0")/lib.sh"
-need curl
-need jq
+. "$(dirname "$0")/printer_lib.sh"
 need python3
 here=$(cd "$(dirname "$0")/.." && pwd)
 cache=${BEDSIDE_TEST_CACHE:-$HOME/.cache/bedside-tests}
@@ -39,20 +38,7 @@ printers:
 cameras:
   - {name: cam, driver: fake, printer: mk3, fps: 5, size: 640x480}
 EOF2
-printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
-"$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
-pids+=($!)
-until_true 60 test -s "$tmp/serve.out" && until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
-base=$(address_of "$tmp/serve.out")api/v1
-csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)
-get() { curl -sf --max-time 20 -b "$tmp/jar" "$base/$1"; }
-holds() { get "$1" | jq -e "$2" >/dev/null; }
-is() { holds printers/mk3 "$1"; }
-order() { # BODY
-  local answer
-  answer=$(curl -s --max-time 120 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$1" "$base/printers/mk3/commands")
-  jq -e '.answer == "acknowledged"' <<<"$answer" >/dev/null || die "$1: $answer"
-}
+watch mk3
 
 until_true 60 is '.link.state == "online" and .activity == "idle" and .model == "MK3S" and .firmware == "3.13.2"' || die "not online: $(get printers/mk3 | jq -c '[.link, .model]')"
 is '.position.x_mm == 10.5 and .nozzles[0].diameter_mm == 0.4' || die "$(get printers/mk3 | jq -c '[.position, .nozzles]')"
@@ -65,18 +51,16 @@ for wrong in 's/abcdefgh12345678/abcdefgh87654321/' 's/user: maker, password: ab
   grep -q 'refuses the key or the login' "$tmp/doctor.out" || die "a wrong login: $(cat "$tmp/doctor.out")"
 done
 
-order '{"command":"start_file","file":"ring.gcode"}'
+start
 until_true 60 is '.activity == "printing" and .job.name == "ring.gcode"' || die "it does not print: $(get printers/mk3 | jq -c .job)"
-order '{"command":"pause"}'
+order pause
 is '.activity == "paused"' || die "acknowledged, but not paused"
-order '{"command":"resume"}'
-until_true 240 is '.activity == "finished"' || die "it does not finish: $(get printers/mk3 | jq -c '[.activity, .link]')"
-until_true 60 holds jobs '.jobs[0].outcome == "finished"' || die "the job: $(get jobs | jq -c '.jobs[0]')"
-[ "$(get printers/mk3/layers | jq -c '[.layers[].number]')" = '[1,2,3,4,5,6,7,8,9,10,11,12]' ] || die "layers are not counted once each: $(get printers/mk3/layers | jq -c '[.layers[].number]')"
+order resume
+finishes
 get printers/mk3/layers | jq -e '.layers[5].reason | contains("the file")' >/dev/null || die "the file did not help"
 until_true 120 holds films '.films[0].state == "verified"' || die "no film: $(get films | jq -c '.films[0]')"
-order '{"command":"start_file","file":"local/ring.gcode"}'
+start local/ring.gcode
 until_true 30 is '.activity == "printing"' || die "it does not print again"
-order '{"command":"stop"}'
+order stop
 until_true 60 holds jobs '.jobs[0].outcome == "cancelled"' || die "the job that was stopped: $(get jobs | jq -c '.jobs[0]')"
 echo "ok: the real PrusaLink 0.8: logged in to by digest and key, 12 layers once each, a film, commanded"

@@ -4,12 +4,12 @@
 # it, by digest login, while its connections are cut and its answers do not come, and with answers that are none.
 # The simulator answers as the firmware's sources say; prusalink_real_test.sh asks the real PrusaLink.
 . "$(dirname "$0")/lib.sh"
-need curl
-need jq
+. "$(dirname "$0")/printer_lib.sh"
 here=$(cd "$(dirname "$0")/.." && pwd)
 password=0123456789abcdef
 
 simulate() { # OPTIONS
+  rm -f "$tmp/sim.out" # of the one before
   "$BEDSIDE" simulate prusalink --user maker --password $password --key $password --port "${port:-0}" "$@" "$here/data/ring.gcode" >"$tmp/sim.out" 2>"$tmp/sim.log" &
   sim=$!
   pids+=("$sim")
@@ -36,30 +36,7 @@ printers:
 cameras:
   - {name: cam, driver: fake, printer: mk4, fps: 5, size: 640x480}
 EOF2
-"$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
-printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
-"$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
-pids+=($!)
-until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
-base=$(address_of "$tmp/serve.out")api/v1
-csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)
-get() { curl -sf --max-time 20 -b "$tmp/jar" "$base/$1"; }
-holds() { get "$1" | jq -e "$2" >/dev/null; }
-is() { holds printers/mk4 "$1"; }
-expect() { # WHAT BODY JQ
-  local answer
-  answer=$(curl -s --max-time 120 -b "$tmp/jar" -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "$base/printers/mk4/commands")
-  jq -e "$3" <<<"$answer" >/dev/null || die "$1: $answer"
-}
-order() { expect "$1" "{\"command\":\"$1\"}" '.answer == "acknowledged"'; }
-start() { expect "start" '{"command":"start_file","file":"ring.gcode"}' '.answer == "acknowledged"'; }
-layers() { get printers/mk4/layers | jq -c '[.layers[].number]'; }
-finishes() {
-  until_true 300 is '.activity == "finished"' || die "it does not finish: $(get printers/mk4 | jq -c '[.activity, .link, .job]')"
-  until_true 60 holds jobs '.jobs[0].outcome == "finished"' || die "the job: $(get jobs | jq -c '.jobs[0]')"
-  [ "$(layers)" = $all ] || die "layers are not counted once each: $(layers)"
-}
-all='[1,2,3,4,5,6,7,8,9,10,11,12]'
+watch mk4
 
 # ---- it is there ----
 until_true 60 is '.link.state == "online" and .activity == "idle" and .model == "MK4"' || die "not online: $(get printers/mk4 | jq -c .link)"
@@ -86,11 +63,11 @@ echo "ok: 12 layers once each, $(get sessions | jq '.sessions[0].n_frames') pict
 
 # ---- connections are cut, answers do not come, somebody must come ----
 again --speed 4 --fault drop@3 --fault attention@12 --fault stall@18
-before=$(grep -c 'connection was lost\|Cannot reach it' "$tmp/serve.log" || true)
+before=$(lost)
 start
 until_true 60 is '.activity == "paused" and (tostring | contains("waits for somebody"))' || die "nobody is called: $(get printers/mk4 | jq -c '[.activity, .error]')"
 finishes
-[ "$(grep -c 'connection was lost\|Cannot reach it' "$tmp/serve.log" || true)" -gt "$before" ] || die "the link did not drop"
+[ "$(lost)" -gt "$before" ] || die "the link did not drop"
 echo "ok: cut, silent, waited for somebody, and yet each layer once"
 
 # ---- stopped on its screen; what is no answer ----

@@ -147,9 +147,13 @@ static void begin(struct moon_sim *m)
 
 static void go_on(struct moon_sim *m)
 {
-	m->print.runs = text_equal(m->state, "printing");
+	bool is_printing = text_equal(m->state, "printing");
+
+	m->print.runs = is_printing;
 	if (sim_print_go_on(&m->print, now_us(m)))
 		m->state = "complete";
+	if (!is_printing)
+		return; /* the head stays where a script has sent it */
 
 	size_t n = sim_print_layer(&m->print);
 
