@@ -157,7 +157,8 @@ static void go_on(struct moon_sim *m)
 
 	size_t n = sim_print_layer(&m->print);
 
-	if (n > 0)
+	/* Else it is where it was sent. */
+	if (n > 0 && m->print.runs)
 		m->head[2] = (double)m->print.job->layers[n - 1].z_mm;
 }
 
