@@ -137,7 +137,10 @@ curl -sf --max-time 60 "http://127.0.0.1:$port/healthz" >/dev/null || die "/heal
 stop
 say "upgraded"
 
-has_film() { ls "$root"/tmp/home/demo/films/*.mp4 >/dev/null 2>&1; }
+has_film() {
+  kill -0 "${inside[0]}" 2>/dev/null || die "the demo ended: $(tail -n 1 "$tmp/demo.log")"
+  ls "$root"/tmp/home/demo/films/*.mp4 >/dev/null 2>&1
+}
 # On a foreign machine nobody has seen it work yet: two simulated printers, to the first film.
 if [ "$arch" != "$(chroot_arch)" ]; then
   say "the demo (emulated, so it takes its time)"
