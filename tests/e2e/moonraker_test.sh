@@ -108,6 +108,8 @@ until_true 60 holds sessions '.sessions[0].state == "recording"' || die "no sess
 session=$(get sessions | jq -r '.sessions[0].id')
 n_of() { get "sessions/$session/frames" | jq "[.frames[] | select(.trigger == \"$1\")] | length"; }
 has() { [ "$(n_of "$1")" -ge "$2" ]; }
+# One that comes while the picture of a layer is awaited is that picture.
+until_true 60 has layer 1 || die "no picture of a layer"
 expect "a frame" '{"command":"gcode","gcode":"TIMELAPSE_TAKE_FRAME"}' '.answer == "acknowledged"'
 until_true 30 has macro 1 || die "no picture by TIMELAPSE_TAKE_FRAME"
 expect "hyperlapse" '{"command":"gcode","gcode":"HYPERLAPSE ACTION=START CYCLE=1"}' '.answer == "acknowledged"'
