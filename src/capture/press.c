@@ -24,6 +24,8 @@ struct press {
 	struct sessions *owner;
 	char printer[MODEL_ID_SIZE];
 	int64_t at_us;
+	int layer; /* that was being printed then */
+	double z_mm;
 	unsigned n;
 	struct press_shot shots[SESSION_MAX_CAMERAS];
 };
@@ -52,6 +54,8 @@ struct press *sessions_press(struct sessions *ss, const char *printer, int64_t a
 	p = MEM_NEW(struct press);
 	p->owner = ss;
 	p->at_us = at_us;
+	p->layer = st->layer_now;
+	p->z_mm = st->z_now_mm;
 	TEXT_SET(p->printer, printer);
 	for (unsigned i = 0; i < plan->n_cameras; i++) {
 		struct camera *c = cameras_find(ss->env.cameras, plan->cameras[i]);
@@ -96,9 +100,8 @@ static struct press_shot *shot_of(struct press *p, const char *camera)
  * ring has it by then, or it is still to come. */
 static void keep_one(struct shooter *sh, struct press *p)
 {
-	struct recording *r = sh->recording;
 	struct press_shot *s = shot_of(p, sh->camera);
-	const struct due d = { TRIGGER_BUTTON, r->layer_now, r->z_now_mm, p->at_us };
+	const struct due d = { TRIGGER_BUTTON, p->layer, p->z_mm, p->at_us };
 
 	if (s && s->frame) {
 		shots_put(sh, s->frame, &d);
@@ -127,7 +130,7 @@ int sessions_press_keep(struct press *p, struct err *err)
 	else if (p->owner->is_disk_stopped)
 		rc = err_set(err, -ENOSPC, "the picture is not kept: the disk is full");
 	if (rc == -ENOSPC)
-		recording_missed(r, r->layer_now, "the disk is full");
+		recording_missed(r, p->layer, "the disk is full");
 	for (unsigned i = 0; rc == 0 && i < r->n_shooters; i++)
 		keep_one(&r->shooters[i], p);
 	sessions_press_drop(p);

@@ -66,8 +66,6 @@ struct recording {
 	bool is_journal_closing;
 	bool is_disk_refusing; /* told the user so */
 	bool is_by_hand;       /* of an earlier run, begun without a print: goes on by itself */
-	int layer_now;         /* the newest heard of, due or not; -1 none */
-	double z_now_mm;
 	bool is_by_macro;      /* the print's macros say when */
 	bool is_macro_waiting; /* for the pictures of the newest */
 	double cycle_s;        /* of a macro's cycle, 0 none */
@@ -89,6 +87,8 @@ struct station {
 	enum printer_pause pause;
 	struct session_plan plan;
 	struct job job;
+	int layer_now; /* the newest heard of, recorded or not; -1 none */
+	double z_now_mm;
 	char over_job[ID_SIZE]; /* ran on when its session was ended, before we were started */
 	struct session idle;
 	struct recording *current;

@@ -74,8 +74,7 @@ struct recording *recording_new(struct sessions *ss, const struct session_plan *
 	r->plan = *plan;
 	id_new(r->s.id, loop_wall_ms(ss->env.loop));
 	TEXT_SET(r->s.printer, printer);
-	r->s.layer = r->s.layers = r->layer_now = -1;
-	r->z_now_mm = (double)NAN;
+	r->s.layer = r->s.layers = -1;
 	r->s.keep_one_in = 1;
 	r->s.started_wall_ms = loop_wall_ms(ss->env.loop);
 	r->s.wants_film = plan->makes_film;
@@ -221,8 +220,6 @@ void recording_next_job(struct recording *r, const struct job *job)
 	set_job(r, job);
 	r->s.layer = -1;
 	r->trigger.last_layer = 0;
-	r->layer_now = -1;
-	r->z_now_mm = (double)NAN;
 	r->first_layer = 0;
 	r->begun_us = loop_now_us(r->owner->env.loop);
 	recording_touch(r);

@@ -23,21 +23,22 @@ static struct recording *recording_for_macro(struct sessions *ss, const char *pr
 int sessions_macro_frame(struct sessions *ss, const char *printer, bool is_cyclic, struct err *err)
 {
 	struct recording *r = recording_for_macro(ss, printer, err);
+	const struct station *st = station_of(ss, printer);
 	struct due d = { .trigger = is_cyclic ? TRIGGER_TIME : TRIGGER_MACRO,
 		         .not_before_us = loop_now_us(ss->env.loop) };
 
-	if (!r)
+	if (!r || !st)
 		return -EPERM;
 	if (!r->is_by_macro) {
 		r->is_by_macro = true;
 		recording_set_cycle(r);
 	}
 	if (ss->is_disk_stopped) {
-		recording_missed(r, r->layer_now, "the disk is full");
+		recording_missed(r, st->layer_now, "the disk is full");
 		return err_set(err, -ENOSPC, "the disk is full");
 	}
-	d.layer = r->layer_now;
-	d.z_mm = r->z_now_mm;
+	d.layer = st->layer_now;
+	d.z_mm = st->z_now_mm;
 	r->is_macro_waiting = true;
 	shots_add(r, &d);
 	/* Not from inside the call. */

@@ -39,6 +39,8 @@ struct station *station_make(struct sessions *ss, const char *printer)
 	TEXT_SET(st->idle.printer, printer);
 	st->idle.layer = st->idle.layers = -1;
 	st->idle.keep_one_in = 1;
+	st->layer_now = -1;
+	st->z_now_mm = (double)NAN;
 	st->percent = st->remaining_min = -1;
 	st->job.estimate_s = (double)NAN;
 	session_plan_init(&st->plan);
@@ -273,6 +275,9 @@ static void heard_job(struct sessions *ss, const struct event_job *e)
 		r->s.layers = e->job.layers;
 	switch (e->phase) {
 	case JOB_STARTED:
+		st->layer_now = -1;
+		st->z_now_mm = (double)NAN;
+		/* fall through */
 	case JOB_FOUND_AGAIN:
 		st->is_print_paused = false;
 		next_job(ss, st);
@@ -305,12 +310,14 @@ static void heard_layer(struct sessions *ss, const struct layer *l)
 	struct recording *r = st ? st->current : NULL;
 	struct due d;
 
+	if (st) {
+		st->layer_now = l->number;
+		st->z_now_mm = l->z_mm;
+	}
 	if (!r || !recording_takes_pictures(r))
 		return;
 	if (l->layers > 0)
 		r->s.layers = l->layers;
-	r->layer_now = l->number;
-	r->z_now_mm = l->z_mm;
 	if (r->is_by_macro)
 		return;
 	switch (trigger_layer(&r->trigger, l)) {
