@@ -121,18 +121,19 @@ int sessions_press_keep(struct press *p, struct err *err)
 	struct recording *r = st ? st->current : NULL;
 	int rc = 0;
 
-	if (!r || !recording_takes_pictures(r))
+	if (!r || !recording_takes_pictures(r)) {
 		rc = err_set(err, -EPERM, "the picture is not kept: %s",
 		             r && r->machine == SESSION_PAUSED
 		                     ? "the session is paused"
 		                     : session_refusal(r ? r->machine : SESSION_IDLE,
 		                                       SESSION_ORDERED_SHOT));
-	else if (p->owner->is_disk_stopped)
+	} else if (p->owner->is_disk_stopped) {
 		rc = err_set(err, -ENOSPC, "the picture is not kept: the disk is full");
-	if (rc == -ENOSPC)
 		recording_missed(r, p->layer, "the disk is full");
-	for (unsigned i = 0; rc == 0 && i < r->n_shooters; i++)
-		keep_one(&r->shooters[i], p);
+	} else {
+		for (unsigned i = 0; i < r->n_shooters; i++)
+			keep_one(&r->shooters[i], p);
+	}
 	sessions_press_drop(p);
 	return rc;
 }

@@ -13,6 +13,8 @@
 #include "core/crypto.h"
 #include "fleet/pull.h"
 
+/* Its usual one falls through cases, which clang tells of. */
+#define HASH_FUNCTION(key, size, value) HASH_FNV(key, size, value)
 #include <uthash.h>
 
 /* ---- names (pure) ---- */
