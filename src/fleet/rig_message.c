@@ -195,7 +195,8 @@ static void read_hubs(struct reading *r, struct rig_message *m)
 		break;
 	case RIG_WATCH:
 		m->is_on = read_bool(r, "on");
-		/* fall through */
+		read_text(r, "camera", m->subject, sizeof(m->subject));
+		break;
 	case RIG_SEEN:
 		read_text(r, "camera", m->subject, sizeof(m->subject));
 		break;
