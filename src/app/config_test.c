@@ -129,8 +129,7 @@ TEST(faults_of_printers_with_a_url_are_named)
 		":8: printers[1].url: the address must begin with http:// or https://",
 		":9: printers[1].api_key_file: api_key is set too",
 		":11: printers[2].url: printers of the driver bambu have address, serial",
-		"printers[3].driver: 'octoprin' must be one of bambu, octoprint, moonraker, "
-		"prusalink",
+		"printers[3].driver: 'octoprin' must be one of bambu, octoprint, moonraker",
 		"printers[4].url: write the login into user and password",
 		"printers[4]: octoprint is logged in to with api_key alone",
 		"printers[6].url: http://a is the address of 'F' already",
