@@ -38,9 +38,13 @@ void tls_judge_fini(struct tls_judge *j)
 
 static int64_t asn1_ms(const ASN1_TIME *at)
 {
-	struct tm tm = { 0 };
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	int days = 0, seconds = 0;
+	/* Not by time_t, which ends in 2038 on 32-bit machines; certificates do not. */
+	bool ok = epoch && ASN1_TIME_diff(&days, &seconds, epoch, at) == 1;
 
-	return ASN1_TIME_to_tm(at, &tm) ? (int64_t)timegm(&tm) * 1000 : 0;
+	ASN1_TIME_free(epoch);
+	return ok ? (days * INT64_C(86400) + seconds) * 1000 : 0;
 }
 
 static void read_leaf(struct tls_leaf *leaf, X509 *cert)

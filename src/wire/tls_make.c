@@ -47,6 +47,15 @@ static bool extensions_add(X509 *cert, X509 *issuer, const struct tls_make *m)
 	        extension_add(cert, issuer, NID_subject_alt_name, m->alternative_names));
 }
 
+/* time_t ends in 2038 on 32-bit machines. */
+static bool set_time(ASN1_TIME *at, int64_t wall_ms)
+{
+	time_t epoch = 0;
+
+	return X509_time_adj_ex(at, (int)(wall_ms / 86400000), (long)(wall_ms / 1000 % 86400),
+	                        &epoch) != NULL;
+}
+
 static bool certificate_fill(X509 *cert, EVP_PKEY *key, X509 *issuer, const struct tls_make *m)
 {
 	X509_NAME *name = X509_get_subject_name(cert);
@@ -56,8 +65,8 @@ static bool certificate_fill(X509 *cert, EVP_PKEY *key, X509 *issuer, const stru
 
 	BN_free(serial);
 	return ok && X509_set_version(cert, m->is_version_1 ? 0 : 2) == 1 &&
-	       ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)(m->not_before_ms / 1000)) &&
-	       ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)(m->not_after_ms / 1000)) &&
+	       set_time(X509_getm_notBefore(cert), m->not_before_ms) &&
+	       set_time(X509_getm_notAfter(cert), m->not_after_ms) &&
 	       name_add(name, "C", m->country) && name_add(name, "O", m->organization) &&
 	       name_add(name, "CN", m->cn) && name_add(name, "CN", m->second_cn) &&
 	       X509_set_issuer_name(cert, X509_get_subject_name(issuer)) == 1 &&
