@@ -183,11 +183,13 @@ static void ran(void *arg, int rc, const struct err *err)
 	j->rc = rc;
 	if (rc < 0) {
 		j->err = *err;
+	} else if (j->what == SAVE && !r) {
+		j->rc = err_set(&j->err, -ENOENT, "There is no rig of this id any more.");
 	} else if (h->is_dead) {
 		/* What is written is written. */
 	} else if (j->what == ADD) {
 		put_rig(h, &j->record);
-	} else if (j->what == SAVE && r) {
+	} else if (j->what == SAVE) {
 		const struct rig_message m = { .word = RIG_DELAYS, .delays = j->record.delays };
 
 		TEXT_SET(r->record.name, j->record.name);

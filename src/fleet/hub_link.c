@@ -145,6 +145,7 @@ struct rig_job {
 	char rig[ID_SIZE], stream[ID_SIZE], name[RIG_NAME_SIZE];
 	struct rig_record record;
 	int64_t wall_ms, have;
+	int64_t after; /* the news before these */
 	struct news *news;
 	size_t n, bytes;
 	bool *is_fresh;
@@ -216,6 +217,7 @@ static void have_number(void *arg, int rc, const struct err *err)
 		if (r->link != l)
 			replace_link(r, l);
 		l->is_greeted = true;
+		l->queued = j->have;
 		m.number = j->have;
 		m.hub_ms = hub_now_us(h) / 1000;
 		m.delays = r->record.delays;
@@ -395,6 +397,7 @@ static int run_commit(struct db *db, void *arg, struct err *err)
 	struct rig_job *j = arg;
 	const struct repo_rig_batch b = { .rig = j->rig,
 		                          .stream = j->stream,
+		                          .after = j->after,
 		                          .news = j->news,
 		                          .n = j->n,
 		                          .heard_wall_ms = j->wall_ms,
@@ -490,6 +493,8 @@ static void hear_news(struct hub_link *l, struct rig_message *m, size_t size)
 	m->n_news = 0;
 	j->is_fresh = mem_new_array(j->n, sizeof(*j->is_fresh));
 	j->bytes = size;
+	j->after = l->queued;
+	l->queued = j->news[j->n - 1].number;
 	l->pending += size;
 	store_submit(l->hub->env.store, run_commit, committed, j);
 }

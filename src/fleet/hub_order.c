@@ -201,10 +201,13 @@ static struct hub_shown *shown_of(struct hub_rig *r, const char *camera)
 void hub_picture_came(struct hub *h, struct hub_rig *r, const struct rig_picture *p)
 {
 	struct jpeg_info info;
-	struct hub_shown *s = shown_of(r, p->camera);
+	struct hub_shown *s;
 
 	/* Browsers get it: nothing but a picture is passed on as one. */
-	if (!s || jpeg_scan(p->jpeg, p->size, &info, NULL) < 0)
+	if (jpeg_scan(p->jpeg, p->size, &info, NULL) < 0)
+		return;
+	s = shown_of(r, p->camera);
+	if (!s)
 		return;
 	http_bytes_unref(s->jpeg);
 	s->jpeg = http_bytes_new(p->jpeg, p->size);

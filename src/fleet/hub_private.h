@@ -56,6 +56,7 @@ struct hub_link {
 	unsigned serial; /* of the links: names it for the store's answers */
 	bool is_greeted;
 	size_t pending; /* bytes of news */
+	int64_t queued; /* number of the newest news that went to the store, or that it had */
 };
 
 struct hub_order {

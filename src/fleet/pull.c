@@ -250,12 +250,12 @@ static int do_item(struct pull *p, struct pull_item *it, unsigned *in_a_row, str
 		}
 	}
 	if (!is_whole || p->how->is_dry_run) {
-		if (is_whole && p->source->deletes && it->n > 0)
+		if (is_whole && p->source->deletes && it->n > 0 && !it->is_partial)
 			pull_say(p, PULL_WOULD_DELETE, it->files[0].path, 0, "");
 		return 0;
 	}
 	note_unit(p, it);
-	if (p->source->deletes && it->n > 0) {
+	if (p->source->deletes && it->n > 0 && !it->is_partial) {
 		struct err why = { 0 };
 
 		rc = delete_item(p, it, &why);

@@ -185,17 +185,20 @@ int pull_index_put(struct pull_index *ix, const struct pull_entry *e, struct err
 {
 	char *line = entry_line(e);
 	auto_buf struct buf b = { 0 };
+	off_t at;
 	int rc = 0;
 
 	if (!line)
 		return err_set(err, -EINVAL, "%s cannot be written into the index", e->path);
 	buf_printf(&b, "%s\n", line);
 	free(line);
+	at = lseek(ix->fd, 0, SEEK_END);
 	errno = ENOSPC; /* of a line that went in half */
 	if (write(ix->fd, b.data, b.size) != (ssize_t)b.size || fdatasync(ix->fd) < 0)
 		rc = err_sys(err, "writing %s", ix->path);
-	/* What the disk has of it is cut off here, or by the next opening. */
 	if (rc == 0)
 		put_in_memory(ix, e);
+	else if (at >= 0) /* half a line would spoil the next one, too */
+		(void)!ftruncate(ix->fd, at);
 	return rc;
 }

@@ -125,6 +125,7 @@ int pull_list_sftp(struct pull *p, struct err *err)
 {
 	for (unsigned i = 0; i < p->source->n_folders; i++) {
 		const char *folder = p->source->folders[i], *slash = strrchr(folder, '/');
+		const size_t n_before = p->n_items;
 		struct walk w = { .p = p };
 		struct err why = { 0 };
 		int rc;
@@ -136,9 +137,7 @@ int pull_list_sftp(struct pull *p, struct err *err)
 			if (rc != -EIO || tries == 3 || !pull_wait(p, 500))
 				break;
 			/* The connection was cut: this folder once more, from its beginning. */
-			for (; p->n_items > 0 &&
-			       text_starts(p->items[p->n_items - 1].files[0].where, w.dir);
-			     p->n_items--) {
+			for (; p->n_items > n_before; p->n_items--) {
 				struct pull_item *it = &p->items[p->n_items - 1];
 
 				p->result->n_found--;
@@ -259,8 +258,10 @@ static void add_below(struct pull *p, struct pull_item *it, const char *folder, 
 	struct pull_file below = *f;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
-	if (!name[0] || !take_path(p, path))
+	if (!name[0] || !take_path(p, path)) {
+		it->is_partial = true;
 		return;
+	}
 	below.path = path;
 	pull_add_file(it, &below);
 }
@@ -291,6 +292,8 @@ static void add_pictures(struct pull *p, struct pull_item *it, const json_t *cap
 	meta.size = (uint64_t)json_integer_value(json_object_get(cap, "metadata_bytes"));
 	if (meta.sha256[0])
 		add_below(p, it, folder, text_of(cap, "metadata"), &meta);
+	else if (text_of(cap, "metadata")[0])
+		it->is_partial = true;
 }
 
 static int add_capture(struct pull *p, const json_t *cap, struct err *err)

@@ -70,9 +70,10 @@ struct pull_file {
 struct pull_item {
 	struct pull_file *files;
 	size_t n;
-	char *remover; /* for remote_remove() */
-	char *unit;    /* a capture: its name in the index; NULL */
-	bool is_done;  /* a capture: all of it was fetched before */
+	char *remover;   /* for remote_remove() */
+	char *unit;      /* a capture: its name in the index; NULL */
+	bool is_done;    /* a capture: all of it was fetched before */
+	bool is_partial; /* a capture: some of it is not taken, so it is not deleted, either */
 };
 
 struct pull {

@@ -365,7 +365,8 @@ void rig_forget_batches(struct rig *r)
 	r->is_again = false;
 }
 
-static void send_batch(struct rig *r, struct rig_job *j)
+/* False: the connection is about to end. */
+static bool send_batch(struct rig *r, struct rig_job *j)
 {
 	struct rig_message m = { .word = RIG_NEWS, .news = j->news, .n_news = j->n_news };
 	struct rig_batch *b = &r->batches[(r->first_batch + r->n_batches) % RIG_MAX_BATCHES];
@@ -375,11 +376,12 @@ static void send_batch(struct rig *r, struct rig_job *j)
 	TEXT_SET(m.stream, r->outbox.stream);
 	rig_message_write(&m, &out);
 	if (!ws_client_send(r->ws, buf_peek(&out), out.size))
-		return;
+		return false;
 	r->n_batches++;
 	r->sent = j->news[j->n_news - 1].number;
 	*b = (struct rig_batch){ .last = r->sent, .bytes = out.size };
 	r->under_way += out.size;
+	return true;
 }
 
 static int run_list(struct db *db, void *arg, struct err *err)
@@ -406,9 +408,7 @@ static void listed(void *arg, int rc, const struct err *err)
 	if (rc == 0 && is_current(j) && r->is_greeted && j->number == r->sent + 1 &&
 	    text_equal(j->state.stream, r->outbox.stream)) {
 		r->outbox = j->state;
-		if (j->n_news > 0)
-			send_batch(r, j);
-		is_more = j->n_news > 0;
+		is_more = j->n_news > 0 && send_batch(r, j);
 	} else if (rc == 0 && !r->is_dead) {
 		is_more = true;
 	}

@@ -524,6 +524,30 @@ TEST(a_lost_acknowledgement_doubles_nothing)
 	end(&w);
 }
 
+static int run_script(struct db *db, void *arg, struct err *err)
+{
+	return db_script(db, arg, err);
+}
+
+TEST(news_that_the_hub_could_not_keep_are_told_again_before_those_behind_them)
+{
+	static char refuse[] = "CREATE TRIGGER full BEFORE INSERT ON rig_news WHEN NEW.ref = 'j/3'"
+			       " BEGIN SELECT RAISE(ABORT, 'the disk is full'); END;";
+	static char allow[] = "DROP TRIGGER full;";
+	struct world w;
+
+	begin(&w);
+	CHECK_INT(store_call(w.hub_store, run_script, refuse, NULL), 0);
+	rig_set_hub(w.rig, &w.config);
+	tell(&w, 1, 1500); /* several messages, all under way at once */
+	loop_advance(w.loop, 900);
+	CHECK(w.n_connects > 0 && !hub_is_online(w.hub, w.id));
+	CHECK_INT(store_call(w.hub_store, run_script, allow, NULL), 0);
+	loop_advance(w.loop, 10000);
+	check_kept(&w, 1500);
+	end(&w);
+}
+
 TEST(a_hub_that_is_away_for_an_hour_gets_it_all_in_order)
 {
 	struct world w;
@@ -614,6 +638,18 @@ TEST(a_revoked_key_is_refused_in_words_and_the_rig_works_on)
 	rig_set_hub(w.rig, &w.config);
 	loop_advance(w.loop, 3000);
 	check_kept(&w, 3);
+	end(&w);
+}
+
+TEST(a_change_behind_a_removal_finds_no_rig)
+{
+	struct world w;
+
+	begin(&w);
+	hub_revoke(w.hub, w.id, is_paired, &w);
+	hub_change(w.hub, w.id, "Loft", NULL, is_paired, &w);
+	loop_advance(w.loop, 1);
+	CHECK_INT(w.rc, -ENOENT);
 	end(&w);
 }
 
@@ -844,6 +880,10 @@ TEST(live_pictures_come_only_while_somebody_looks)
 	hub_watch(w.hub, &watcher);
 	loop_advance(w.loop, 100);
 	CHECK_INT(w.n_watches, 1);
+	/* What was never a picture leaves no place for one. */
+	CHECK(rig_picture(w.rig, "front", (const uint8_t *)"<html>", 6, WALL_MS, true));
+	loop_advance(w.loop, 100);
+	CHECK(!hub_preview(w.hub, w.id, "front", &at));
 	CHECK(rig_picture(w.rig, "front", tiny, sizeof(tiny), WALL_MS, true));
 	CHECK(rig_picture(w.rig, "front", (const uint8_t *)"<html>", 6, WALL_MS, true));
 	loop_advance(w.loop, 100);

@@ -138,6 +138,8 @@ int repo_rig_commit(struct db *db, const struct repo_rig_batch *b, struct err *e
 		return err_set(err, -ESTALE, "the rig is no longer one of ours");
 	if (rc > 0)
 		rc = repo_rig_have(db, b->rig, b->stream, &have, err);
+	if (rc >= 0 && have < b->after)
+		rc = err_set(err, -EAGAIN, "those before them are not kept");
 	for (size_t i = 0; rc >= 0 && i < b->n; i++) {
 		b->is_fresh[i] = b->news[i].number > have;
 		if (!b->is_fresh[i])

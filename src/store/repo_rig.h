@@ -32,10 +32,12 @@ int repo_rig_have(struct db *db, const char *rig, const char *stream, int64_t *r
                   struct err *err) MUST_CHECK;
 /*
  * Commits news, in order of their numbers; those that are here already are left out. `is_fresh[i]`
- * (n of them) tells which were new. -ESTALE: the rig is gone (revoked).
+ * (n of them) tells which were new. -ESTALE: the rig is gone (revoked); -EAGAIN: those up to `after`
+ * are not here, so these may not be, either: they would never be told again.
  */
 struct repo_rig_batch {
 	const char *rig, *stream;
+	int64_t after; /* number of the news that were sent before these */
 	const struct news *news;
 	size_t n;
 	int64_t heard_wall_ms; /* by our clock */

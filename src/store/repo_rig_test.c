@@ -191,6 +191,19 @@ TEST(news_that_come_twice_are_kept_once)
 	CHECK_INT(n, 2);
 	rig_news_free(news, n);
 
+	/* What came before these was not kept: neither are they. */
+	{
+		const struct news late = { .number = 9, .kind = "layer", .ref = "j/9" };
+		const struct repo_rig_batch gap = { .rig = "r1",
+			                            .stream = "s1",
+			                            .after = 8,
+			                            .news = &late,
+			                            .n = 1,
+			                            .is_fresh = is_fresh };
+
+		CHECK_INT(repo_rig_commit(db, &gap, NULL), -EAGAIN);
+	}
+
 	/* Revoked: all of it goes, and what is still under way is refused. */
 	CHECK_INT(repo_rig_remove(db, "r1", NULL), 0);
 	CHECK_INT(repo_rig_remove(db, "r1", NULL), -ENOENT);

@@ -307,11 +307,12 @@ static void hear_event(struct sio_session *e, const struct socketio_packet *p)
 
 static void hear_connect(struct sio_session *e)
 {
+	static const char full[] = "44{\"message\":\"there are too many rigs\"}";
 	char answer[64];
 
 	e->rig = rig_of(e->socketio, e->who.user.name);
 	if (!e->rig) {
-		send_packet(e, "44{\"message\":\"there are too many rigs\"}", 38);
+		send_packet(e, full, sizeof(full) - 1);
 		return;
 	}
 	e->is_connected = true;
