@@ -275,10 +275,11 @@ static void heard_job(struct sessions *ss, const struct event_job *e)
 		r->s.layers = e->job.layers;
 	switch (e->phase) {
 	case JOB_STARTED:
-		st->layer_now = -1;
-		st->z_now_mm = (double)NAN;
-		/* fall through */
 	case JOB_FOUND_AGAIN:
+		if (e->phase == JOB_STARTED) {
+			st->layer_now = -1;
+			st->z_now_mm = (double)NAN;
+		}
 		st->is_print_paused = false;
 		next_job(ss, st);
 		job_begins(ss, st);

@@ -52,7 +52,8 @@ static struct climate_place *make(struct climates *cs, const char *location)
 	p->newest.temp_c = p->newest.humidity_percent = (double)NAN;
 	while (at < cs->n && strcmp(cs->places[at]->newest.location, location) < 0)
 		at++;
-	memmove(cs->places + at + 1, cs->places + at, (cs->n - at) * sizeof(cs->places[0]));
+	memmove(cs->places + at + 1, cs->places + at,
+	        (cs->n - at) * sizeof(struct climate_place *));
 	cs->places[at] = p;
 	cs->n++;
 	return p;
@@ -110,13 +111,17 @@ static int place_for(struct climates *cs, const char *location, struct climate_p
 {
 	struct climate_place *p = make(cs, location);
 
-	if (!p)
-		return err_set(err, -ENOSPC,
-		               "there are %d places already: delete one that is not needed",
-		               CLIMATES_MAX_PLACES);
-	if (p->is_here)
-		return err_set(err, -EEXIST,
-		               "'%s' has a sensor of this machine: choose another name", location);
+	if (!p) {
+		(void)err_set(err, -ENOSPC,
+		              "there are %d places already: delete one that is not needed",
+		              CLIMATES_MAX_PLACES);
+		return -ENOSPC;
+	}
+	if (p->is_here) {
+		(void)err_set(err, -EEXIST,
+		              "'%s' has a sensor of this machine: choose another name", location);
+		return -EEXIST;
+	}
 	*ret = p;
 	return 0;
 }
@@ -132,7 +137,7 @@ int climates_add(struct climates *cs, const struct climate_reading *reading, str
 		rc = err_set(err, -ERANGE, "the reading's time is in the future");
 	if (rc == 0)
 		rc = place_for(cs, r.location, &p, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	if (r.at_wall_ms <= 0)
 		r.at_wall_ms = now_ms;
@@ -150,7 +155,7 @@ int climates_fail(struct climates *cs, const char *location, const char *text, s
 	rc = climate_check(&r, err); /* of the location */
 	if (rc == 0)
 		rc = place_for(cs, location, &p, err);
-	if (rc < 0)
+	if (rc != 0)
 		return rc;
 	TEXT_SET(p->trouble, text);
 	text_clean(p->trouble);
@@ -227,7 +232,8 @@ static void drop_place(struct climates *cs, size_t at)
 {
 	free(cs->places[at]);
 	cs->n--;
-	memmove(cs->places + at, cs->places + at + 1, (cs->n - at) * sizeof(cs->places[0]));
+	memmove(cs->places + at, cs->places + at + 1,
+	        (cs->n - at) * sizeof(struct climate_place *));
 }
 
 void climates_forget(struct climates *cs, const char *location)
