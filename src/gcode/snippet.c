@@ -247,11 +247,13 @@ static int check_point(const struct machine *m, const char *what, const double a
 				err, -EINVAL,
 				"%s: %c%g is out of reach of the %s, which goes from %g to %g",
 				what, "XY"[i], at[i], m -> name, m -> min[i], m -> max[i]);
-	if (at[0] < m->corner[0] && at[1] < m->corner[1])
-		return err_set(
-			err, -EINVAL,
-			"%s: the corner of the %s below X%g Y%g is closed: the cutter is there",
-			what, m->name, m->corner[0], m->corner[1]);
+	/* From elsewhere a straight line to a point beside the corner may lead over it. */
+	if (m->corner[0] > 0 && (at[0] < m->corner[0] || at[1] < m->corner[1]))
+		return err_set(err, -EINVAL,
+		               "%s: the cutter is in the corner of the %s below X%g Y%g, and the "
+		               "way there may lead over it: choose X%g and Y%g or more",
+		               what, m->name, m->corner[0], m->corner[1], m->corner[0],
+		               m->corner[1]);
 	return 0;
 }
 
@@ -571,7 +573,8 @@ static void filament_of_bambu(struct plan *p)
 		              "of the change from the printer and does not hear them.");
 }
 
-/* The position comes back by G60 and G61, which Prusa's firmware and Marlin have. */
+/* The way back is what PrusaSlicer says, which each firmware can go: Marlin before 2.1.3 does not move
+ * for "G61 X Y" (MarlinFirmware/Marlin issue 26222), and Prusa's and Klipper have no G61. */
 static void layer_of_prusa(struct plan *p)
 {
 	struct buf b;
@@ -581,17 +584,17 @@ static void layer_of_prusa(struct plan *p)
 		mark(p, &b, "{layer_num + 1}");
 	} else {
 		buf_add_str(&b, "{if layer_num > 0 && !spiral_vase && !complete_objects}\n"
-		                "G60 S0\nM83\nG1 E-0.8 F2100\nG90\n");
+		                "M83\nG1 E-0.8 F2100\nG90\n");
 		buf_printf(&b, "G1 Z{layer_z + %g} F720\n", p->o->lift_mm);
 		buf_printf(&b, "G1 X%g Y%g F9000\nM400\n", p->m.park[0], p->m.park[1]);
 		mark(p, &b, "{layer_num + 1}");
 		buf_printf(&b, "G4 P%u\n", p->o->dwell_ms + p->o->hold_ms);
-		buf_add_str(&b, "G61 X Y S0 F9000\nG61 Z S0 F720\nG1 E0.8 F2100\n"
+		buf_add_str(&b, "G1 X{position[0]} Y{position[1]} F9000\n"
+		                "G1 Z{position[2]} F720\nG1 E0.8 F2100\n"
 		                "{if use_relative_e_distances}M83{else}M82{endif}\n"
 		                "{endif}\n");
-		note(p, "The way back is G61: Prusa's firmware and Marlin with SAVED_POSITIONS "
-		        "know it. "
-		        "Klipper does not; there use its own macros.");
+		note(p, "PrusaSlicer 2.6 or newer: older ones do not know where the head was, and "
+		        "refuse this text when they slice.");
 	}
 	add(p, "layer", "After layer change",
 	    "Printer settings, Custom G-code, After layer change G-code", SNIPPET_BEHIND, &b);
