@@ -68,6 +68,8 @@ struct moon {
 	bool is_agent;       /* Moonraker lets macros call us */
 	bool has_macro;      /* Klipper has TIMELAPSE_TAKE_FRAME */
 	unsigned registered; /* bit i: moon_methods[i] is ours */
+	bool has_hosted;     /* the macros of moonraker-timelapse called us since the start */
+	unsigned owed;       /* bit is_film: Klipper is to be told that it is over */
 	struct timer poll;
 	int64_t refreshed_us, registered_us;
 	int next_id;
@@ -198,30 +200,60 @@ static void on_scripted(struct moon *o UNUSED, struct call *c UNUSED, const json
 {
 }
 
-/* What nobody waits for. */
-static void run_script(struct moon *o, const char *gcode)
+/* What no command waits for. */
+static struct call *run_script(struct moon *o, const char *gcode, call_fn *done)
 {
-	struct call *c =
-		ask(o, "printer.gcode.script", json_pack("{s:s}", "script", gcode), on_scripted);
+	struct call *c = ask(o, "printer.gcode.script", json_pack("{s:s}", "script", gcode), done);
 
 	if (c)
 		c->until_us = now_us(o) + SCRIPT_MS * 1000LL;
+	return c;
+}
+
+static void on_paid(struct moon *o, struct call *c, const json_t *result UNUSED,
+                    const json_t *error UNUSED)
+{
+	o->owed &= ~(1U << c->method);
+}
+
+/* A macro of moonraker-timelapse waits without end, with its head parked: what a lost connection has
+ * swallowed is said again. */
+static void pay(struct moon *o)
+{
+	const char *const scripts[] = { moon_macro_frame_over, moon_macro_film_over };
+	unsigned due = o->has_macro && text_equal(o->memory.klippy, "ready") ? o->owed : 0;
+
+	for (size_t i = 0; i < MAX_CALLS; i++) {
+		if (o->calls[i].is_used && o->calls[i].done == on_paid)
+			due &= ~(1U << o->calls[i].method);
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
+		struct call *c = due & 1U << i ? run_script(o, scripts[i], on_paid) : NULL;
+
+		if (c)
+			c->method = i;
+	}
 }
 
 /* The macros of moonraker-timelapse take no frame before they are told to. */
 static void enable_macros(struct moon *o)
 {
+	pay(o);
 	if (o->has_macro && (o->registered & 1U << MOON_METHOD_NEWFRAME) &&
 	    text_equal(o->memory.klippy, "ready"))
-		run_script(o, moon_macro_enable);
+		(void)run_script(o, moon_macro_enable, on_scripted);
 }
 
 static void on_registered(struct moon *o, struct call *c, const json_t *result, const json_t *error)
 {
 	if (result) {
 		o->registered |= 1U << c->method;
-		if (c->method == MOON_METHOD_NEWFRAME)
+		if (c->method == MOON_METHOD_NEWFRAME) {
+			/* A macro may wait for the Bedside that was here before. */
+			o->owed |= o->has_hosted ? 0 : 1U << false;
+			o->has_hosted = true;
 			enable_macros(o);
+		}
 	} else if (c->method == MOON_METHOD_NEWFRAME && error) {
 		log_debug(NULL, "printer %s: macros: %s", printer_config(o->printer)->id,
 		          reply_text(error, "message"));
@@ -247,8 +279,8 @@ static void moon_macro_over(void *priv, bool is_film)
 {
 	struct moon *o = priv;
 
-	if (o->ws)
-		run_script(o, is_film ? moon_macro_film_over : moon_macro_frame_over);
+	o->owed |= 1U << is_film;
+	pay(o);
 }
 
 /* True: it was a macro's call. */
@@ -736,7 +768,7 @@ static void on_poll(void *arg)
 		if (!c->is_used || now_us(o) < c->until_us)
 			continue;
 		if (!c->ticket && c->done != on_metadata && c->done != on_webcams &&
-		    c->done != on_refreshed && c->done != on_scripted) {
+		    c->done != on_refreshed && c->done != on_scripted && c->done != on_paid) {
 			fail(o, PRINTER_FAILURE_LOST, -ETIMEDOUT,
 			     "Moonraker does not answer a question");
 			return;
@@ -752,6 +784,7 @@ static void on_poll(void *arg)
 	}
 	if (o->is_in && !o->is_subscribed)
 		ask_info(o);
+	pay(o);
 	if (o->is_agent && o->registered != (1U << MOON_N_METHODS) - 1 &&
 	    now_us(o) - o->registered_us >= REGISTER_US)
 		register_methods(o);

@@ -36,7 +36,8 @@ static struct scene {
 	bool is_connected;
 	bool has_timelapse; /* the component whose methods are taken then */
 	bool knows_no_agents, has_macros;
-	unsigned n_registered, n_enabled;
+	unsigned n_registered, n_enabled, n_over;
+	bool swallows_scripts;
 	char over[200]; /* the newest SET_GCODE_VARIABLE */
 	struct event_macro macro;
 	unsigned n_macros;
@@ -111,7 +112,10 @@ static void take_call(const char *method, int id, const char *text)
 		                           "already registered\"}"
 		                         : "\"result\":\"ok\"");
 	} else if (strcmp(method, "printer.gcode.script") == 0 && strstr(text, "SET_GCODE_")) {
+		if (s.swallows_scripts)
+			return;
 		s.n_enabled += strstr(text, "VARIABLE=enable VALUE=True") != NULL;
+		s.n_over += strstr(text, "VARIABLE=takingframe VALUE=False") != NULL;
 		text_copy(s.over, sizeof(s.over), strstr(text, "SET_GCODE_"));
 		answer_call(id, "\"result\":\"ok\"");
 	} else if (strcmp(method, "server.info") == 0) {
@@ -403,6 +407,31 @@ TEST(moonraker_macros_become_events_and_are_told_when_it_is_over)
 	say("{\"jsonrpc\":\"2.0\",\"method\":\"bedside_cycle\"}");
 	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_saveFrames\"}");
 	CHECK_INT(s.n_macros, 4);
+	finish();
+}
+
+TEST(moonraker_macros_are_let_go_when_the_connection_is_back)
+{
+	prepare();
+	s.has_macros = true;
+	start("", KEY);
+	CHECK_INT(s.n_over, 1); /* of a Bedside that was killed */
+	s.swallows_scripts = true;
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_newframe\",\"params\":{\"macropark\":{"
+	    "\"enable\":true},\"hyperlapse\":\"False\"}}");
+	CHECK(s.n_macros == 1 && s.macro.waits);
+	printer_macro_over(s.printer, false);
+	loop_advance(s.loop, 10);
+	CHECK_INT(s.n_over, 1);
+	s.swallows_scripts = false;
+	stream_free(s.theirs);
+	s.theirs = NULL;
+	loop_advance(s.loop, 30000);
+	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
+	CHECK_INT(s.n_over, 2);
+	say(NOTIFY("notify_proc_stat_update"));
+	loop_advance(s.loop, 20000);
+	CHECK_INT(s.n_over, 2); /* once */
 	finish();
 }
 
