@@ -12,6 +12,7 @@
 #include "core/loop.h"
 #include "store/backup_stream.h"
 #include "store/repo.h"
+#include "store/repo_outbox.h"
 #include "store/restore.h"
 #include "store/store.h"
 
@@ -150,6 +151,38 @@ TEST(a_backup_with_frames_comes_back_and_sets_the_old_aside)
 	CHECK_INT(store_open(l, dir, &s, NULL), 0);
 	CHECK_INT(store_call(s, get_value, value, NULL), 0);
 	CHECK_STR(value, "old");
+	store_close(s);
+	loop_free(l);
+}
+
+static int begin_rig(struct db *db, void *arg, struct err *err)
+{
+	struct outbox_state *s = arg;
+	int rc = repo_outbox_begin(db, 1000, err);
+
+	return rc == 0 ? repo_outbox_state(db, s, err) : rc;
+}
+
+TEST(a_rig_that_is_put_back_tells_its_hub_in_another_stream)
+{
+	auto_free char *dir = mem_printf("%s/data", test_tmp_dir());
+	auto_free char *to = mem_printf("%s/copy", test_tmp_dir());
+	struct outbox_state before, after;
+	struct backup_options o = { 0 };
+	struct backup_result r;
+	struct loop *l = loop_new_simulated(0);
+	struct store *s;
+
+	fill_data(dir);
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(store_call(s, begin_rig, &before, NULL), 0);
+	store_close(s);
+	CHECK_INT(backup_write(dir, to, &o, NULL), 0);
+	CHECK_INT(backup_restore(to, dir, NULL, &r, NULL), 0);
+	CHECK_INT(store_open(l, dir, &s, NULL), 0);
+	CHECK_INT(store_call(s, begin_rig, &after, NULL), 0);
+	CHECK(!text_equal(before.stream, after.stream));
+	CHECK_INT(after.next, before.next);
 	store_close(s);
 	loop_free(l);
 }

@@ -14,6 +14,7 @@
 #include "store/backup_private.h"
 #include "store/db.h"
 #include "store/migrate.h"
+#include "store/repo_outbox.h"
 #include "store/restore_private.h"
 #include "store/store.h"
 #include "store/tar.h"
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_FILES 4000000
@@ -80,6 +82,21 @@ static int check_db(const char *staging, struct err *err)
 		rc = err_set(err, -ENOTSUP,
 		             "the backup is of a newer Bedside (schema %d, this one knows %d)",
 		             version, migrate_newest());
+	return rc;
+}
+
+/* A hub may have numbers of news that this rig would give again: they belong to another stream. */
+static int begin_stream(const char *staging, struct err *err)
+{
+	auto_free char *path = mem_printf("%s/" STORE_FILE, staging);
+	struct outbox_state s;
+	struct db *db = NULL;
+	int rc = db_open(path, DB_READ_WRITE, &db, err);
+
+	/* No rig, or older than rigs are. */
+	if (rc == 0 && repo_outbox_state(db, &s, NULL) == 0)
+		rc = repo_outbox_new_stream(db, (int64_t)time(NULL) * 1000, err);
+	db_close(db);
 	return rc;
 }
 
@@ -336,6 +353,8 @@ int restore_finish(struct restore *r, struct backup_result *ret, struct err *err
 	if (rc == 0 && r->check.run)
 		rc = r->check.run(r->check.arg, r->staging, err);
 	if (rc == 0)
+		rc = begin_stream(r->staging, err);
+	if (rc == 0)
 		rc = restore_mark(r->data_dir, err);
 	if (rc < 0) {
 		r->is_failed = true;
@@ -450,6 +469,8 @@ static int stage(struct restore *r, const char *from, struct backup_result *ret,
 		rc = feed_file(r, from, STORE_FILE, err);
 		if (rc == 0)
 			rc = check_db(r->staging, err);
+		if (rc == 0)
+			rc = begin_stream(r->staging, err);
 		if (rc == 0)
 			rc = restore_mark(r->data_dir, err);
 		r->is_marked = rc == 0;
