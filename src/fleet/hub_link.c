@@ -143,7 +143,7 @@ struct rig_job {
 	struct hub *hub;
 	unsigned serial;
 	char rig[ID_SIZE], stream[ID_SIZE], name[RIG_NAME_SIZE];
-	struct rig_record record;
+	char version[24];
 	int64_t wall_ms, have;
 	int64_t after; /* the news before these */
 	struct news *news;
@@ -162,10 +162,9 @@ static struct rig_job *rig_job_new(struct hub_link *l)
 	j->wall_ms = loop_wall_ms(l->hub->env.loop);
 	TEXT_SET(j->rig, l->rig);
 	TEXT_SET(j->stream, l->stream);
-	if (r) {
-		j->record = r->record;
+	TEXT_SET(j->version, l->version);
+	if (r)
 		TEXT_SET(j->name, r->record.name);
-	}
 	return j;
 }
 
@@ -180,7 +179,7 @@ static void rig_job_free(struct rig_job *j)
 static int run_have(struct db *db, void *arg, struct err *err)
 {
 	struct rig_job *j = arg;
-	int rc = repo_rig_save(db, &j->record, err);
+	int rc = repo_rig_seen(db, j->rig, j->version, j->wall_ms, err);
 
 	return rc == 0 ? repo_rig_have(db, j->rig, j->stream, &j->have, err) : rc;
 }

@@ -56,6 +56,13 @@ int repo_rig_save(struct db *db, const struct rig_record *r, struct err *err)
 	return rc;
 }
 
+int repo_rig_seen(struct db *db, const char *id, const char *version, int64_t wall_ms,
+                  struct err *err)
+{
+	return db_run(db, "UPDATE rigs SET version = $2, last_seen_ms = $3 WHERE id = $1",
+	              DB_ARGS(db_text(id), db_text(version), db_int(wall_ms)), err);
+}
+
 static void read_rig(struct db_rows *r, struct rig_record *ret)
 {
 	*ret = (struct rig_record){ .paired_wall_ms = db_get_int(r, 5),
