@@ -245,6 +245,9 @@ static void print_hub(const json_t *r)
 	if (text_of(r, "text")[0])
 		printf("  %s\n", text_of(r, "text"));
 	printf("  news that wait: %lld\n", json_integer_value(json_object_get(r, "waiting")));
+	if (json_integer_value(json_object_get(r, "dropped")) > 0)
+		printf("  left out, since too many wait: %lld\n",
+		       json_integer_value(json_object_get(r, "dropped")));
 }
 
 static void print_rig(const json_t *r)

@@ -272,9 +272,12 @@ static void wait_for_packets(struct call *c, struct sio_session *e)
 
 	if (e->out.size > 0) {
 		call_bytes(c, &reply, http_bytes_take(&e->out));
-	} else if (e->poll || e->channel || e->probe) {
+	} else if (e->channel || e->probe) {
 		call_bytes(c, &reply, http_bytes_new("6", 1));
 	} else {
+		/* Whose connection was cut asks anew: what comes must not go to the old one. */
+		if (e->poll)
+			call_bytes(STEAL_PTR(e->poll), &reply, http_bytes_new("6", 1));
 		e->poll = c;
 	}
 }
