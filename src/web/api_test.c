@@ -1007,6 +1007,10 @@ static void next_frame(void *arg)
 
 	TEXT_SET(e->printer, "a1");
 	bus_publish(r->bus, &e->head);
+	/* What no page is told of. */
+	bus_publish(r->bus, &event_new_macro()->head);
+	bus_publish(r->bus, &event_new_button()->head);
+	bus_publish(r->bus, &event_new_rig()->head);
 }
 
 static void run(struct rig *r, struct web_env *env, void (*talk)(struct rig *r))

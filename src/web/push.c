@@ -320,12 +320,13 @@ static void heard(void *arg, const struct bus_event *e)
 			                       json_climate(&event_as_climate(e)->reading)));
 		break;
 	case EVENT_RIG:
-	case EVENT_MACRO:
 		if (p->clients)
-			tell_all(p, message_of("panel", "panel", json_rig(&event_as_rig(e)->status)));
+			tell_all(p,
+			         message_of("panel", "panel", json_rig(&event_as_rig(e)->status)));
 		break;
 	case EVENT_JOB:
 	case EVENT_BUTTON:
+	case EVENT_MACRO:
 		break;
 	}
 }
