@@ -144,6 +144,13 @@ static void prusa_send(void *priv, const struct printer_command *c, uint32_t tic
 		printer_driver_answer(o->printer, ticket, PRINTER_ACKNOWLEDGED, "");
 		return;
 	}
+	if (o->is_old) {
+		printer_driver_answer(
+			o->printer, ticket, PRINTER_NOT_SENT,
+			"its firmware is older than PrusaLink's API v1, which has the "
+			"commands: update it, or use the printer's own screen");
+		return;
+	}
 	if (prusa_command_write(c, &o->memory, &method, target, &err) < 0) {
 		printer_driver_answer(o->printer, ticket, PRINTER_NOT_SENT, err.text);
 		return;
@@ -194,8 +201,9 @@ static void take(struct prusa *o, const json_t *job)
 	struct printer_state *s = printer_driver_state(o->printer);
 	struct loop *l = printer_driver_env(o->printer)->loop;
 
-	s->capabilities = PRINTER_CAN_PAUSE | PRINTER_CAN_START | PRINTER_CAN_FETCH_JOB |
-	                  PRINTER_CAN_POSITION;
+	s->capabilities = PRINTER_CAN_FETCH_JOB | PRINTER_CAN_POSITION;
+	if (!o->is_old) /* the commands are API v1 */
+		s->capabilities |= PRINTER_CAN_PAUSE | PRINTER_CAN_START;
 	(void)prusa_report_status(&o->memory, o->status, s, loop_now_us(l), loop_wall_ms(l));
 	prusa_report_job(&o->memory, job, s);
 	o->has_polled = true;

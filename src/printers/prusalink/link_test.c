@@ -17,6 +17,8 @@
 #define PASSWORD "abcdefgh12345678"
 
 /* A PrusaLink by hand. */
+#define OLD "PrusaLink of old" /* has no API v1 */
+
 static struct scene {
 	struct loop *loop;
 	struct bus *bus;
@@ -80,6 +82,10 @@ static void asked(void *arg, struct rest *r, const char *method, const char *tar
 		               "\"display_name\":\"ring.gcode\"}}",
 		               s.job, s.job);
 		rest_play(r, s.gives_file ? 200 : 204, s.gives_file ? text : "");
+	} else if (strcmp(target, "/api/job") == 0) {
+		rest_play(r, 200, "{\"state\":\"Printing\",\"progress\":{\"completion\":0.1}}");
+	} else if (strcmp(target, "/api/printer") == 0) {
+		rest_play(r, 200, "{\"state\":{\"flags\":{\"link_state\":\"PRINTING\"}}}");
 	} else {
 		(void)snprintf(s.commanded, sizeof(s.commanded), "%s %s", method, target);
 		rest_play(r, s.command_status,
@@ -102,7 +108,7 @@ static void begin_with(const char *version)
 		            .version = version,
 		            .state = "IDLE",
 		            .version_status = 200,
-		            .state_status = 200,
+		            .state_status = strcmp(version, OLD) == 0 ? 404 : 200,
 		            .info_status = 200,
 		            .command_status = 204,
 		            .gives_file = true,
@@ -273,6 +279,22 @@ TEST(prusalink_link_commands_and_sees_the_effect)
 	send_it(PRINTER_GCODE, 100);
 	CHECK(s.n_answers == 1 && s.answer == PRINTER_NOT_SENT);
 	CHECK(strstr(s.reason, "PrusaLink can only"));
+	finish();
+}
+
+TEST(prusalink_link_commands_no_firmware_before_api_v1)
+{
+	begin();
+	CHECK(state()->capabilities & PRINTER_CAN_START);
+	finish();
+	begin_with(OLD);
+	loop_advance(s.loop, 6000);
+	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
+	CHECK_INT(state()->activity, PRINTER_PRINTING);
+	CHECK(!(state()->capabilities & (PRINTER_CAN_PAUSE | PRINTER_CAN_START)));
+	send_it(PRINTER_PAUSE_PRINT, 100);
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_NOT_SENT);
+	CHECK(strstr(s.reason, "older than") && !s.commanded[0]);
 	finish();
 }
 
