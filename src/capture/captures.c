@@ -542,6 +542,11 @@ static void recover_by(struct looking *k)
 	log_warn(&sp->log, "a print was paused for pictures when Bedside ended");
 	sp->run = k->rc == 0 ? run_recover(&env, &k->note) : NULL;
 	if (!sp->run) {
+		event_notice(
+			sp->owner->env.bus, wall_ms(sp), NOTICE_ALARM, "capture", sp->printer,
+			"Bedside was ended while it had paused the print for pictures, and what "
+			"it noted of that is damaged: look where the head is before you resume "
+			"the print.");
 		work_submit(sp->owner->env.disk, remove_note, free, mem_dup(k, sizeof(*k)));
 		return;
 	}

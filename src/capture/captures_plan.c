@@ -79,6 +79,7 @@ static void plan_found(void *arg, int rc, const struct err *err UNUSED)
 			log_warn(&sp->log, "the kept capture plan is not used: %s", why.text);
 		json_decref(j);
 		spot_plan_changed(sp);
+		spot_load(sp); /* its marker */
 	}
 	free(s);
 }
