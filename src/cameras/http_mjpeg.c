@@ -9,7 +9,7 @@
  * begin with the last one that they have. It is shown, but serves no shot.
  *
  * Some small cameras (ESP32) end each answer after one picture: they are asked again at once, and from the
- * second answer on a picture counts as taken when it was asked for.
+ * third answer on a picture counts as taken when it was asked for.
  */
 
 #include "base/err.h"
