@@ -13,7 +13,7 @@ extern const char klipper_macros_text[];
 static const char usage[] =
 	"usage: bedside klipper-macros [--park X,Y] >bedside.cfg\n"
 	"prints the macros TIMELAPSE_TAKE_FRAME, HYPERLAPSE and TIMELAPSE_RENDER for Klipper; "
-        "with\n"
+	"with\n"
 	"--park the head goes there (mm) for each picture. What to do with it stands at its top.\n";
 
 static bool read_park(const char *text, double park[2])

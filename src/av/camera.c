@@ -263,9 +263,10 @@ static int say_open_failed(int rc)
 	case AVERROR_EXIT:
 		return fail(AV_FAILURE_STALL, "it accepts the connection, but does not answer");
 	case AVERROR(EPROTONOSUPPORT): /* 461 to each transport that was asked for */
-		return fail(AV_FAILURE_FORMAT,
-		            "it refuses to send its video over TCP; switch on \"RTP over RTSP\" (TCP, "
-		            "interleaved) in its settings: UDP is not spoken here");
+		return fail(
+			AV_FAILURE_FORMAT,
+			"it refuses to send its video over TCP; switch on \"RTP over RTSP\" (TCP, "
+			"interleaved) in its settings: UDP is not spoken here");
 	default:
 		return fail(rc == AVERROR_EOF ? AV_FAILURE_ENDED : AV_FAILURE_OTHER,
 		            rc == AVERROR_EOF ? "it closed the connection"

@@ -440,10 +440,12 @@ static const struct field apply_body[] = {
 };
 
 static const struct field snippets_query[] = {
-	{ "model", FIELD_TEXT, 0, 1, 31, NULL, "of the printer: A1, P1S …, or other with bed_x and bed_y" },
+	{ "model", FIELD_TEXT, 0, 1, 31, NULL,
+	  "of the printer: A1, P1S …, or other with bed_x and bed_y" },
 	{ "slicer", FIELD_TEXT, 0, 0, 0, "bambu|orca|prusa|cura", "bambu if absent" },
 	{ "mode", FIELD_TEXT, 0, 0, 0, "click|park|mark",
-	  "click: the head presses a switch; park: it waits; mark: nothing moves; click if absent" },
+	  "click: the head presses a switch; park: it waits; mark: nothing moves; click if "
+	  "absent" },
 	{ "park_x", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the head goes, mm" },
 	{ "park_y", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the head goes, mm" },
 	{ "press", FIELD_NUMBER, 0, -1000, 2000, NULL, "where the switch is pressed, mm" },
