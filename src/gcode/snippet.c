@@ -528,7 +528,9 @@ static void filament_of_bambu(struct plan *p)
 		              "of the change from the printer and does not hear them.");
 }
 
-/* The way back is what PrusaSlicer says, which each firmware can go: Marlin before 2.1.3 does not move
+/* Marlin's G90 makes the extruder absolute too, so M83 comes behind it.
+ *
+ * The way back is what PrusaSlicer says, which each firmware can go: Marlin before 2.1.3 does not move
  * for "G61 X Y" (MarlinFirmware/Marlin issue 26222), and Prusa's and Klipper have no G61. */
 static void layer_of_prusa(struct plan *p)
 {
@@ -539,7 +541,7 @@ static void layer_of_prusa(struct plan *p)
 		mark(p, &b, "{layer_num + 1}");
 	} else {
 		buf_add_str(&b, "{if layer_num > 0 && !spiral_vase && !complete_objects}\n"
-		                "M83\nG1 E-0.8 F2100\nG90\n");
+		                "G90\nM83\nG1 E-0.8 F2100\n");
 		buf_printf(&b, "G1 Z{layer_z + %g} F720\n", p->o->lift_mm);
 		buf_printf(&b, "G1 X%g Y%g F9000\nM400\n", p->m.park[0], p->m.park[1]);
 		mark(p, &b, "{layer_num + 1}");

@@ -113,10 +113,11 @@ static void walk_line(struct walk *w, const char *line, double press, int axis)
 	double v = 0;
 	static const char axes[] = "XYZ";
 
+	/* The extruder as well, in Marlin. */
 	if (text_starts(line, "G91"))
-		w->is_relative = true;
+		w->is_relative = w->is_e_relative = true;
 	if (text_starts(line, "G90"))
-		w->is_relative = false;
+		w->is_relative = w->is_e_relative = false;
 	if (text_starts(line, "M83"))
 		w->is_e_relative = true;
 	if (text_starts(line, "M82"))
@@ -139,8 +140,10 @@ static void walk_line(struct walk *w, const char *line, double press, int axis)
 		w->min[i] = fmin(w->min[i], v);
 		w->max[i] = fmax(w->max[i], v);
 	}
-	if (word(line, 'E', &v))
+	if (word(line, 'E', &v)) {
+		CHECK(w->is_e_relative);
 		w->e += v;
+	}
 }
 
 static void walk_text(struct walk *w, const char *text, double press, int axis)
