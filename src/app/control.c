@@ -199,22 +199,28 @@ static json_t *panel(struct control *c, const json_t *question)
 	                 "climate", places);
 }
 
-/* {verb:"rig", what:"status"|"reload"|"rigs"} */
-static json_t *rig(struct control *c, const json_t *question)
+static void is_reloaded(void *arg, const struct err *err)
+{
+	reply(arg, err ? failure(err->text) : json_object());
+}
+
+/* {verb:"rig", what:"status"|"reload"|"rigs"}; NULL: answered later. */
+static json_t *rig(struct control *c, const json_t *question, struct local_call *call)
 {
 	const char *what = json_string_value(json_object_get(question, "what"));
 	const struct rig_record *r;
-	json_t *list = json_array();
-	struct err err = { 0 };
+	json_t *list;
 
+	if (text_equal(what, "reload")) {
+		c->env.reload_hub(c->env.arg, is_reloaded, call);
+		return NULL;
+	}
 	if (text_equal(what, "rigs")) {
+		list = json_array();
 		for (size_t i = 0; (r = hub_at(c->env.hub, i)); i++)
 			json_array_append_new(list, hub_rig_json(c->env.hub, r->id, true));
 		return json_pack("{s:o}", "rigs", list);
 	}
-	json_decref(list);
-	if (text_equal(what, "reload") && c->env.reload_hub(c->env.arg, &err) < 0)
-		return failure(err.text);
 	return json_pack("{s:o}", "rig", rig_json(c->env.rig));
 }
 
@@ -241,7 +247,7 @@ static void asked(void *arg, struct local_call *call, const char *line)
 	else if (text_equal(verb, "add_printer") && c->env.hooks)
 		adopt_asked(c->env.hooks, question, call);
 	else if (text_equal(verb, "rig"))
-		answer = rig(c, question);
+		answer = rig(c, question, call);
 	else
 		why = "this daemon does not know that question; is it of another version?";
 	if (why)

@@ -37,8 +37,9 @@ struct control_env {
 	struct rig *rig;
 	struct hub *hub;
 	struct hooks *hooks; /* printers that tools have found */
-	/* The data folder names another hub, or none. */
-	int (*reload_hub)(void *arg, struct err *err);
+	/* The data folder names another hub, or none. `done` once, later. */
+	void (*reload_hub)(void *arg, void (*done)(void *done_arg, const struct err *err),
+	                   void *done_arg);
 	void *arg;
 	const char *data_dir;
 };

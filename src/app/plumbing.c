@@ -10,6 +10,7 @@
 #include "app/house.h"
 #include "app/macro_links.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "cameras/camera.h"
 #include "capture/captures.h"
@@ -420,16 +421,43 @@ static int build_rooms(struct plumbing *p, struct err *err)
 	return 0;
 }
 
-static int reload_hub(void *arg, struct err *err)
+/* The configuration is read by the keeper's thread, which also writes it. */
+struct hub_reload {
+	struct plumbing *plumbing;
+	struct rig_config hub;
+	int rc;
+	struct err err;
+	void (*done)(void *arg, const struct err *err);
+	void *arg;
+};
+
+static void run_reload(void *arg)
+{
+	struct hub_reload *r = arg;
+
+	r->rc = config_reload_hub(r->plumbing->config, &r->hub, &r->err);
+}
+
+static void is_reloaded(void *arg)
+{
+	struct hub_reload *r = arg;
+	struct rig *rig = r->plumbing->rig;
+
+	if (r->rc == 0 && rig)
+		rig_set_hub(rig, &r->hub);
+	r->done(r->arg, r->rc < 0 ? &r->err : NULL);
+	rig_config_fini(&r->hub);
+	free(r);
+}
+
+static void reload_hub(void *arg, void (*done)(void *done_arg, const struct err *err),
+                       void *done_arg)
 {
 	struct plumbing *p = arg;
-	struct rig_config c = { 0 };
-	int rc = config_reload_hub(p->config, &c, err);
+	struct hub_reload *r = MEM_NEW(struct hub_reload);
 
-	if (rc == 0)
-		rig_set_hub(p->rig, &c);
-	rig_config_fini(&c);
-	return rc;
+	*r = (struct hub_reload){ .plumbing = p, .done = done, .arg = done_arg };
+	work_submit(p->keeper, run_reload, is_reloaded, r);
 }
 
 static void rig_measured(void *arg, const struct climate_reading *r)
