@@ -3,8 +3,11 @@
 #include "store/repo_capture.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "model/json.h"
 #include "store/repo_outbox.h"
+
+#include <stdlib.h>
 
 #define COLUMNS                                                                             \
 	"id, printer, job, job_name, job_file, job_started_ms, layer, z_mm, trigger_kind, " \
@@ -71,10 +74,24 @@ static void read_capture(struct db_rows *r, void *element)
 int repo_capture_end_running(struct db *db, const char *printer, const char *reason,
                              struct err *err)
 {
-	return db_run(db,
-	              "UPDATE captures SET state = 'failed', reason = $2 WHERE printer = $1 AND "
-	              "state = 'running'",
-	              DB_ARGS(db_text(printer), db_text(reason)), err);
+	const struct repo_query q = {
+		.sql = "SELECT " COLUMNS " FROM captures WHERE printer = $1 AND state = 'running'",
+		.args = DB_ARGS(db_text(printer)),
+		.read = read_capture,
+		.size = sizeof(struct capture),
+	};
+	struct capture *list = NULL;
+	size_t n = 0;
+	int rc = repo_read_all(db, &q, (void **)&list, &n, err);
+
+	/* One by one: a hub is told, too. */
+	for (size_t i = 0; rc >= 0 && i < n; i++) {
+		list[i].state = CAPTURE_FAILED;
+		TEXT_SET(list[i].text, reason);
+		rc = repo_capture_save(db, &list[i], err);
+	}
+	free(list);
+	return rc;
 }
 
 int repo_capture_get(struct db *db, const char *id, struct capture *ret, struct err *err)

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "store/migrate.h"
 #include "store/repo_capture.h"
+#include "store/repo_outbox.h"
 #include "store/repo_user.h"
 
 #include <errno.h>
@@ -72,7 +73,10 @@ TEST(captures_that_a_kill_left_running_have_failed_and_keep_their_pictures)
 	struct db *db = fresh();
 	struct capture c = { .layer = 3, .z_mm = (double)NAN }, other = { .layer = 4 }, got;
 	struct capture_picture p = { .index = 2, .at_wall_ms = WALL_MS }, *pics;
+	struct news_list news;
 	size_t n;
+
+	CHECK_INT(repo_outbox_begin(db, WALL_MS, NULL), 0);
 
 	id_new(c.id, WALL_MS);
 	id_new(other.id, WALL_MS + 1);
@@ -89,6 +93,12 @@ TEST(captures_that_a_kill_left_running_have_failed_and_keep_their_pictures)
 	CHECK_INT(repo_capture_get(db, c.id, &got, NULL), 0);
 	CHECK(got.state == CAPTURE_FAILED && isnan(got.z_mm));
 	CHECK_STR(got.text, "killed");
+	/* A hub is told as well. */
+	CHECK_INT(repo_outbox_list(db, 1, 10, 65536, &news, NULL), 0);
+	CHECK_INT(news.n, 2);
+	CHECK_STR(news.list[1].ref, c.id);
+	CHECK(strstr(news.list[1].body, "\"failed\""));
+	news_free(news.list, news.n);
 	CHECK_INT(repo_capture_get(db, other.id, &got, NULL), 0);
 	CHECK_INT(got.state, CAPTURE_RUNNING);
 	CHECK_INT(repo_capture_pictures(db, c.id, &pics, &n, NULL), 0);
