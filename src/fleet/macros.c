@@ -247,7 +247,8 @@ void macros_free(struct macros *m)
 	bus_unlisten(&m->listener);
 	DL_FOREACH_SAFE(m->waits, w, next)
 	{
-		timer_stop(&w->limit);
+		/* moonraker-timelapse's macro would wait for us without end. */
+		go_on(w, w->session[0] != '\0');
 		free(w);
 	}
 	free(m);

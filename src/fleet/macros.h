@@ -44,4 +44,5 @@ struct macros_env {
 };
 
 struct macros *macros_new(const struct macros_env *env);
+/* A print that stands still for a picture or its film goes on. */
 void macros_free(struct macros *m);

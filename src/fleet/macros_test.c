@@ -192,6 +192,22 @@ TEST(a_parked_head_does_not_wait_for_a_dead_camera)
 	world_end(&w);
 }
 
+TEST(a_parked_head_goes_on_when_the_program_ends)
+{
+	struct world w;
+
+	world_begin(&w);
+	macro(&w, MACRO_FRAME, true, 0);
+	CHECK_INT(w.n_on, 0);
+	world_end(&w);
+	CHECK(w.n_on == 1 && w.n_on_film == 0);
+	world_begin(&w);
+	macro(&w, MACRO_FRAME, false, 0);
+	macro(&w, MACRO_RENDER, true, 0);
+	world_end(&w);
+	CHECK(w.n_on == 0 && w.n_on_film == 1);
+}
+
 TEST(a_parked_head_goes_on_at_once_when_nothing_records)
 {
 	struct world w;
