@@ -378,15 +378,15 @@ static void come_back(const struct plan *p, struct buf *b)
 		buf_printf(b, "G1 Y%g F%d\n", MIN(p->m.bed[1], p->m.park[1]), TRAVEL);
 }
 
-static void own_camera(const struct plan *p, struct buf *b)
+static void own_camera(struct buf *b)
 {
 	buf_add_str(b, "; the printer's own camera, if it records\n"
 	               "M622.1 S1\n"
 	               "M1002 judge_flag timelapse_record_flag\n"
 	               "M622 J1\n"
-	               "M1004 S5 P1\n");
-	buf_printf(b, "M971 S11 %s O0\n", p->m.parks_itself ? "C11" : "C10");
-	buf_add_str(b, "M623\n");
+	               "M1004 S5 P1\n"
+	               "M971 S11 C11 O0\n"
+	               "M623\n");
 }
 
 /* The maker's watch for filament that wraps around the nozzle: once at the third layer, then where
@@ -440,7 +440,7 @@ static void layer_of_bambu(struct plan *p)
 		if (p->o->mode == SNIPPET_CLICK)
 			press_once(p, &b);
 		if (is_instead)
-			own_camera(p, &b);
+			own_camera(&b);
 		if (p->o->mode == SNIPPET_PARK)
 			buf_printf(&b, "M400 P%u\n", p->o->hold_ms);
 		come_back(p, &b);

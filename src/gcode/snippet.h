@@ -9,8 +9,8 @@
  * A1's time-lapse text does what that does for the printer's own camera and its clog detection.
  *
  * All points are judged against what the machine reaches (snippet.c has the table, each number with
- * where it is from). Heaters and fans are not touched, G90 and M83 hold at the end, and E is where it
- * was. Pure. Thread: any. Millimetres, milliseconds, mm/min.
+ * where it is from). Heaters and fans are not touched, G90 and M83 hold at the end (M82 where PrusaSlicer's
+ * file has it), and E is where it was. Pure. Thread: any. Millimetres, milliseconds, mm/min.
  */
 
 #pragma once
