@@ -24,6 +24,7 @@
 #include <strings.h>
 
 #define NEWS_LIMIT 100
+#define MAX_QUEUED ((size_t)1 << 20) /* bytes for a rig that it has not taken */
 
 void rig_door_fini(struct rig_door *d)
 {
@@ -303,12 +304,12 @@ static void is_paired(void *arg, int rc, const struct err *err, const struct rig
 
 	limit_address_key(place, c->address);
 	if (rc == -EACCES) {
-		limit_count(&w->rig_door.codes, place, loop_now_us(w->env.loop));
 		limit_cap_count(&w->rig_door.all, "", loop_now_us(w->env.loop));
 		web_audit(c, "rig", "", "a wrong pairing code");
 		call_refuse(c, 403, "%s", err->text);
 		return;
 	}
+	limit_forgive(&w->rig_door.codes, place, *(const int64_t *)c->data);
 	if (rc < 0) {
 		call_refuse_err(c, rc, err);
 		return;
@@ -336,6 +337,9 @@ void api_rig_pair(struct call *c)
 		call_too_many(c, wait_s, "Too many wrong pairing codes; wait a little.");
 		return;
 	}
+	/* Before it is judged: many that come at once are many tries. */
+	limit_count(&d->codes, place, now_us);
+	c->data = mem_dup(&now_us, sizeof(now_us));
 	hub_pair(h, call_text(c, "code", ""), call_text(c, "name", ""), is_paired, c);
 }
 
@@ -348,10 +352,13 @@ struct wire {
 static void wire_text(void *arg, const char *text, size_t size)
 {
 	const struct wire *w = arg;
-	struct http_bytes *b = http_bytes_new(text, size);
+	struct http_bytes *b;
 
-	if (w->channel)
-		http_channel_send_text(w->channel, "", 0, b);
+	/* A rig that speaks and does not listen gets no more: it comes anew, and is told what counts. */
+	if (!w->channel || http_channel_queued(w->channel) > MAX_QUEUED)
+		return;
+	b = http_bytes_new(text, size);
+	http_channel_send_text(w->channel, "", 0, b);
 	http_bytes_unref(b);
 }
 

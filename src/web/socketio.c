@@ -85,6 +85,9 @@ static void send_packet(struct sio_session *e, const char *text, size_t size)
 	struct http_bytes *b;
 
 	if (e->channel) {
+		/* It speaks and does not listen. */
+		if (http_channel_queued(e->channel) > MAX_QUEUED)
+			return;
 		b = http_bytes_new(text, size);
 		http_channel_send_text(e->channel, "", 0, b);
 		http_bytes_unref(b);
