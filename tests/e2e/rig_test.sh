@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # rig_test: a rig with two simulated printers and its hub in two network namespaces, the link between them cut, slow,
 # lossy and out of order, the hub killed, the rig killed, the rig's clock two hours wrong: nothing lost, nothing twice.
-# BEDSIDE_RIG_S: seconds of each trouble (20 if absent). $2: the folder of libwrong_clock.so.
+# BEDSIDE_RIG_S: seconds of each trouble (8 if absent). $2: the folder of libwrong_clock.so.
 . "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 need curl
@@ -11,7 +11,7 @@ need ip
 h=bs-hub-$$ r=bs-rig-$$
 ip netns add "$h" 2>/dev/null && ip netns add "$r" || { echo "skipped: network namespaces are not allowed here"; exit 77; }
 trap 'cleanup; ip netns del "$h" 2>/dev/null; ip netns del "$r" 2>/dev/null' EXIT
-each=${BEDSIDE_RIG_S:-20}
+each=${BEDSIDE_RIG_S:-8}
 wrong=${2:-$(cd "$here/../.." && pwd)/build/tests/e2e}/libwrong_clock.so
 
 link() { echo "$1" >"$tmp/link.json.new" && mv "$tmp/link.json.new" "$tmp/link.json"; }
