@@ -53,7 +53,8 @@ int captures_set_plan(struct captures *cs, const char *printer, const struct cap
                       struct err *err) MUST_CHECK;
 
 /* The points of a plan (NULL: the printer's own) at a layer (-1: where the print is, else an example
- * of 2 mm), {layer, z_mm, top_mm, footprint, grid, images, warnings:[text], error}; NULL: no such printer. */
+ * of 2 mm), {layer, z_mm, top_mm, footprint: {min_x, …, walls}, grid, images, warnings:[text],
+ * error}; NULL: no such printer. */
 json_t *captures_preview(const struct captures *cs, const char *printer,
                          const struct capture_plan *plan, int layer);
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "capture/plan.h"
+#include "gcode/outline.h"
 #include "model/json.h"
 #include "store/repo.h"
 #include "store/repo_capture.h"
@@ -250,13 +251,37 @@ static struct grid_site site_of(const struct spot *sp, int layer, struct run_fil
 	return site;
 }
 
-static json_t *footprint_json(const struct ground_layer *l)
+/* The outer walls of that layer: [[x, y, x, y, …], …] in mm. */
+static json_t *walls_json(const struct gcode_outline *o, int layer)
 {
+	const struct gcode_outline_layer *l =
+		o && layer > 0 ? gcode_outline_layer(o, (uint32_t)layer) : NULL;
+	json_t *walls = json_array();
+
+	for (uint32_t i = 0; l && i < l->n_lines; i++) {
+		const struct gcode_polyline *line = &o->lines[l->first_line + i];
+		json_t *points = json_array();
+
+		for (uint32_t k = 0; k < line->n; k++) {
+			const struct gcode_point *p = &o->points[line->first + k];
+
+			json_array_append_new(points, json_real(p->x / 10.0));
+			json_array_append_new(points, json_real(p->y / 10.0));
+		}
+		json_array_append_new(walls, points);
+	}
+	return walls;
+}
+
+static json_t *footprint_json(const struct ground *g, int layer)
+{
+	const struct ground_layer *l = ground_layer(g, layer);
+
 	if (!l || l->box.min_x > l->box.max_x)
 		return json_null();
-	return json_pack("{s:f, s:f, s:f, s:f}", "min_x", (double)l->box.min_x, "min_y",
+	return json_pack("{s:f, s:f, s:f, s:f, s:o}", "min_x", (double)l->box.min_x, "min_y",
 	                 (double)l->box.min_y, "max_x", (double)l->box.max_x, "max_y",
-	                 (double)l->box.max_y);
+	                 (double)l->box.max_y, "walls", walls_json(g->outline, layer));
 }
 
 static json_t *lines_json(const char *text)
@@ -311,9 +336,9 @@ json_t *captures_preview(const struct captures *cs, const char *printer,
 	}
 	j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "layer", json_int_or_null(layer),
 	              "z_mm", json_or_null(site.layer_z_mm), "top_mm", json_or_null(site.top_mm),
-	              "footprint", footprint_json(ground_layer(sp->ground, layer)), "grid", grid,
-	              "images", (int)(MAX(g.n_safe, g.n > 0 ? 0U : 1U) * count_cameras(sp, plan)),
-	              "warnings", lines_json(buf_peek(&warnings)), "error",
+	              "footprint", footprint_json(sp->ground, layer), "grid", grid, "images",
+	              (int)(MAX(g.n_safe, g.n > 0 ? 0U : 1U) * count_cameras(sp, plan)), "warnings",
+	              lines_json(buf_peek(&warnings)), "error",
 	              err.code ? json_text(err.text) : json_null());
 	grid_fini(&g);
 	return j;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "gcode/file.h"
+#include "gcode/outline.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define FEED_LOOK_BACK 65536
+#define OUTLINE_POINTS 100 /* of a layer: enough for a map */
 
 static bool file_is_text(const char *path)
 {
@@ -29,8 +31,9 @@ static bool file_is_text(const char *path)
 int ground_load(const char *path, unsigned plate, const char *mark, struct ground **ret,
                 struct err *err)
 {
+	const struct gcode_options options = { .mark = mark, .outline_points = OUTLINE_POINTS };
 	struct gcode_index *ix = NULL;
-	int rc = gcode_file_index(path, plate, &(struct gcode_options){ .mark = mark }, &ix, err);
+	int rc = gcode_file_index(path, plate, &options, &ix, err);
 	struct gcode_box box;
 	struct ground *g;
 
@@ -62,6 +65,7 @@ int ground_load(const char *path, unsigned plate, const char *mark, struct groun
 		if (number > 0)
 			g->layers[number - 1].is_marked = true;
 	}
+	g->outline = STEAL_PTR(ix->outline);
 	gcode_index_free(ix);
 	*ret = g;
 	return 0;
@@ -71,6 +75,7 @@ void ground_free(struct ground *g)
 {
 	if (!g)
 		return;
+	gcode_outline_free(g->outline);
 	free(g->layers);
 	free(g->path);
 	free(g);

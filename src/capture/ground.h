@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * ground: what a capture needs of the sliced file: how high the print is by each layer, how far it
- * reaches, where the marks stand, which modes are in force. Some 40 bytes a layer.
+ * reaches, what its outer walls look like, where the marks stand, which modes are in force. Some 400
+ * bytes a layer.
  *
  * Thread: ground_load() and ground_feed() wait for the disk: on a worker. A finished one is read-only.
  */
@@ -11,6 +12,7 @@
 #include "gcode/index.h"
 
 struct err;
+struct gcode_outline;
 
 struct ground_layer {
 	float z_mm, top_mm;
@@ -22,6 +24,7 @@ struct ground_layer {
 struct ground {
 	size_t n;
 	struct ground_layer *layers; /* number 1 first */
+	struct gcode_outline *outline;
 	char *path;
 	bool is_text; /* plain G-code, in which bytes can be looked up */
 };

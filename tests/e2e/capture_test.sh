@@ -101,6 +101,10 @@ until_true 30 is '.activity == "printing"' || die "not resumed"
 first=$(newest | jq -r .id)
 capture_is_whole "$first" 12 2
 dataset_is_whole 24
+# The walls of that layer lie in the box of what is printed, and are more than a box.
+ask POST printers/one/capture/preview '{"layer":5}' | jq -e '.footprint | . as $f | [.walls[] | _nwise(2)] | length > 5 and
+  all(.[]; .[0] >= $f.min_x - 0.2 and .[0] <= $f.max_x + 0.2 and .[1] >= $f.min_y - 0.2 and .[1] <= $f.max_y + 0.2)' >/dev/null ||
+  die "the walls: $(ask POST printers/one/capture/preview '{"layer":5}' | jq -c .footprint)"
 echo "ok: 12 places of layer 5 by two cameras in $(newest | jq .paused_s) s, then on with the print"
 
 # ---- by order; the same by the page's archive, and away by layer ----

@@ -119,7 +119,7 @@ export class MockCaptures {
     if (plan.speed > 20_000) warnings.push('The speed is above what most printers reach.');
     if (p.driver === 'bambu' && hasGrid && !plan.bambu_moves) warnings.push('A Bambu printer can not say when a move has ended: bambu_moves is off, so nothing will move.');
     const cameras = this.cameras.filter((x) => x.printers?.includes(p.id) || x.printer === p.id).length;
-    return { layer, z_mm: z, top_mm: z, footprint: { min_x: 88, min_y: 96, max_x: 168, max_y: 160 }, grid, images: Math.max(grid?.n_safe ?? 1, 1) * cameras, warnings, error };
+    return { layer, z_mm: z, top_mm: z, footprint: { min_x: 88, min_y: 96, max_x: 168, max_y: 160, walls: [[88, 96, 168, 96, 168, 160, 88, 160, 88, 96], [110, 110, 140, 110, 125, 140, 110, 110]] }, grid, images: Math.max(grid?.n_safe ?? 1, 1) * cameras, warnings, error };
   }
 
   check(plan, change) {

@@ -83,7 +83,8 @@ export interface Preview {
   layer: number | null;
   z_mm: number | null;
   top_mm: number | null;
-  footprint: { min_x: number; min_y: number; max_x: number; max_y: number } | null;
+  /** What is printed up to that layer, and the outer walls of the layer itself as x, y, x, y … */
+  footprint: { min_x: number; min_y: number; max_x: number; max_y: number; walls: number[][] } | null;
   grid: {
     points: GridPoint[];
     n_safe: number;
