@@ -195,28 +195,24 @@ static bool word_of(const char *line, size_t n, char letter, double *ret)
 	return false;
 }
 
-void octo_script_end(const char *script, double *ret_x, double *ret_y)
+void octo_script_end(const char *script, double ret_mm[3])
 {
+	static const char axes[] = "XYZ";
 	bool is_relative = false;
 
-	*ret_x = *ret_y = (double)NAN;
+	ret_mm[0] = ret_mm[1] = ret_mm[2] = (double)NAN;
 	for (const char *line = script; *line;) {
 		size_t n = strcspn(line, "\r\n");
-		double g = NAN;
+		double g = NAN, v;
 
 		(void)word_of(line, n, 'G', &g);
-		if (g == 28) {
-			*ret_x = *ret_y = (double)NAN;
-		} else if (g == 90 || g == 91) {
+		if (g == 90 || g == 91)
 			is_relative = g == 91;
-		} else if ((g == 0 || g == 1) && is_relative) {
-			double v;
-
-			*ret_x = word_of(line, n, 'X', &v) ? (double)NAN : *ret_x;
-			*ret_y = word_of(line, n, 'Y', &v) ? (double)NAN : *ret_y;
-		} else if (g == 0 || g == 1) {
-			(void)word_of(line, n, 'X', ret_x);
-			(void)word_of(line, n, 'Y', ret_y);
+		for (unsigned i = 0; i < 3; i++) {
+			if (g == 28)
+				ret_mm[i] = (double)NAN;
+			else if ((g == 0 || g == 1) && word_of(line, n, axes[i], &v))
+				ret_mm[i] = is_relative ? (double)NAN : v;
 		}
 		line += n;
 		line += strspn(line, "\r\n");
@@ -244,14 +240,19 @@ static bool is_script_done(const struct octo *o, const struct octo_asked *q)
 	const struct octo_memory *m = &o->memory;
 	const struct printer_position *p = &printer_state(o->printer)->position;
 
+	const double at_mm[3] = { p->x_mm, p->y_mm, p->z_mm };
+
 	if (m->n_positions == q->n_positions || !m->is_of_script)
 		return false;
-	/* The log has shown both lines: it is the answer to ours, wherever the head is. */
-	if (m->n_sent_m400 > q->n_sent_m400 && m->n_sent_m114 > q->n_sent_m114)
+	/* The log has shown our question, and an answer behind it: wherever the head is. */
+	if (m->n_sent_m114 > q->n_sent_m114 && m->n_positions > m->n_positions_at_m114)
 		return true;
-	/* Else somebody else may have asked: it must be where the script has sent it. */
-	return (isnan(q->x_mm) || fabs(p->x_mm - q->x_mm) < 0.1) &&
-	       (isnan(q->y_mm) || fabs(p->y_mm - q->y_mm) < 0.1);
+	/* Else somebody else may have asked, or it is said again what the last script heard: it must be where
+	 * the script has sent it. */
+	for (unsigned i = 0; i < 3; i++)
+		if (!isnan(q->end_mm[i]) && !(fabs(at_mm[i] - q->end_mm[i]) < 0.1))
+			return false;
+	return true;
 }
 
 /* 1 it is so, 0 not yet, -1 nobody will say. */
@@ -305,6 +306,8 @@ static void refuse(struct octo_asked *q, const struct rest_answer *a)
 		(void)snprintf(reason, sizeof(reason), "OctoPrint says: %.160s (%d)",
 		               why ? why : "no", a->status);
 	text_clean(reason);
+	if (q->kind == PRINTER_SCRIPT)
+		q->octo->memory.n_promised_m114 = q->n_sent_m114;
 	answer(q, a->err.code == -ETIMEDOUT ? PRINTER_TIMED_OUT : PRINTER_REFUSED, reason);
 }
 
@@ -358,11 +361,15 @@ static struct octo_asked *take_place(struct octo *o, const struct printer_comman
 		                  .ticket = ticket,
 		                  .kind = c->kind,
 		                  .until_us = now_us(o) + limit_ms * 1000,
-		                  .n_positions = o->memory.n_positions,
-		                  .n_sent_m400 = o->memory.n_sent_m400,
-		                  .n_sent_m114 = o->memory.n_sent_m114 };
-	if (c->kind == PRINTER_SCRIPT)
-		octo_script_end(c->script, &q->x_mm, &q->y_mm);
+		                  .n_positions = o->memory.n_positions };
+	if (c->kind == PRINTER_SCRIPT) {
+		struct octo_memory *m = &o->memory;
+
+		octo_script_end(c->script, q->end_mm);
+		/* Lines of earlier scripts may still come. */
+		q->n_sent_m114 = MAX(m->n_sent_m114, m->n_promised_m114);
+		m->n_promised_m114 = q->n_sent_m114 + 1;
+	}
 	return q;
 }
 

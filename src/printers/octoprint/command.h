@@ -20,4 +20,4 @@ int octo_command_write(const struct printer_command *c, const struct printer_sta
                        char target[512], struct buf *body, struct err *err) MUST_CHECK;
 
 /* Where the last move of absolute lines ends; NAN for an axis that is not told, or relative. */
-void octo_script_end(const char *script, double *ret_x, double *ret_y);
+void octo_script_end(const char *script, double ret_mm[3]);

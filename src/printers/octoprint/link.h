@@ -28,8 +28,8 @@ struct octo_asked {
 	enum printer_command_kind kind;
 	int64_t until_us; /* nobody waits for its effect any more */
 	/* SCRIPT: where it ends, NAN unknown; what had been heard when it was sent. */
-	double x_mm, y_mm;
-	unsigned n_positions, n_sent_m400, n_sent_m114;
+	double end_mm[3];
+	unsigned n_positions, n_sent_m114;
 };
 
 struct octo {

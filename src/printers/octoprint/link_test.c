@@ -476,6 +476,28 @@ TEST(octoprint_scripts_are_acknowledged_by_the_log_as_well)
 	finish();
 }
 
+/* The event came at once and the log's lines of the same script when the next is on its way. */
+TEST(octoprint_scripts_are_not_acknowledged_by_late_lines_of_the_last_one)
+{
+	begin();
+	TEXT_SET(make(PRINTER_SCRIPT)->script, "G90\nG1 X50 Y60 F3000\n");
+	send_it();
+	say_frame(POSITION("null", "50", "60"));
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_ACKNOWLEDGED);
+	TEXT_SET(make(PRINTER_SCRIPT)->script, "G90\nG1 X50 Y60 Z9 F3000\n");
+	send_it();
+	say_frame("{\"current\":{\"logs\":[\"Send: M400\",\"Send: M114\",\"Recv: ok X:50.0 Y:60.0 "
+	          "Z:5.0 E:0 Count X:1\"]}}");
+	say_frame(POSITION("null", "50", "60"));
+	CHECK_INT(s.n_answers, 0);
+	say_frame("{\"current\":{\"logs\":[\"Send: M400\",\"Send: M114\"]}}");
+	CHECK_INT(s.n_answers, 0);
+	say_frame("{\"current\":{\"logs\":[\"Recv: ok X:50.0 Y:60.0 Z:8.0 E:0 Count X:1\"]}}");
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_ACKNOWLEDGED);
+	CHECK(state()->position.z_mm == 8);
+	finish();
+}
+
 TEST(octoprint_scripts_time_out_and_leave_room_for_the_next)
 {
 	begin();

@@ -234,8 +234,10 @@ static void apply_lines(struct octo_memory *m, const json_t *lines, struct print
 		if (!line)
 			continue;
 		if (text_starts(line, "Send: ")) {
-			m->n_sent_m400 += strstr(line, "M400") != NULL;
-			m->n_sent_m114 += strstr(line, "M114") != NULL;
+			if (!strstr(line, "M114"))
+				continue;
+			m->n_sent_m114++;
+			m->n_positions_at_m114 = m->n_positions;
 		} else if (octo_parse_position(line, p)) {
 			m->is_of_script = true;
 			set_position(m, p, s, now_us);

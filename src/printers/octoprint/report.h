@@ -33,11 +33,14 @@ struct octo_memory {
 	enum printer_activity how; /* the last job ended: PRINTER_UNKNOWN as long as not told */
 	double profile_nozzle_mm;  /* 0 unknown */
 	unsigned n_positions;      /* events and lines that told one */
-	unsigned n_sent_m400, n_sent_m114; /* lines of the log, if it is shown to us */
-	bool is_connected;                 /* OctoPrint has its printer */
-	bool is_of_script;                 /* the last position was not asked by OctoPrint itself */
-	char reauth[24];                   /* reason of the last OCTO_REAUTH */
-	char trouble[200];                 /* what OctoPrint says of its printer's connection */
+	/* Lines of the log, if it is shown to us; it comes late and in lumps. */
+	unsigned n_sent_m114;
+	unsigned n_positions_at_m114; /* when the newest of them was seen */
+	unsigned n_promised_m114; /* of them, when all our scripts have been seen to their end */
+	bool is_connected;        /* OctoPrint has its printer */
+	bool is_of_script;        /* the last position was not asked by OctoPrint itself */
+	char reauth[24];          /* reason of the last OCTO_REAUTH */
+	char trouble[200];        /* what OctoPrint says of its printer's connection */
 };
 
 /* One message; `j` is the whole object. */
