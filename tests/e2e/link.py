@@ -18,7 +18,7 @@ def tun(namespace, address, peer):
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH14x", b"link0", IFF_TUN_NO_PI))
     for args in (["addr", "add", address, "peer", peer, "dev", "link0"], ["link", "set", "link0", "up"], ["link", "set", "lo", "up"]):
-        subprocess.run(["ip", "netns", "exec", namespace, "ip", *args], check=True)
+        subprocess.run(["nsenter", f"--net=/var/run/netns/{namespace}", "ip", *args], check=True)
     return fd
 
 

@@ -21,13 +21,13 @@ pids+=($!)
 until_true 15 grep -qs ready "$tmp/link.log" || { echo "skipped: no TUN device can be made: $(tail -n 1 "$tmp/link.log")"; exit 77; }
 
 start_hub() {
-  ip netns exec "$h" "$BEDSIDE" serve --data "$tmp/hub" --config "$tmp/hub.yaml" >>"$tmp/hub.log" 2>&1 &
+  nsenter --net="/var/run/netns/$h" "$BEDSIDE" serve --data "$tmp/hub" --config "$tmp/hub.yaml" >>"$tmp/hub.log" 2>&1 &
   hub=$!
   pids+=("$hub")
   until_true 60 in_hub -o /dev/null "$at/healthz" || die "the hub does not start"
 }
 start_rig() { # SECONDS that its clock is wrong by
-  LD_PRELOAD=$wrong BEDSIDE_WRONG_S=$1 ip netns exec "$r" "$BEDSIDE" demo --data "$tmp/rig" --port 8602 >>"$tmp/rig.log" 2>&1 &
+  LD_PRELOAD=$wrong BEDSIDE_WRONG_S=$1 nsenter --net="/var/run/netns/$r" "$BEDSIDE" demo --data "$tmp/rig" --port 8602 >>"$tmp/rig.log" 2>&1 &
   rig=$!
   pids+=("$rig")
   until_true 60 test -S "$tmp/rig/control" || die "the rig does not start"
@@ -37,9 +37,9 @@ stop_rig() { # SIGNAL; its simulators die with it
   wait "$rig" 2>/dev/null || true
   rm -f "$tmp/rig/control"
 }
-in_hub() { ip netns exec "$h" curl -s -m 10 "$@"; }
+in_hub() { nsenter --net="/var/run/netns/$h" curl -s -m 10 "$@"; }
 member() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-online() { ip netns exec "$h" "$BEDSIDE" rigs --data "$tmp/hub" | grep -q '^shed: online'; }
+online() { nsenter --net="/var/run/netns/$h" "$BEDSIDE" rigs --data "$tmp/hub" | grep -q '^shed: online'; }
 at=http://10.231.7.2:8484
 printf 'web:\n  listen: 10.231.7.2\n' >"$tmp/hub.yaml"
 
@@ -53,17 +53,17 @@ code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
 
 # ---- bad input: said in words
 start_rig 0
-rig_says() { ip netns exec "$r" "$BEDSIDE" rig "$@" --data "$tmp/rig" 2>&1; }
+rig_says() { nsenter --net="/var/run/netns/$r" "$BEDSIDE" rig "$@" --data "$tmp/rig" 2>&1; }
 said=$(rig_says pair --name shed "$at" AAAA-BBBB) && die "a wrong code pairs"
 grep -q 'wrong, used or over' <<<"$said" || die "a wrong code: $said"
 rig_says pair --name shed "$at" "$code" >"$tmp/paired" || die "pairing: $(cat "$tmp/paired")"
 until_true 30 online || die "the rig does not come online"
 code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
-said=$(ip netns exec "$r" "$BEDSIDE" rig pair --name Shed --data "$tmp/second" "$at" "$code" 2>&1) && die "two rigs of one name"
+said=$(nsenter --net="/var/run/netns/$r" "$BEDSIDE" rig pair --name Shed --data "$tmp/second" "$at" "$code" 2>&1) && die "two rigs of one name"
 grep -q -- '--name' <<<"$said" || die "two rigs of one name: $said"
 
 # ---- a reading of a place there is one of a place here
-in_rig() { ip netns exec "$r" curl -s -m 10 "$@"; }
+in_rig() { nsenter --net="/var/run/netns/$r" curl -s -m 10 "$@"; }
 rig_csrf=$(in_rig http://localhost:8602/api/v1/me | member csrf)
 in_rig -o /dev/null -H "X-Bedside-Csrf: $rig_csrf" -H 'Content-Type: application/json' -d '{"location":"Balcony","temperature_c":21.5,"humidity_pct":40}' \
   http://localhost:8602/api/v1/environment
