@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SCRIPT_MS 10000 /* the framework's own limit */
-#define EFFECT_MS 60000 /* OctoPrint lets what is queued run out before it has paused */
+#define SCRIPT_MS 10000    /* the framework's own limit */
+#define LATE_US 10000000LL /* lines of the log that come later than that are lost */
+#define EFFECT_MS 60000    /* OctoPrint lets what is queued run out before it has paused */
 
 /* ---- pure ---- */
 
@@ -226,12 +227,26 @@ static int64_t now_us(const struct octo *o)
 	return loop_now_us(printer_driver_env(o->printer)->loop);
 }
 
+static void let_go(struct octo_asked *q)
+{
+	if (q->kind == PRINTER_SCRIPT)
+		q->octo->script_us = now_us(q->octo);
+	*q = (struct octo_asked){ 0 };
+}
+
+/* OctoPrint has not taken it: its lines will not come. */
+static void take_back(struct octo_asked *q)
+{
+	if (q->kind == PRINTER_SCRIPT)
+		q->octo->memory.n_promised_m114 = q->n_sent_m114;
+}
+
 static void answer(struct octo_asked *q, enum printer_answer a, const char *reason)
 {
 	struct printer *p = q->octo->printer;
 	uint32_t ticket = q->ticket;
 
-	*q = (struct octo_asked){ 0 };
+	let_go(q);
 	printer_driver_answer(p, ticket, a, reason);
 }
 
@@ -239,7 +254,6 @@ static bool is_script_done(const struct octo *o, const struct octo_asked *q)
 {
 	const struct octo_memory *m = &o->memory;
 	const struct printer_position *p = &printer_state(o->printer)->position;
-
 	const double at_mm[3] = { p->x_mm, p->y_mm, p->z_mm };
 
 	if (m->n_positions == q->n_positions || !m->is_of_script)
@@ -283,8 +297,8 @@ void octo_judge(struct octo *o)
 			continue;
 		if (effect(o, q) != 0)
 			answer(q, PRINTER_ACKNOWLEDGED, "");
-		else if (now > q->until_us)
-			*q = (struct octo_asked){ 0 };
+		else if (now >= q->until_us)
+			let_go(q);
 	}
 }
 
@@ -306,8 +320,9 @@ static void refuse(struct octo_asked *q, const struct rest_answer *a)
 		(void)snprintf(reason, sizeof(reason), "OctoPrint says: %.160s (%d)",
 		               why ? why : "no", a->status);
 	text_clean(reason);
-	if (q->kind == PRINTER_SCRIPT)
-		q->octo->memory.n_promised_m114 = q->n_sent_m114;
+	/* Without an answer nobody knows. */
+	if (!a->err.code)
+		take_back(q);
 	answer(q, a->err.code == -ETIMEDOUT ? PRINTER_TIMED_OUT : PRINTER_REFUSED, reason);
 }
 
@@ -366,8 +381,10 @@ static struct octo_asked *take_place(struct octo *o, const struct printer_comman
 		struct octo_memory *m = &o->memory;
 
 		octo_script_end(c->script, q->end_mm);
-		/* Lines of earlier scripts may still come. */
-		q->n_sent_m114 = MAX(m->n_sent_m114, m->n_promised_m114);
+		/* Lines of the last script may still come; those of one long ago never will. */
+		q->n_sent_m114 = m->n_sent_m114;
+		if (now_us(o) - o->script_us < LATE_US)
+			q->n_sent_m114 = MAX(m->n_sent_m114, m->n_promised_m114);
 		m->n_promised_m114 = q->n_sent_m114 + 1;
 	}
 	return q;
@@ -396,8 +413,10 @@ void octo_send(struct octo *o, const struct printer_command *c, uint32_t ticket)
 		q = take_place(o, c, ticket);
 	question.body = buf_peek(&body);
 	if (!q || !rest_ask(o->rest, &question, on_posted, q)) {
-		if (q)
-			*q = (struct octo_asked){ 0 };
+		if (q) {
+			take_back(q);
+			let_go(q);
+		}
 		printer_driver_answer(o->printer, ticket, PRINTER_NOT_SENT,
 		                      "too many commands are waiting for their answer");
 		return;

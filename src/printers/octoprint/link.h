@@ -49,6 +49,7 @@ struct octo {
 	json_t *job;       /* of a poll, until the printer's answer has come too */
 	struct timer poll;
 	int64_t heard_us, checked_us;
+	int64_t script_us; /* when nobody waited for the last one any more */
 	struct octo_asked asked[OCTO_MAX_ASKED];
 };
 

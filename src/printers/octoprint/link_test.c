@@ -498,6 +498,51 @@ TEST(octoprint_scripts_are_not_acknowledged_by_late_lines_of_the_last_one)
 	finish();
 }
 
+/* What a terminal asks while the head is under way. */
+TEST(octoprint_scripts_are_not_acknowledged_by_a_question_of_somebody_else)
+{
+	begin();
+	TEXT_SET(make(PRINTER_SCRIPT)->script, "G90\nG1 X50 Y60 F3000\n");
+	send_it();
+	say_frame("{\"current\":{\"logs\":[\"Send: M114\",\"Recv: ok X:20.0 Y:60.0 Z:5.0 E:0\"]}}");
+	CHECK_INT(s.n_answers, 0);
+	say_frame("{\"current\":{\"logs\":[\"Send: M400\",\"Send: M114\",\"Recv: ok X:49.0 Y:60.0 "
+	          "Z:5.0 E:0\"]}}");
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_ACKNOWLEDGED);
+	finish();
+}
+
+/* A printer that was reset forgets what it had not done yet. */
+TEST(octoprint_scripts_that_were_lost_do_not_keep_the_log_of_later_ones_from_counting)
+{
+	begin();
+	TEXT_SET(make(PRINTER_SCRIPT)->script, "G90\nG1 X50 Y60 F3000\n");
+	send_it();
+	loop_advance(s.loop, 11000);
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_TIMED_OUT);
+	loop_advance(s.loop, 20000);
+	send_it();
+	say_frame("{\"current\":{\"logs\":[\"Send: M400\",\"Send: M114\",\"Recv: ok X:49.0 Y:60.0 "
+	          "Z:5.0 E:0\"]}}");
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_ACKNOWLEDGED);
+	finish();
+}
+
+TEST(octoprint_scripts_that_are_refused_promise_no_lines)
+{
+	begin();
+	TEXT_SET(make(PRINTER_SCRIPT)->script, "G90\nG1 X50 Y60 F3000\n");
+	s.command_status = 409;
+	send_it();
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_REFUSED);
+	s.command_status = 204;
+	send_it();
+	say_frame("{\"current\":{\"logs\":[\"Send: M400\",\"Send: M114\",\"Recv: ok X:49.0 Y:60.0 "
+	          "Z:5.0 E:0\"]}}");
+	CHECK(s.n_answers == 1 && s.answer == PRINTER_ACKNOWLEDGED);
+	finish();
+}
+
 TEST(octoprint_scripts_time_out_and_leave_room_for_the_next)
 {
 	begin();

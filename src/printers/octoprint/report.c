@@ -234,8 +234,10 @@ static void apply_lines(struct octo_memory *m, const json_t *lines, struct print
 		if (!line)
 			continue;
 		if (text_starts(line, "Send: ")) {
-			if (!strstr(line, "M114"))
+			m->has_sent_m400 |= strstr(line, "M400") != NULL;
+			if (!m->has_sent_m400 || !strstr(line, "M114"))
 				continue;
+			m->has_sent_m400 = false;
 			m->n_sent_m114++;
 			m->n_positions_at_m114 = m->n_positions;
 		} else if (octo_parse_position(line, p)) {

@@ -33,7 +33,9 @@ struct octo_memory {
 	enum printer_activity how; /* the last job ended: PRINTER_UNKNOWN as long as not told */
 	double profile_nozzle_mm;  /* 0 unknown */
 	unsigned n_positions;      /* events and lines that told one */
-	/* Lines of the log, if it is shown to us; it comes late and in lumps. */
+	/* Lines of the log, if it is shown to us; it comes late and in lumps. Only an M114 behind an
+	 * M400 counts, as our scripts end: anybody may ask where the head is while it moves. */
+	bool has_sent_m400; /* and no M114 since */
 	unsigned n_sent_m114;
 	unsigned n_positions_at_m114; /* when the newest of them was seen */
 	unsigned n_promised_m114; /* of them, when all our scripts have been seen to their end */

@@ -151,6 +151,8 @@ TEST(octoprint_tells_where_the_head_is)
 	hear("{\"current\":{\"logs\":[\"Send: N5 M400*12\",\"Recv: ok\",\"Send: M114\","
 	     "\"Recv: X:5.00 Y:6.00 Z:7.00 E:0.00 Count: A:800 B:900 C:70\",null,3]}}");
 	CHECK(s.memory.n_sent_m114 == 1 && s.memory.is_of_script);
+	hear("{\"current\":{\"logs\":[\"Send: M114\",\"Send: N6 M114*35\"]}}"); /* nobody's end */
+	CHECK_INT(s.memory.n_sent_m114, 1);
 	CHECK(s.state.position.y_mm == 6 && s.state.position.z_mm == 7);
 }
 
