@@ -64,7 +64,8 @@ void button_init(struct button *b, const struct button_rules *r, bool is_down);
 void button_set_changing(struct button *b, bool is_changing, int64_t at_us);
 
 /* Steps of one call: a series that is over before the edge, and what the edge begins. In single
- * mode a press gives SHOOT and ORDERS. Returns how many. Edges must not go back in time. */
+ * mode a press gives SHOOT and ORDERS. Returns how many. Edges must not go back in time. A level that
+ * was told already is no news, so that after lost edges the true one may be told. */
 unsigned button_edge(struct button *b, bool is_down, int64_t at_us,
                      struct button_step ret[BUTTON_MAX_STEPS]);
 /* Time has passed. */

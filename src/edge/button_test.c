@@ -190,6 +190,35 @@ TEST(edges_told_late_count_by_their_stamps)
 	CHECK_INT(l.steps[2].news, BUTTON_SHOOT);
 }
 
+TEST(the_true_level_told_after_a_burst_mends_what_was_lost)
+{
+	struct log l;
+
+	/* The release was lost among its bounces: without its level the next press would be none. */
+	begin(&l, NULL);
+	edge(&l, true, 0);
+	for (int i = 0; i < 15; i++)
+		edge(&l, i % 2, 200);
+	edge(&l, true, 200);
+	edge(&l, false, 50 * MS);
+	CHECK(!l.b.is_down && !l.b.is_raw_down);
+	edge(&l, true, 100 * MS);
+	edge(&l, false, 50 * MS);
+	wait(&l, 500 * MS);
+	CHECK_INT(last(&l)->clicks, 2);
+
+	/* Nothing was lost: nothing happens. */
+	begin(&l, NULL);
+	edge(&l, true, 0);
+	edge(&l, true, 50 * MS);
+	edge(&l, false, 50 * MS);
+	edge(&l, false, 50 * MS);
+	wait(&l, 500 * MS);
+	CHECK_INT(l.n, 2);
+	CHECK_INT(last(&l)->clicks, 1);
+	CHECK(last(&l)->at_us == 5000000);
+}
+
 TEST(held_down_it_is_one_click)
 {
 	struct log l;

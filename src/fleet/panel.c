@@ -205,15 +205,30 @@ void panel_lights_failed(struct panel *p, const char *text)
 	part_failed(p, &p->status.lights, "lights", text);
 }
 
+/* The kernel's queue may be as short as one full read (16 edges, by libgpiod 1), and then the newest
+ * edges of a burst are dropped: the line itself has the last word. */
+static void hear_level(struct panel *p)
+{
+	int is_active = p->input ? gpio_input_is_active(p->input) : -ENODEV;
+
+	if (is_active >= 0)
+		panel_edge(p, is_active, loop_now_us(p->env.loop));
+}
+
 static void on_ready(void *arg)
 {
 	struct panel *p = arg;
 	struct gpio_edge e[MAX_EDGES];
+	bool is_burst = false;
 	int n;
 
-	while ((n = read_edges(p, e)) > 0)
+	while ((n = read_edges(p, e)) > 0) {
+		is_burst |= n == MAX_EDGES;
 		for (int i = 0; i < n; i++)
 			panel_edge(p, e[i].is_active, e[i].at_us);
+	}
+	if (n == 0 && is_burst)
+		hear_level(p);
 	if (n < 0) {
 		close_button(p);
 		part_failed(p, &p->status.button, "button", "its GPIO chip is gone");
