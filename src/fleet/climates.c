@@ -94,13 +94,17 @@ static void take(struct climates *cs, struct climate_place *p, const struct clim
 	struct event_climate *e;
 	int64_t since_ms = r->at_wall_ms - p->stored_wall_ms;
 
-	p->newest = *r;
-	p->trouble[0] = '\0';
-	/* Behind, too: the clock was set back. */
+	/* Behind, too: the clock was set back, or it was sent late. */
 	if (cs->env.store && (since_ms >= CLIMATES_STORE_MS || since_ms < 0)) {
 		p->stored_wall_ms = r->at_wall_ms;
 		store_submit(cs->env.store, run_add, add_done, mem_dup(r, sizeof(*r)));
 	}
+	/* Sent late it is history; but after a clock that ran ahead was set back it is the newest. */
+	if (r->at_wall_ms < p->newest.at_wall_ms &&
+	    p->newest.at_wall_ms <= loop_wall_ms(cs->env.loop))
+		return;
+	p->newest = *r;
+	p->trouble[0] = '\0';
 	e = event_new_climate();
 	e->reading = *r;
 	bus_publish(cs->env.bus, &e->head);

@@ -57,7 +57,7 @@ const struct climate_place *climates_at(const struct climates *cs, size_t i);
 const struct climate_place *climates_find(const struct climates *cs, const char *location);
 bool climates_is_stale(const struct climates *cs, const struct climate_place *p);
 
-/* A reading of another's sensor; at_wall_ms 0: now. -EINVAL or -ERANGE with the sentence, -ENOSPC too
+/* A reading of another's sensor; at_wall_ms 0: now; older than the newest: for the history. -EINVAL or -ERANGE with the sentence, -ENOSPC too
  * many places, -EEXIST the place has a sensor of this machine. */
 int climates_add(struct climates *cs, const struct climate_reading *r, struct err *err) MUST_CHECK;
 /* It says that it cannot measure; the last good reading stays. */

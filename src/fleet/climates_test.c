@@ -158,6 +158,26 @@ TEST(what_cannot_be_is_refused_and_the_last_good_one_stays)
 	close_bench(&b);
 }
 
+TEST(a_reading_that_comes_late_is_history_and_not_now)
+{
+	struct bench b;
+
+	open_bench(&b);
+	CHECK_INT(add(&b, "Shelf", 21, 0), 0);
+	CHECK_INT(climates_fail(b.climates, "Shelf", "no answer", NULL), 0);
+	CHECK_INT(add(&b, "Shelf", 15, WALL_MS - 60000), 0);
+	CHECK(climates_find(b.climates, "Shelf")->newest.temp_c == 21);
+	CHECK_STR(climates_find(b.climates, "Shelf")->trouble, "no answer");
+	CHECK_INT(b.n_events, 1);
+	CHECK_INT(n_stored(&b, "Shelf"), 2);
+	/* Of a clock that ran ahead: the right time is older, and now. */
+	CHECK_INT(add(&b, "Shelf", 22, WALL_MS + 50000), 0);
+	CHECK_INT(add(&b, "Shelf", 23, WALL_MS), 0);
+	CHECK(climates_find(b.climates, "Shelf")->newest.temp_c == 23);
+	CHECK_INT(b.n_events, 3);
+	close_bench(&b);
+}
+
 TEST(a_place_is_stale_after_ten_minutes)
 {
 	struct bench b;
