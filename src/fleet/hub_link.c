@@ -26,6 +26,7 @@
 #define SILENT_US INT64_C(40000000) /* then the rig is away */
 #define HELLO_US INT64_C(15000000)  /* for the greeting */
 #define RIVAL_US INT64_C(4000000)   /* for the older of two to show that it lives */
+#define MAX_HELLOS 2                /* a rig that has to begin another stream greets again */
 
 /* ---- life ---- */
 
@@ -255,6 +256,11 @@ static void hear_hello(struct hub_link *l, const struct rig_message *m)
 		               "bring both to the same Bedside",
 		               (long long)m->protocol, RIG_PROTOCOL);
 		hub_link_bye(l, true, text);
+		return;
+	}
+	/* Each asks the store, and all orders and watches are told again. */
+	if (++l->n_hellos > MAX_HELLOS) {
+		hub_link_bye(l, false, "it greets again and again");
 		return;
 	}
 	TEXT_SET(l->stream, m->stream);

@@ -50,10 +50,9 @@ struct hub_link {
 	char rig[ID_SIZE], address[46];
 	char stream[ID_SIZE], run[ID_SIZE];
 	char version[24];
-	int64_t number; /* of the hello */
-	int64_t hello_offset_ms;
 	int64_t heard_us, rival_us;
 	unsigned serial; /* of the links: names it for the store's answers */
+	unsigned n_hellos;
 	bool is_greeted;
 	size_t pending; /* bytes of news */
 	int64_t queued; /* number of the newest news that went to the store, or that it had */

@@ -699,6 +699,46 @@ TEST(a_rig_that_lost_its_power_is_known_again_by_its_silence)
 	end(&w);
 }
 
+static void wire_count(void *arg, const char *text, size_t size)
+{
+	unsigned *n = arg;
+
+	(void)size;
+	n[0] += strstr(text, "\"welcome\"") != NULL;
+}
+
+static void wire_over(void *arg)
+{
+	((unsigned *)arg)[1]++;
+}
+
+TEST(who_greets_again_and_again_is_sent_away)
+{
+	static const char hello[] =
+		"{\"t\":\"hello\",\"v\":1,\"version\":\"1\",\"stream\":\"01JDA0000000000000000ST00%"
+	        "d\","
+		"\"run\":\"01JDA0000000000000000ST001\",\"next\":1,\"now\":1795257605000}";
+	unsigned n[2] = { 0 }; /* welcomes, ends */
+	const struct hub_wire wire = { .text = wire_count, .end = wire_over, .arg = n };
+	struct hub_link *l;
+	struct world w;
+
+	begin(&w);
+	l = hub_link_open(w.hub, hub_find_key(w.hub, w.key), "192.0.2.7", &wire);
+	for (int i = 1; i <= 3; i++) {
+		char text[200];
+
+		CHECK_INT(n[1], 0);
+		(void)snprintf(text, sizeof(text), hello, i);
+		hub_link_text(l, text, strlen(text));
+		loop_advance(w.loop, 10);
+	}
+	CHECK_INT(n[0], 2);
+	CHECK_INT(n[1], 1);
+	CHECK(!hub_is_online(w.hub, w.id));
+	end(&w);
+}
+
 static void answered(void *arg, int rc, const char *text)
 {
 	struct world *w = arg;
