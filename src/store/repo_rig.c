@@ -15,6 +15,13 @@
 	"id, name, key_hash, made_by, version, paired_ms, last_seen_ms, " \
 	"status_delay_ms, climate_delay_ms, image_delay_ms, n_news"
 
+static int say_taken(int rc, const struct rig_record *r, struct err *err)
+{
+	if (rc == -EEXIST)
+		return err_set(err, rc, "there is a rig called '%s' already", r->name);
+	return rc;
+}
+
 int repo_rig_add(struct db *db, const struct rig_record *r, struct err *err)
 {
 	int rc = db_run(db,
@@ -26,9 +33,7 @@ int repo_rig_add(struct db *db, const struct rig_record *r, struct err *err)
 	                        db_int(r->delays.climate_ms), db_int(r->delays.image_ms)),
 	                err);
 
-	if (rc == -EEXIST)
-		return err_set(err, rc, "there is a rig called '%s' already", r->name);
-	return rc;
+	return say_taken(rc, r, err);
 }
 
 int repo_rig_remove(struct db *db, const char *id, struct err *err)
@@ -43,17 +48,13 @@ int repo_rig_remove(struct db *db, const char *id, struct err *err)
 int repo_rig_save(struct db *db, const struct rig_record *r, struct err *err)
 {
 	int rc = db_run(db,
-	                "UPDATE rigs SET name = $2, version = $3, last_seen_ms = $4, "
-	                "status_delay_ms = $5, climate_delay_ms = $6, image_delay_ms = $7 "
-	                "WHERE id = $1",
-	                DB_ARGS(db_text(r->id), db_text(r->name), db_text(r->version),
-	                        db_int(r->last_seen_wall_ms), db_int(r->delays.status_ms),
+	                "UPDATE rigs SET name = $2, status_delay_ms = $3, climate_delay_ms = $4, "
+	                "image_delay_ms = $5 WHERE id = $1",
+	                DB_ARGS(db_text(r->id), db_text(r->name), db_int(r->delays.status_ms),
 	                        db_int(r->delays.climate_ms), db_int(r->delays.image_ms)),
 	                err);
 
-	if (rc == -EEXIST)
-		return err_set(err, rc, "there is a rig called '%s' already", r->name);
-	return rc;
+	return say_taken(rc, r, err);
 }
 
 int repo_rig_seen(struct db *db, const char *id, const char *version, int64_t wall_ms,

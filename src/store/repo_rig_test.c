@@ -151,6 +151,28 @@ static int commit(struct db *db, int64_t first, size_t n, bool *is_fresh)
 	return repo_rig_commit(db, &b, NULL);
 }
 
+/* What a person changes was read before the rig came. */
+TEST(a_rig_that_is_renamed_was_seen_no_earlier_and_is_of_no_other_version)
+{
+	struct db *db = fresh("renamed");
+	struct rig_record r = a_rig("r1", "Shed"), *list;
+	size_t n = 0;
+
+	CHECK_INT(repo_rig_add(db, &r, NULL), 0);
+	CHECK_INT(repo_rig_seen(db, "r1", "9.9", WALL_MS + 1, NULL), 0);
+	TEXT_SET(r.name, "Loft");
+	r.delays.image_ms = 4000;
+	CHECK_INT(repo_rig_save(db, &r, NULL), 0);
+	CHECK_INT(repo_rig_list(db, &list, &n, NULL), 0);
+	CHECK_INT(n, 1);
+	CHECK_STR(list[0].name, "Loft");
+	CHECK_INT(list[0].delays.image_ms, 4000);
+	CHECK_STR(list[0].version, "9.9");
+	CHECK_INT(list[0].last_seen_wall_ms, WALL_MS + 1);
+	free(list);
+	db_close(db);
+}
+
 TEST(news_that_come_twice_are_kept_once)
 {
 	struct db *db = fresh("hub");
