@@ -56,6 +56,13 @@ void serve_again(int argc, char **argv);
 /* plumbing_options.ready: prints the address. */
 void serve_ready(void *arg, const char *address, const char *fingerprint);
 
+struct cmd_option {
+	const char *name; /* "--name" */
+	const char **dst; /* its value, which stays argv's */
+};
+/* True: argv[*i] is one of `options`, and *i stands at its value now. */
+bool cmd_option(const struct cmd_option *options, size_t n, int argc, char **argv, int *i);
+
 /* The first line of a file, of standard input for "-": what stands among the arguments can be read
  * by everybody on the machine. */
 int secret_from_file(const char *path, struct secret *ret, struct err *err) MUST_CHECK;

@@ -107,8 +107,7 @@ static int run(const struct config *config, const struct pair_args *a)
 	}
 	TEXT_SET(c.name, a->name ? a->name : c.address);
 	if (a->trust && !trust_from_text(&c.trust, a->trust)) {
-		fprintf(stderr, "bedside: --trust must be ca, insecure, or sha256: and 64 hex "
-		                "digits\n");
+		fputs("bedside: --trust must be " TRUST_FORM "\n", stderr);
 		return 2;
 	}
 	if (is_known(config, &c))
@@ -124,24 +123,14 @@ static int run(const struct config *config, const struct pair_args *a)
 
 static bool read_args(int argc, char **argv, struct pair_args *a)
 {
-	const struct {
-		const char *name;
-		const char **dst;
-	} options[] = { { "--name", &a->name },
-		        { "--user", &a->user },
-		        { "--trust", &a->trust },
-		        { "--config", &a->config },
-		        { "--data", &a->data } };
+	const struct cmd_option options[] = { { "--name", &a->name },
+		                              { "--user", &a->user },
+		                              { "--trust", &a->trust },
+		                              { "--config", &a->config },
+		                              { "--data", &a->data } };
 
 	for (int i = 1; i < argc; i++) {
-		bool is_taken = false;
-
-		for (size_t k = 0; k < ARRAY_LEN(options) && !is_taken; k++) {
-			is_taken = text_equal(argv[i], options[k].name) && i + 1 < argc;
-			if (is_taken)
-				*options[k].dst = argv[++i];
-		}
-		if (is_taken)
+		if (cmd_option(options, ARRAY_LEN(options), argc, argv, &i))
 			continue;
 		if (argv[i][0] == '-' || a->url)
 			return false;

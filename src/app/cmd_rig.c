@@ -29,24 +29,14 @@ struct rig_args {
 
 static bool read_args(int argc, char **argv, struct rig_args *a)
 {
-	const struct {
-		const char *name;
-		const char **dst;
-	} options[] = { { "--name", &a->name },
-		        { "--trust", &a->trust },
-		        { "--ca-file", &a->ca_file },
-		        { "--config", &a->config },
-		        { "--data", &a->data } };
+	const struct cmd_option options[] = { { "--name", &a->name },
+		                              { "--trust", &a->trust },
+		                              { "--ca-file", &a->ca_file },
+		                              { "--config", &a->config },
+		                              { "--data", &a->data } };
 
 	for (int i = 1; i < argc; i++) {
-		bool is_taken = false;
-
-		for (size_t k = 0; k < ARRAY_LEN(options) && !is_taken; k++) {
-			is_taken = text_equal(argv[i], options[k].name) && i + 1 < argc;
-			if (is_taken)
-				*options[k].dst = argv[++i];
-		}
-		if (is_taken)
+		if (cmd_option(options, ARRAY_LEN(options), argc, argv, &i))
 			continue;
 		if (text_equal(argv[i], "--json"))
 			a->wants_json = true;
@@ -192,8 +182,7 @@ static int pair(const struct config *config, const struct rig_args *a)
 	(void)snprintf(p.hub.url, sizeof(p.hub.url), "%s%s",
 	               strstr(a->words[1], "://") ? "" : "https://", a->words[1]);
 	if (a->trust && !trust_from_text(&p.hub.trust, a->trust)) {
-		fputs("bedside: --trust must be ca, insecure, or sha256: and 64 hex digits\n",
-		      stderr);
+		fputs("bedside: --trust must be " TRUST_FORM "\n", stderr);
 		return 2;
 	}
 	TEXT_SET(p.hub.trust.ca_file, a->ca_file);

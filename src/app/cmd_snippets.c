@@ -5,9 +5,9 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "gcode/snippet.h"
+#include "model/json.h"
 
 #include <getopt.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,17 +123,8 @@ static void print_plainly(const struct snippets *s)
 
 static void print_json(const struct snippets *s)
 {
-	json_t *list = json_array(), *notes = json_array(), *o;
+	json_t *o = json_snippets(s);
 
-	for (unsigned i = 0; i < s->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id",
-		                                      s->list[i].id, "title", s->list[i].title,
-		                                      "field", s->list[i].field, "place",
-		                                      snippet_place_name(s->list[i].place), "text",
-		                                      s->list[i].text));
-	for (unsigned i = 0; i < s->n_notes; i++)
-		json_array_append_new(notes, json_string(s->notes[i]));
-	o = json_pack("{s:o, s:o}", "snippets", list, "notes", notes);
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(o);

@@ -119,14 +119,6 @@ bad:
 	               text);
 }
 
-static int read_trust(void *field, const char *text, struct err *err)
-{
-	if (!trust_from_text(field, text))
-		return err_set(err, -EINVAL,
-		               "'%.80s' must be ca, insecure, or sha256: and 64 hex digits", text);
-	return 0;
-}
-
 /* In groups: what all have, where the picture comes from, how it is, devices. */
 static const struct opt camera_opts[] = {
 	{ "name", OPT_TEXT, OPT_AT(struct camera_config, name), .flags = OPT_REQUIRED,
@@ -152,8 +144,8 @@ static const struct opt camera_opts[] = {
 	  .help = "Its password, in quotes." },
 	{ "password_file", OPT_NESTED, 0, 0,
 	  .help = "A file that holds the password, instead of password." },
-	{ "tls", OPT_OWN, OPT_AT(struct camera_config, trust), "ca", .read = read_trust,
-	  .form = "ca, insecure, or sha256: and 64 hex digits",
+	{ "tls", OPT_OWN, OPT_AT(struct camera_config, trust), "ca", .read = config_read_trust,
+	  .form = TRUST_FORM,
 	  .help = "How the certificate of an https or rtsps camera is judged: by the system's "
 	          "authorities and its name, by its fingerprint, or not at all." },
 	{ "ca_file", OPT_NESTED, 0, 0,

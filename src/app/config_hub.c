@@ -19,14 +19,6 @@
 
 #define MAX_KEY_FILE 4096
 
-static int read_trust(void *field, const char *text, struct err *err)
-{
-	if (!trust_from_text(field, text))
-		return err_set(err, -EINVAL,
-		               "'%.80s' must be ca, insecure, or sha256: and 64 hex digits", text);
-	return 0;
-}
-
 #define DELAY(name_, member_, help_)                                                \
 	{                                                                           \
 		name_, OPT_SPAN, OPT_AT(struct rig_config, delays.member_), "10s",  \
@@ -40,8 +32,8 @@ static const struct opt hub_opts[] = {
 	{ "key", OPT_SECRET, OPT_AT(struct rig_config, key), .flags = OPT_RESTART,
 	  .help = "This rig's key. Better left to 'bedside rig pair', or in a file:" },
 	{ "key_file", OPT_NESTED, 0, 0, .help = "File whose first line is the key." },
-	{ "tls", OPT_OWN, OPT_AT(struct rig_config, trust), "ca", .read = read_trust,
-	  .form = "ca, insecure, or sha256: and 64 hex digits",
+	{ "tls", OPT_OWN, OPT_AT(struct rig_config, trust), "ca", .read = config_read_trust,
+	  .form = TRUST_FORM,
 	  .help = "How the hub's certificate is judged: by the system's authorities and its name, "
 	          "by its fingerprint, or not at all." },
 	{ "ca_file", OPT_TEXT, OPT_AT(struct rig_config, trust.ca_file),

@@ -26,11 +26,10 @@ static const struct opt port_opts[] = {
 	  .help = "Usually 3002." },
 };
 
-static int read_trust(void *field, const char *text, struct err *err)
+int config_read_trust(void *field, const char *text, struct err *err)
 {
 	if (!trust_from_text(field, text))
-		return err_set(err, -EINVAL,
-		               "'%.80s' must be ca, insecure, or sha256: and 64 hex digits", text);
+		return err_set(err, -EINVAL, "'%.80s' must be " TRUST_FORM, text);
 	return 0;
 }
 
@@ -90,8 +89,8 @@ static const struct opt printer_opts[] = {
 	  .help = "A file that holds the password, instead of password." },
 	{ "model", OPT_TEXT, OPT_AT(struct printer_config, model), "auto",
 	  .help = "auto, or the model's name such as A1." },
-	{ "tls", OPT_OWN, OPT_AT(struct printer_config, trust), "ca", .read = read_trust,
-	  .form = "ca, insecure, or sha256: and 64 hex digits",
+	{ "tls", OPT_OWN, OPT_AT(struct printer_config, trust), "ca", .read = config_read_trust,
+	  .form = TRUST_FORM,
 	  .help = "How its certificate is judged: against the maker's authorities and the serial "
 	          "(bambu) or the system's and the host name (https), by its fingerprint, or not "
 	          "at "

@@ -42,6 +42,8 @@ unsigned config_read_texts(struct config_loading *l, const struct conf_node *n, 
                            char *dst, size_t each, unsigned max);
 /* "WIDTHxHEIGHT" or "source" into a struct film_plan; an opt's reader. */
 int config_read_film_size(void *field, const char *text, struct err *err) MUST_CHECK;
+/* An opt's reader into a struct trust. */
+int config_read_trust(void *field, const char *text, struct err *err) MUST_CHECK;
 /* The keys `session` and `film` of `map`, over what `plan` says already. */
 void config_read_plan(struct config_loading *l, const struct conf_node *map, const char *path,
                       struct session_plan *plan);

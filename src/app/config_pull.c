@@ -18,14 +18,6 @@
 
 #define MAX_SECRET_FILE 4096
 
-static int read_trust(void *field, const char *text, struct err *err)
-{
-	if (!trust_from_text(field, text))
-		return err_set(err, -EINVAL,
-		               "'%.80s' must be ca, insecure, or sha256: and 64 hex digits", text);
-	return 0;
-}
-
 static int read_host_key(void *field, const char *text, struct err *err)
 {
 	size_t n = strlen(text);
@@ -66,8 +58,8 @@ static const struct opt source_opts[] = {
 	          "deleted." },
 	{ "api_key_file", OPT_NESTED, 0, 0,
 	  .help = "A file that holds the key, instead of api_key." },
-	{ "tls", OPT_OWN, OPT_AT(struct pull_source, trust), "ca", .read = read_trust,
-	  .form = "ca, insecure, or sha256: and 64 hex digits",
+	{ "tls", OPT_OWN, OPT_AT(struct pull_source, trust), "ca", .read = config_read_trust,
+	  .form = TRUST_FORM,
 	  .help = "Bedside: how its certificate is judged: by the system's authorities, by its "
 	          "fingerprint, or not at all." },
 	{ "ca_file", OPT_NESTED, 0, 0,

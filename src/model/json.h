@@ -28,6 +28,7 @@ struct layer;
 struct printer_config;
 struct printer_state;
 struct session;
+struct snippets;
 
 /* {id, name, driver, address, url, serial, model, link:{state,text}, stale, heard_at, activity, pause,
  * since_at, stage:{number,text}, job:{name,file,layer,layers,percent,remaining_min,prepare_percent,
@@ -49,6 +50,8 @@ json_t *json_film(const struct film *f);
 json_t *json_film_plan(const struct film_plan *p);
 json_t *json_job(const struct job *j);
 json_t *json_layer(const struct layer *l);
+/* {snippets:[{id, title, field, place, text}], notes:[text]} */
+json_t *json_snippets(const struct snippets *s);
 json_t *json_notice(const struct event_notice *n);
 json_t *json_capture(const struct capture *c);
 json_t *json_capture_picture(const struct capture_picture *p);

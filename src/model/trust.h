@@ -22,5 +22,7 @@ struct trust {
 	char ca_file[256]; /* for TRUST_CA: PEM file instead of the built-in ones; "" built-in */
 };
 
-/* Reads "ca", "insecure", "sha256:64 hex digits" or "pin: …" forms. False if it is none. */
+#define TRUST_FORM "ca, insecure, or sha256: and 64 hex digits" /* as people are told */
+
+/* Reads TRUST_FORM; the digits may stand without "sha256:". False if it is none. */
 bool trust_from_text(struct trust *t, const char *text);

@@ -92,8 +92,7 @@ void api_printer_add(struct call *c)
 	TEXT_SET(config.user, call_text(c, "user", ""));
 	TEXT_SET(config.model, "auto");
 	if (!trust_from_text(&config.trust, call_text(c, "trust", "ca"))) {
-		call_refuse_field(c, "trust",
-		                  "trust must be ca, insecure, or sha256: and 64 hex digits.");
+		call_refuse_field(c, "trust", "trust must be " TRUST_FORM ".");
 		return;
 	}
 	secret_set(
@@ -354,8 +353,7 @@ void api_pair(struct call *c)
 	}
 	TEXT_SET(config.url, call_text(c, "url", ""));
 	if (!trust_from_text(&config.trust, call_text(c, "trust", "ca"))) {
-		call_refuse_field(c, "trust",
-		                  "trust must be ca, insecure, or sha256: and 64 hex digits.");
+		call_refuse_field(c, "trust", "trust must be " TRUST_FORM ".");
 		return;
 	}
 	h->pair(h->arg, &config, call_text(c, "user", NULL), paired, c);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "gcode/snippet.h"
+#include "model/json.h"
 
 #include <math.h>
 #include <string.h>
@@ -54,23 +55,17 @@ static json_t *real_or_null(double v)
 
 static json_t *answer_of(const struct snippets *s)
 {
-	json_t *list = json_array(), *notes = json_array(), *models = json_array();
+	json_t *answer = json_snippets(s), *models = json_array();
 
-	for (unsigned i = 0; i < s->n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "id",
-		                                      s->list[i].id, "title", s->list[i].title,
-		                                      "field", s->list[i].field, "place",
-		                                      snippet_place_name(s->list[i].place), "text",
-		                                      s->list[i].text));
-	for (unsigned i = 0; i < s->n_notes; i++)
-		json_array_append_new(notes, json_string(s->notes[i]));
 	for (size_t i = 0; snippet_model_at(i); i++)
 		json_array_append_new(models, json_string(snippet_model_at(i)));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:[f,f], s:[f,f]}", "snippets", list,
-	                 "notes", notes, "models", models, "park_x", real_or_null(s->park_mm[0]),
-	                 "park_y", real_or_null(s->park_mm[1]), "press", real_or_null(s->press_mm),
-	                 "min_mm", s->min_mm[0], s->min_mm[1], "max_mm", s->max_mm[0],
-	                 s->max_mm[1]);
+	json_object_update_new(answer,
+	                       json_pack("{s:o, s:o, s:o, s:o, s:[f,f], s:[f,f]}", "models", models,
+	                                 "park_x", real_or_null(s->park_mm[0]), "park_y",
+	                                 real_or_null(s->park_mm[1]), "press",
+	                                 real_or_null(s->press_mm), "min_mm", s->min_mm[0],
+	                                 s->min_mm[1], "max_mm", s->max_mm[0], s->max_mm[1]));
+	return answer;
 }
 
 void api_snippets(struct call *c)

@@ -5,6 +5,7 @@
 #include "web/route.h"
 
 #include "base/text.h"
+#include "model/trust.h"
 
 #define REQUIRED FIELD_REQUIRED
 #define NULLABLE FIELD_NULLABLE
@@ -127,7 +128,7 @@ static const struct field printer_body[] = {
 	  "octoprint: whose key is taken, instead of api_key" },
 	{ "user", FIELD_TEXT, 0, 1, 95, NULL, "with password, instead of api_key" },
 	{ "password", FIELD_TEXT, SECRET, 1, 256, NULL, "" },
-	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
+	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, TRUST_FORM },
 	END
 };
 
@@ -135,7 +136,7 @@ static const struct field pair_body[] = {
 	{ "url", FIELD_TEXT, REQUIRED, 8, 511, NULL, "as in http://octopi.local" },
 	{ "user", FIELD_TEXT, 0, 1, 95, NULL,
 	  "of OctoPrint, whose key it shall be; whoever allows it if absent" },
-	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" },
+	{ "trust", FIELD_TEXT, 0, 1, 80, NULL, TRUST_FORM },
 	END
 };
 
@@ -315,7 +316,7 @@ static const struct field no_body[] = { END };
 	{ "source", FIELD_TEXT, NULLABLE, 0, 511, NULL, "the device, the URL or the folder" }, \
 	{ "user", FIELD_TEXT, NULLABLE, 0, 95, NULL, "of a network camera" }, \
 	{ "password", FIELD_TEXT, NULLABLE | SECRET, 0, 256, NULL, "of a network camera; null takes it away" }, \
-	{ "tls", FIELD_TEXT, NULLABLE, 0, 80, NULL, "ca, insecure, or sha256: and 64 hex digits" }, \
+	{ "tls", FIELD_TEXT, NULLABLE, 0, 80, NULL, TRUST_FORM }, \
 	{ "command", FIELD_TEXTS, NULLABLE, 0, 32, NULL, "exec: the program and its arguments" }, \
 	{ "arguments", FIELD_TEXTS, NULLABLE, 0, 31, NULL, "rpicam: further arguments" }, \
 	{ "poll_ms", FIELD_INT, NULLABLE, 40, 3600e3, NULL, "http-still, exec: between two pictures" }, \
