@@ -230,7 +230,9 @@ class Klippy:
 
     def objects(self):
         x = list(self.at)
+        macros = {"gcode_macro " + name: values for name, values in self.variables.items()}
         return {
+            **macros,
             "webhooks": {"state": self.state, "state_message": self.message},
             "print_stats": {"filename": self.file, "total_duration": time.monotonic() - self.begun if self.begun else 0.0,
                             "print_duration": time.monotonic() - self.begun if self.begun else 0.0, "filament_used": 0.0,
@@ -266,7 +268,7 @@ class Klippy:
         if method == "list_endpoints":
             return {"endpoints": ENDPOINTS}
         if method == "objects/list":
-            return {"objects": list(self.objects()) + ["gcode_macro " + n for n in self.templates]}
+            return {"objects": list(self.objects())}
         if method == "objects/query":
             return {"eventtime": time.monotonic(), "status": self.pick(params.get("objects", {}))}
         if method == "objects/subscribe":
@@ -280,6 +282,8 @@ class Klippy:
             if params.get("script", "").strip() in ("RESTART", "FIRMWARE_RESTART"):
                 self.restart()
                 return {}
+            if "script" not in params:
+                raise Fault("Missing Argument [script]")
             if self.state != "ready":
                 raise Fault("Klippy Host not ready")
             for line in params.get("script", "").split("\n"):

@@ -36,8 +36,9 @@ static const char *const remote_methods[] = { "timelapse_newframe",   "timelapse
 struct client {
 	struct moon_sim *sim;
 	struct http_channel *channel; /* NULL once it is gone */
-	bool is_let_in, is_subscribed;
+	bool is_let_in;
 	unsigned methods; /* bit i: remote_methods[i] is its */
+	json_t *wanted;   /* objects and their fields, of the subscription */
 	struct client *prev, *next;
 };
 
@@ -98,6 +99,29 @@ static uint64_t byte_now(const struct moon_sim *m)
 }
 
 static void call_remote(struct moon_sim *m, const char *method, json_t *params);
+static void notify(struct moon_sim *m, const char *method, json_t *params);
+
+static bool is_job(const char *state)
+{
+	return text_equal(state, "printing") || text_equal(state, "paused");
+}
+
+static void set_state(struct moon_sim *m, const char *state)
+{
+	bool was_job = is_job(m->state);
+	const char *how = text_equal(state, "printing")    ? "in_progress"
+	                  : text_equal(state, "complete")  ? "completed"
+	                  : text_equal(state, "cancelled") ? "cancelled"
+	                                                   : "klippy_shutdown";
+
+	m->state = state;
+	if (was_job == is_job(state))
+		return;
+	notify(m, "notify_history_changed",
+	       json_pack("[{s:s, s:{s:s, s:s, s:f}}]", "action", was_job ? "finished" : "added",
+	                 "job", "filename", m->print.job->file, "status", how, "print_duration",
+	                 m->print.done_s));
+}
 
 /* As the macros of a file for moonraker-timelapse: the print is paused until a variable is set. */
 static void run_macros(struct moon_sim *m)
@@ -111,18 +135,18 @@ static void run_macros(struct moon_sim *m)
 		return;
 	if (text_equal(m->state, "paused") && m->is_parked) {
 		m->is_parked = false;
-		m->state = "printing";
+		set_state(m, "printing");
 	} else if (is_printing && n > m->framed) {
 		m->framed = n;
 		m->is_taking = m->is_parked = true;
-		m->state = "paused";
+		set_state(m, "paused");
 		call_remote(m, "timelapse_newframe",
 		            json_pack("{s:{s:b, s:s}, s:s}", "macropark", "enable", 1, "pos",
 		                      "back_left", "hyperlapse", "False"));
 	} else if (is_printing && !m->has_rendered && n == m->print.job->n_layers &&
 	           m->print.done_s + 2 * m->config.speed > sim_print_end_s(&m->print)) {
 		m->has_rendered = m->is_rendering = m->is_parked = true;
-		m->state = "paused";
+		set_state(m, "paused");
 		call_remote(m, "timelapse_render", json_pack("{s:s}", "byrendermacro", "True"));
 	}
 }
@@ -141,8 +165,8 @@ static void begin(struct moon_sim *m)
 {
 	m->framed = 0;
 	m->has_rendered = m->is_taking = m->is_rendering = m->is_parked = false;
-	m->state = "printing";
 	sim_print_begin(&m->print, now_us(m));
+	set_state(m, "printing");
 }
 
 static void go_on(struct moon_sim *m)
@@ -151,7 +175,7 @@ static void go_on(struct moon_sim *m)
 
 	m->print.runs = is_printing;
 	if (sim_print_go_on(&m->print, now_us(m)))
-		m->state = "complete";
+		set_state(m, "complete");
 	if (!is_printing)
 		return; /* the head stays where a script has sent it */
 
@@ -162,11 +186,16 @@ static void go_on(struct moon_sim *m)
 		m->head[2] = (double)m->print.job->layers[n - 1].z_mm;
 }
 
+static const char *state_message(const struct moon_sim *m)
+{
+	return is_ready(m) ? "Printer is ready" : "MCU 'mcu' shutdown: Timer too close";
+}
+
 static json_t *status(const struct moon_sim *m)
 {
 	size_t n = sim_print_layer(&m->print);
 	bool has_file = !text_equal(m->state, "standby");
-	bool is_job = text_equal(m->state, "printing") || text_equal(m->state, "paused");
+	bool runs = is_job(m->state);
 	double size = (double)m->print.job->index->n_bytes, at = (double)byte_now(m);
 	json_t *info = m->config.is_special && has_file
 	                       ? json_pack("{s:i, s:i}", "total_layer", (int)m->print.job->n_layers,
@@ -176,18 +205,18 @@ static json_t *status(const struct moon_sim *m)
 		"{s:{s:s, s:s, s:s, s:f, s:o}, s:{s:f, s:I, s:I, s:b}}", "print_stats", "state",
 		m->state, "filename", has_file ? m->print.job->file : "", "message", "",
 		"print_duration", m->print.done_s, "info", info, "virtual_sdcard", "progress",
-		is_job ? at / size : 0.0, "file_position", is_job ? (json_int_t)at : (json_int_t)0,
-		"file_size", is_job ? (json_int_t)size : (json_int_t)0, "is_active",
+		runs ? at / size : 0.0, "file_position", runs ? (json_int_t)at : (json_int_t)0,
+		"file_size", runs ? (json_int_t)size : (json_int_t)0, "is_active",
 		text_equal(m->state, "printing"));
-	double target = is_job ? 210 : 0;
+	double target = runs ? 210 : 0;
 
 	json_object_set_new(
 		j, "extruder",
-		json_pack("{s:f, s:f}", "temperature", is_job ? 209.8 : 24.0, "target", target));
+		json_pack("{s:f, s:f}", "temperature", runs ? 209.8 : 24.0, "target", target));
 	json_object_set_new(j, "heater_bed",
-	                    json_pack("{s:f, s:f}", "temperature", is_job ? 60.1 : 23.0, "target",
-	                              is_job ? 60.0 : 0.0));
-	json_object_set_new(j, "fan", json_pack("{s:f}", "speed", is_job ? 1.0 : 0.0));
+	                    json_pack("{s:f, s:f}", "temperature", runs ? 60.1 : 23.0, "target",
+	                              runs ? 60.0 : 0.0));
+	json_object_set_new(j, "fan", json_pack("{s:f}", "speed", runs ? 1.0 : 0.0));
 	json_object_set_new(j, "motion_report",
 	                    json_pack("{s:[f, f, f, f]}", "live_position", m->head[0], m->head[1],
 	                              m->head[2], 0.0));
@@ -195,12 +224,46 @@ static json_t *status(const struct moon_sim *m)
 	                    json_pack("{s:[f, f, f, f], s:f}", "gcode_position", m->head[0],
 	                              m->head[1], m->head[2], 0.0, "speed_factor", 1.0));
 	json_object_set_new(j, "toolhead",
-	                    json_pack("{s:s, s:[f, f, f, f], s:[f, f, f, f]}", "homed_axes", "xyz",
-	                              "axis_minimum", 0.0, 0.0, -2.0, 0.0, "axis_maximum", 250.0,
-	                              250.0, 240.0, 0.0));
-	json_object_set_new(j, "webhooks",
-	                    json_pack("{s:s, s:s}", "state", m->klippy, "state_message", ""));
+	                    json_pack("{s:s, s:s, s:[f, f, f, f], s:[f, f, f, f]}", "homed_axes",
+	                              "xyz", "extruder", "extruder", "axis_minimum", 0.0, 0.0, -2.0,
+	                              0.0, "axis_maximum", 250.0, 250.0, 240.0, 0.0));
+	json_object_set_new(j, "display_status", json_pack("{s:n}", "message"));
+	json_object_set_new(
+		j, "webhooks",
+		json_pack("{s:s, s:s}", "state", m->klippy, "state_message", state_message(m)));
+	json_object_set_new(
+		j, "gcode_macro TIMELAPSE_TAKE_FRAME",
+		json_pack("{s:b, s:b}", "enable", m->is_enabled, "takingframe", m->is_taking));
+	json_object_set_new(j, "gcode_macro TIMELAPSE_RENDER",
+	                    json_pack("{s:b}", "render", m->is_rendering));
 	return j;
+}
+
+/* Of it what is wanted: {"fan": null, "toolhead": ["homed_axes"]}. */
+static json_t *pick(const struct moon_sim *m, json_t *wanted)
+{
+	json_t *all = status(m), *picked = json_object(), *fields, *field;
+	const char *name;
+	size_t i;
+
+	json_object_foreach(wanted, name, fields)
+	{
+		json_t *o = json_object_get(all, name), *part;
+
+		if (!o)
+			continue;
+		part = json_is_array(fields) ? json_object() : json_incref(o);
+		json_array_foreach(fields, i, field)
+		{
+			const char *key = json_string_value(field);
+
+			if (key && json_object_get(o, key))
+				json_object_set(part, key, json_object_get(o, key));
+		}
+		json_object_set_new(picked, name, part);
+	}
+	json_decref(all);
+	return picked;
 }
 
 /* ---- talking ---- */
@@ -225,7 +288,6 @@ static void say(struct client *c, json_t *j)
 
 static void notify(struct moon_sim *m, const char *method, json_t *params)
 {
-	bool is_for_subscribers = params != NULL;
 	json_t *j =
 		json_pack("{s:s, s:s, s:o*}", "jsonrpc", "2.0", "method", method, "params", params);
 	char *text = json_dumps(j, JSON_COMPACT);
@@ -234,7 +296,7 @@ static void notify(struct moon_sim *m, const char *method, json_t *params)
 	json_decref(j);
 	DL_FOREACH(m->clients, c)
 	{
-		if (text && (c->is_subscribed || !is_for_subscribers))
+		if (text && c->is_let_in)
 			say_text(c, text);
 	}
 	free(text);
@@ -277,8 +339,8 @@ static json_t *server_info(const struct moon_sim *m)
 static json_t *printer_info(const struct moon_sim *m)
 {
 	return json_pack("{s:s, s:s, s:s, s:s}", "state", m->klippy, "state_message",
-	                 is_ready(m) ? "Printer is ready" : "MCU 'mcu' shutdown: Timer too close",
-	                 "hostname", "simulated", "software_version", "v0.12.0-sim");
+	                 state_message(m), "hostname", "simulated", "software_version",
+	                 "v0.12.0-sim");
 }
 
 static json_t *webcams(void)
@@ -309,7 +371,7 @@ static bool word_of(const char *line, size_t n, char letter, double *ret)
 	return false;
 }
 
-/* Absolute moves, one line each; how long they take. */
+/* Absolute moves, one line each; how long they take; negative: out of the box. */
 static double move(struct moon_sim *m, const char *script)
 {
 	static const char axes[] = "XYZ";
@@ -324,6 +386,8 @@ static double move(struct moon_sim *m, const char *script)
 			for (size_t i = 0; i < 3; i++) {
 				if (!word_of(script, n, axes[i], &to))
 					continue;
+				if (fabs(to) > 250)
+					return -1;
 				way = hypot(way, to - m->head[i]);
 				m->head[i] = to;
 			}
@@ -369,19 +433,25 @@ static void run_script(struct client *c, json_int_t id, const json_t *params)
 {
 	const char *text = json_string_value(json_object_get(params, "script"));
 	struct script *s;
+	double seconds;
 
-	if (!text) {
-		refuse(c, id, -32602, "No data for argument: script");
+	if (!text || !is_ready(c->sim)) {
+		refuse(c, id, 400, text ? "Klippy Host not ready" : "Missing Argument [script]");
 		return;
 	}
 	run_lines(c->sim, text);
+	seconds = move(c->sim, text);
+	if (seconds < 0) {
+		refuse(c, id, 400, "Move out of range");
+		return;
+	}
 	s = MEM_NEW(struct script);
 	s->sim = c->sim;
 	s->client = c;
 	s->id = id;
 	timer_init(&s->timer, c->sim->loop, script_done, s);
 	DL_APPEND(c->sim->scripts, s);
-	timer_start(&s->timer, (int64_t)(move(c->sim, text) * 1000));
+	timer_start(&s->timer, (int64_t)(seconds * 1000));
 }
 
 /* ---- calls ---- */
@@ -390,29 +460,30 @@ static void command_print(struct client *c, json_int_t id, const char *what, con
 {
 	struct moon_sim *m = c->sim;
 	const char *file = json_string_value(json_object_get(params, "filename"));
-	bool is_printing = text_equal(m->state, "printing"),
-	     is_paused = text_equal(m->state, "paused");
+	bool is_printing = text_equal(m->state, "printing");
 
-	if (text_equal(what, "start") && !is_printing && !is_paused &&
-	    text_equal(file, m->print.job->file))
-		begin(m);
-	else if (text_equal(what, "pause") && is_printing)
-		m->state = "paused";
-	else if (text_equal(what, "resume") && is_paused)
-		m->state = "printing";
-	else if (text_equal(what, "cancel") && (is_printing || is_paused))
-		m->state = "cancelled";
-	else {
-		refuse(c, id, 400, "{'error': 'WebRequestError', 'message': 'Not in this state'}");
+	if (text_equal(what, "start") &&
+	    (is_job(m->state) || !text_equal(file, m->print.job->file))) {
+		refuse(c, id, 400, is_job(m->state) ? "SD busy" : "Unable to open file");
 		return;
 	}
+	/* What it is already, or can not be, is said in the console only. */
+	if (text_equal(what, "start"))
+		begin(m);
+	else if (text_equal(what, "pause") && is_printing)
+		set_state(m, "paused");
+	else if (text_equal(what, "resume") && text_equal(m->state, "paused"))
+		set_state(m, "printing");
+	else if (text_equal(what, "cancel") && is_job(m->state))
+		set_state(m, "cancelled");
 	answer(c, id, json_string("ok"));
 }
 
 static void restart(struct moon_sim *m)
 {
+	notify(m, "notify_klippy_disconnected", NULL);
 	m->klippy = "ready";
-	m->state = "standby";
+	set_state(m, "standby");
 	notify(m, "notify_klippy_ready", NULL);
 }
 
@@ -425,21 +496,25 @@ static void call_klipper(struct client *c, json_int_t id, const char *method, co
 		restart(m);
 	} else if (text_equal(method, "printer.info")) {
 		answer(c, id, printer_info(m));
-	} else if (!is_ready(m)) {
-		refuse(c, id, 503, "Klippy Host not ready");
 	} else if (text_equal(method, "printer.objects.list")) {
 		json_t *all = status(m), *names = json_array(), *v;
 		const char *name;
 
 		json_object_foreach(all, name, v) json_array_append_new(names, json_string(name));
 		json_decref(all);
-		json_array_append_new(names, json_string("gcode_macro TIMELAPSE_TAKE_FRAME"));
 		answer(c, id, json_pack("{s:o}", "objects", names));
 	} else if (text_starts(method, "printer.objects.")) {
-		c->is_subscribed |= text_equal(method, "printer.objects.subscribe");
-		answer(c, id, json_pack("{s:f, s:o}", "eventtime", 1.0, "status", status(m)));
+		json_t *wanted = json_object_get(params, "objects");
+
+		if (text_equal(method, "printer.objects.subscribe")) {
+			json_decref(c->wanted);
+			c->wanted = json_incref(wanted);
+		}
+		answer(c, id, json_pack("{s:f, s:o}", "eventtime", 1.0, "status", pick(m, wanted)));
 	} else if (text_equal(method, "printer.gcode.script")) {
 		run_script(c, id, params);
+	} else if (text_starts(method, "printer.print.") && !is_ready(m)) {
+		refuse(c, id, 400, "Klippy Host not ready");
 	} else if (text_starts(method, "printer.print.")) {
 		command_print(c, id, method + strlen("printer.print."), params);
 	} else {
@@ -447,36 +522,55 @@ static void call_klipper(struct client *c, json_int_t id, const char *method, co
 	}
 }
 
+static void identify(struct client *c, json_int_t id, const json_t *params)
+{
+	const struct sim_web_config *config = &c->sim->config;
+	const char *key = json_string_value(json_object_get(params, "api_key"));
+	const char *token = json_string_value(json_object_get(params, "access_token"));
+
+	c->is_let_in |= (!config->key && !config->user) || (key && text_equal(key, config->key)) ||
+	                (token && config->user && text_equal(token, TOKEN));
+	if (c->is_let_in)
+		answer(c, id, json_pack("{s:i}", "connection_id", 1));
+	else
+		refuse(c, id, -32602, key ? "Invalid API Key" : "Unauthorized");
+}
+
+static void tell_metadata(struct client *c, json_int_t id, const char *file)
+{
+	const struct sim_job *job = c->sim->print.job;
+
+	if (text_equal(file, job->file))
+		answer(c, id,
+		       json_pack("{s:s, s:f, s:f, s:I}", "filename", job->file, "estimated_time",
+		                 job->layers[job->n_layers].at_s, "nozzle_diameter", 0.4, "size",
+		                 (json_int_t)job->index->n_bytes));
+	else
+		refuse(c, id, -32601, "Metadata not available for it");
+}
+
 static void call(struct client *c, json_int_t id, const char *method, const json_t *params)
 {
 	struct moon_sim *m = c->sim;
 
-	if (text_equal(method, "server.connection.identify")) {
-		const char *key = json_string_value(json_object_get(params, "api_key"));
-
-		c->is_let_in |= (!m->config.key && !m->config.user) ||
-		                (key && text_equal(key, m->config.key));
-		if (c->is_let_in)
-			answer(c, id, json_pack("{s:i}", "connection_id", 1));
-		else
-			refuse(c, id, -32602, "Unauthorized");
-	} else if (!c->is_let_in) {
+	if (text_equal(method, "server.connection.identify"))
+		identify(c, id, params);
+	else if (!c->is_let_in)
 		refuse(c, id, -32602, "Unauthorized");
-	} else if (text_equal(method, "connection.register_remote_method")) {
+	else if (text_equal(method, "connection.register_remote_method"))
 		register_method(c, id, params);
-	} else if (text_equal(method, "server.info")) {
+	else if (text_equal(method, "server.info"))
 		answer(c, id, server_info(m));
-	} else if (text_equal(method, "server.webcams.list")) {
+	else if (text_equal(method, "server.webcams.list"))
 		answer(c, id, webcams());
-	} else if (text_equal(method, "server.files.metadata")) {
-		answer(c, id,
-		       json_pack("{s:s, s:f, s:I}", "filename", m->print.job->file,
-		                 "estimated_time",
-		                 m->print.job->layers[m->print.job->n_layers].at_s, "size",
-		                 (json_int_t)m->print.job->index->n_bytes));
-	} else {
+	else if (text_equal(method, "access.oneshot_token"))
+		answer(c, id, json_string(ONESHOT));
+	else if (text_equal(method, "access.refresh_jwt"))
+		answer(c, id, json_pack("{s:s, s:s}", "username", m->config.user, "token", TOKEN));
+	else if (text_equal(method, "server.files.metadata"))
+		tell_metadata(c, id, json_string_value(json_object_get(params, "filename")));
+	else
 		call_klipper(c, id, method, params);
-	}
 }
 
 static void on_message(void *arg, const char *text, size_t size)
@@ -501,6 +595,7 @@ static void forget(struct client *c)
 			s->client = NULL;
 	}
 	DL_DELETE(c->sim->clients, c);
+	json_decref(c->wanted);
 	free(c);
 }
 
@@ -542,7 +637,7 @@ static void log_in(const struct moon_sim *m, struct http_request *r)
 		          json_pack("{s:{s:s, s:s, s:s}}", "result", "username", user, "token",
 		                    TOKEN, "refresh_token", TOKEN));
 	else
-		reply_error(r, 401, "Invalid Username or Password");
+		reply_error(r, 400, "Invalid Password");
 	json_decref(j);
 }
 
@@ -619,7 +714,7 @@ static void fail(struct moon_sim *m, enum moon_sim_fault f)
 		return;
 	case MOON_SIM_SHUTDOWN:
 		m->klippy = "shutdown";
-		m->state = "error";
+		set_state(m, "error");
 		notify(m, "notify_klippy_shutdown", NULL);
 		return;
 	case MOON_SIM_LATE:
@@ -633,14 +728,22 @@ static void fail(struct moon_sim *m, enum moon_sim_fault f)
 static void on_tick(void *arg)
 {
 	struct moon_sim *m = arg;
+	struct client *c;
 	int fault;
 
 	go_on(m);
 	run_macros(m);
 	while ((fault = sim_print_fault(&m->print, m->config.fault_s, now_us(m))) >= 0)
 		fail(m, (enum moon_sim_fault)fault);
-	if (is_ready(m) && m->clients && now_us(m) >= m->late_until_us)
-		notify(m, "notify_status_update", json_pack("[o, f]", status(m), 1.0));
+	if (now_us(m) < m->late_until_us)
+		return;
+	DL_FOREACH(m->clients, c)
+	{
+		if (c->wanted)
+			say(c,
+			    json_pack("{s:s, s:s, s:[o, f]}", "jsonrpc", "2.0", "method",
+			              "notify_status_update", "params", pick(m, c->wanted), 1.0));
+	}
 }
 
 int moon_sim_start(struct loop *l, const struct sim_web_config *c, struct moon_sim **ret,
