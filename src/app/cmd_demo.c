@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * demo: the daemon beside two simulated printers, which are processes of their own and are spoken to
- * over real sockets.
+ * over real sockets. Beside the first stand a simulated button with lights, and climate sensors.
  */
 
 #include "app/cmd.h"
@@ -32,6 +32,7 @@
 	120000 /* a key is made first; small machines take their time. A dead one is noticed at once */
 #define MAX_ANNOUNCEMENT 4096
 #define DEMO_KEEP_MS INT64_C(3600000) /* it prints on and on */
+#define CLIMATE_EVERY_MS 5000
 #define DEMO_CODE "12345678"
 
 struct demo_printer {
@@ -209,6 +210,24 @@ static void add_side_camera(struct config *c)
 	k->stale_after_ms = 10000;
 }
 
+/* What stands beside the first printer. */
+static void add_rig(struct config *c)
+{
+	static const char *const places[] = { "Enclosure", "Filament box" };
+	struct panel_config *p = &c->panel;
+
+	p->has_button = p->is_button_simulated = true;
+	p->has_lights = p->are_lights_simulated = true;
+	TEXT_SET(p->printer, demo_printers[0].id);
+	button_rules_init(&p->rules);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		struct climate_config *k = &c->climates.sensors[c->climates.n_sensors++];
+
+		*k = (struct climate_config){ .every_ms = CLIMATE_EVERY_MS, .is_simulated = true };
+		TEXT_SET(k->location, places[i]);
+	}
+}
+
 static void stop_simulators(struct simulator *list)
 {
 	for (size_t i = 0; i < N_PRINTERS; i++) {
@@ -233,6 +252,7 @@ static int run_demo(struct config *config, struct err *err)
 	}
 	if (rc == 0) {
 		add_side_camera(config);
+		add_rig(config);
 
 		const struct plumbing_options o = { .config = config,
 			                            .is_demo = true,

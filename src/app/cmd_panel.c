@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* panel: how the running daemon's button, lights and climate sensors are; and clicks without hardware. */
+/* panel: how the running daemon's button, lights and climate sensors are; clicks without hardware, and a
+ * simulated button on the keyboard. */
 
 #include "app/cmd.h"
 #include "app/config.h"
@@ -8,10 +9,17 @@
 #include "base/text.h"
 #include "model/json.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define HOLD_MS 40 /* a key tells of no end; longer than the button's debounce */
+#define LOOK_MS 500
 
 static const char *text_of(const json_t *o, const char *key)
 {
@@ -63,7 +71,8 @@ static void print_place(const json_t *p)
 static int usage(void)
 {
 	fputs("usage: bedside panel [--json] [--config FILE] [--data DIR]\n"
-	      "       bedside panel click [N] [--config FILE] [--data DIR]\n",
+	      "       bedside panel click [N] [--config FILE] [--data DIR]\n"
+	      "       bedside panel keys [--config FILE] [--data DIR]\n",
 	      stderr);
 	return 2;
 }
@@ -82,6 +91,102 @@ static void print(const json_t *answer, bool wants_json)
 	json_array_foreach(json_object_get(answer, "climate"), i, p) print_place(p);
 }
 
+/* NULL: it was said why. */
+static json_t *ask(const char *dir, json_t *question)
+{
+	struct err err = { 0 };
+	json_t *answer = control_ask(dir, question, &err);
+
+	if (!answer)
+		fprintf(stderr, "bedside: %s\n", err.text);
+	return answer;
+}
+
+/* ---- the keyboard as a button ---- */
+
+enum key {
+	KEY_NONE,
+	KEY_PRESS,
+	KEY_END,
+};
+
+static enum key next_key(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	char c;
+	int n = poll(&p, 1, LOOK_MS);
+
+	if (n == 0 || (n < 0 && errno == EINTR))
+		return KEY_NONE;
+	if (n < 0 || read(STDIN_FILENO, &c, 1) != 1 || strchr("q\3\4", c))
+		return KEY_END;
+	return strchr(" \r\n", c) ? KEY_PRESS : KEY_NONE;
+}
+
+static void print_changes(const json_t *answer, char *shown, size_t size)
+{
+	const json_t *panel = json_object_get(answer, "panel");
+	const json_t *last = json_object_get(json_object_get(panel, "button"), "last");
+	char line[400];
+
+	snprintf(line, sizeof(line), "lights: %s; %lld clicks: %s",
+	         text_of(json_object_get(panel, "lights"), "show"),
+	         json_integer_value(json_object_get(last, "clicks")),
+	         json_is_object(last) ? text_of(last, "text") : "not pressed yet");
+	if (strcmp(line, shown) == 0)
+		return;
+	text_copy(shown, size, line);
+	puts(line);
+	fflush(stdout);
+}
+
+static bool press(const char *dir, bool is_down)
+{
+	json_t *answer = ask(dir, json_pack("{s:s, s:b}", "verb", "panel", "press", (int)is_down));
+
+	json_decref(answer);
+	(void)poll(NULL, 0, HOLD_MS);
+	return answer;
+}
+
+static int press_until_end(const char *dir)
+{
+	char shown[400] = "";
+	enum key k;
+
+	puts("Space or Enter presses the button, q ends.");
+	do {
+		json_t *answer = ask(dir, json_pack("{s:s}", "verb", "panel"));
+
+		if (!answer)
+			return 1;
+		print_changes(answer, shown, sizeof(shown));
+		json_decref(answer);
+		k = next_key();
+		if (k == KEY_PRESS && (!press(dir, true) || !press(dir, false)))
+			return 1;
+	} while (k != KEY_END);
+	return 0;
+}
+
+/* Each key at once, unseen; what is no terminal is read as it is. */
+static int press_by_keys(const char *dir)
+{
+	struct termios before, raw;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	int rc;
+
+	if (is_terminal) {
+		raw = before;
+		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG);
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	}
+	rc = press_until_end(dir);
+	if (is_terminal)
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	return rc;
+}
+
 int cmd_panel(int argc, char **argv)
 {
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
@@ -92,7 +197,6 @@ int cmd_panel(int argc, char **argv)
 	bool wants_json = false;
 	int64_t clicks = 0;
 	char dir[1024];
-	struct err err = { 0 };
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread at this point */
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -105,7 +209,10 @@ int cmd_panel(int argc, char **argv)
 		else
 			return usage();
 	}
-	if (argc - optind > 2 || (argc > optind && strcmp(argv[optind], "click") != 0))
+
+	bool has_keys = argc - optind == 1 && strcmp(argv[optind], "keys") == 0;
+
+	if (argc - optind > 2 || (argc > optind && !has_keys && strcmp(argv[optind], "click") != 0))
 		return usage();
 	if (argc > optind)
 		clicks = 1;
@@ -113,14 +220,14 @@ int cmd_panel(int argc, char **argv)
 		return usage();
 	if (!config_find_data(config, data, dir, sizeof(dir)))
 		return 1;
+	if (has_keys)
+		return press_by_keys(dir);
 
-	json_t *answer = control_ask(
-		dir, json_pack("{s:s, s:I}", "verb", "panel", "clicks", (json_int_t)clicks), &err);
+	json_t *answer =
+		ask(dir, json_pack("{s:s, s:I}", "verb", "panel", "clicks", (json_int_t)clicks));
 
-	if (!answer) {
-		fprintf(stderr, "bedside: %s\n", err.text);
+	if (!answer)
 		return 1;
-	}
 	if (clicks == 0)
 		print(answer, wants_json);
 	json_decref(answer);

@@ -49,7 +49,7 @@ static const struct opt button_opts[] = {
 	  BUTTON_MAX_CLICKS, .flags = OPT_RESTART, .help = "So many end it without a film." },
 	{ "simulated", OPT_BOOL, OPT_AT(struct button_settings, is_simulated), "no",
 	  .flags = OPT_RESTART,
-	  .help = "No chip: pressed on the page, by 'bedside panel click' and through a pipe." },
+	  .help = "No chip: pressed on the page, by 'bedside panel' and through a pipe." },
 };
 
 struct light_settings {

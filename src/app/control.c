@@ -173,16 +173,18 @@ static const char *start_file(const struct control *c, const json_t *question,
 	return NULL;
 }
 
-/* {verb:"panel", clicks?} */
+/* {verb:"panel", clicks?, press?: false lets go} */
 static json_t *panel(struct control *c, const json_t *question)
 {
 	json_int_t clicks = json_integer_value(json_object_get(question, "clicks"));
+	const json_t *press = json_object_get(question, "press");
 	json_t *places = json_array();
 	const struct climate_place *p;
 	struct err err = { 0 };
 
-	if (clicks > 0 &&
-	    panel_click(c->env.panel, (unsigned)MIN(clicks, (json_int_t)99), &err) < 0) {
+	if ((clicks > 0 &&
+	     panel_click(c->env.panel, (unsigned)MIN(clicks, (json_int_t)99), &err) < 0) ||
+	    (press && panel_press(c->env.panel, json_is_true(press), &err) < 0)) {
 		json_decref(places);
 		return failure(err.text);
 	}

@@ -48,7 +48,7 @@ static const struct verb verbs[] = {
 	{ "print", cmd_print,
 	  "PRINTER FILE [--plate N] [--trays auto|none|0,3,-1] [--timelapse] [--data DIR]",
 	  "start a file that lies on the printer, and wait until it prints" },
-	{ "panel", cmd_panel, "[--json] [--data DIR] | click [N]",
+	{ "panel", cmd_panel, "[--json] [--data DIR] | click [N] | keys",
 	  "say how button, lights and sensors are; press the button" },
 	{ "pull", cmd_pull, "[--dry-run] [--again] [--json] [--quiet] [SOURCE …]",
 	  "fetch finished films and captures from rigs and other hosts (pull --help)" },

@@ -17,6 +17,8 @@
 
 #define CLICK_MS 50 /* down, and up */
 #define MAX_EDGES 16
+#define NO_BUTTON "no button is configured: write button: into bedside.yaml"
+#define PRESSED_NOW "the button is being pressed just now"
 
 void panel_publish(struct panel *p)
 {
@@ -322,14 +324,31 @@ static void click_on(void *arg)
 int panel_click(struct panel *p, unsigned n, struct err *err)
 {
 	if (!p || !p->config.has_button)
-		return err_set(err, -ENODEV,
-		               "no button is configured: write button: into bedside.yaml");
+		return err_set(err, -ENODEV, NO_BUTTON);
 	if (p->click_edges > 0 || p->button.clicks > 0)
-		return err_set(err, -EBUSY, "the button is being pressed just now");
+		return err_set(err, -EBUSY, PRESSED_NOW);
 	if (n < 1 || n > BUTTON_MAX_CLICKS)
 		return err_set(err, -EINVAL, "1 to %d clicks", BUTTON_MAX_CLICKS);
 	p->click_edges = 2 * n;
 	click_on(p);
+	return 0;
+}
+
+int panel_press(struct panel *p, bool is_down, struct err *err)
+{
+	if (!p || !p->config.has_button)
+		return err_set(err, -ENODEV, NO_BUTTON);
+	if (!p->config.is_button_simulated)
+		return err_set(err, -EPERM,
+		               "this button is a real one: press it by hand, or order clicks");
+	if (p->click_edges > 0)
+		return err_set(err, -EBUSY, PRESSED_NOW);
+	if (is_down == p->status.is_pressed)
+		return err_set(err, -EBUSY,
+		               is_down ? "the button is held down already"
+		                       : "the button is not held down");
+	panel_edge(p, is_down, loop_now_us(p->env.loop));
+	panel_publish(p);
 	return 0;
 }
 

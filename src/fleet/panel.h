@@ -64,5 +64,7 @@ unsigned panel_lit(const struct panel *p);
 /* Presses without hardware: `n` clicks, 0.1 s each, as if by hand. -EBUSY while others are under way,
  * -ENODEV without a configured button. */
 int panel_click(struct panel *p, unsigned n, struct err *err) MUST_CHECK;
+/* A simulated button goes down, or up: -EPERM for a real one, -EBUSY if it is so already. */
+int panel_press(struct panel *p, bool is_down, struct err *err) MUST_CHECK;
 /* One edge, as the chip tells it; for tests. */
 void panel_edge(struct panel *p, bool is_down, int64_t at_us);

@@ -378,6 +378,60 @@ TEST(the_lights_tell_of_trouble)
 	close_bench(&b);
 }
 
+static void press(struct bench *b, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		CHECK_INT(panel_press(b->panel, true, NULL), 0);
+		loop_advance(b->loop, 120);
+		CHECK_INT(panel_press(b->panel, false, NULL), 0);
+		loop_advance(b->loop, 130);
+	}
+	loop_advance(b->loop, 400);
+}
+
+TEST(a_simulated_button_is_pressed_as_a_real_one)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	press(&b, 3);
+	CHECK_INT(b.sessions.s.state, SESSION_RECORDING);
+	press(&b, 1);
+	CHECK_INT(b.sessions.n_kept, 1);
+	press(&b, 4);
+	CHECK_INT(b.sessions.s.state, SESSION_PAUSED);
+	CHECK_INT(panel_press(b.panel, false, &err), -EBUSY);
+	CHECK_INT(panel_press(b.panel, true, &err), 0);
+	CHECK_INT(panel_press(b.panel, true, &err), -EBUSY); /* on another page */
+	CHECK_STR(err.text, "the button is held down already");
+	CHECK_INT(panel_press(b.panel, false, &err), 0);
+	loop_advance(b.loop, 400);
+	CHECK_INT(panel_click(b.panel, 2, NULL), 0);
+	CHECK_INT(panel_press(b.panel, true, &err), -EBUSY);
+	loop_advance(b.loop, 600);
+	close_bench(&b);
+}
+
+TEST(a_real_button_is_not_pressed_from_afar)
+{
+	struct bench b;
+	struct err err = { 0 };
+	const struct panel_config c = { .has_button = true };
+	struct panel *real;
+
+	open_bench(&b, "");
+	real = panel_new(
+		&(struct panel_env){ b.loop, b.bus, &b.sessions, b.pool, test_tmp_dir(), 1000 },
+		&c);
+	CHECK_INT(panel_press(real, true, &err), -EPERM);
+	CHECK(strstr(err.text, "press it by hand"));
+	CHECK_INT(panel_press(NULL, true, &err), -ENODEV);
+	panel_free(real);
+	close_bench(&b);
+}
+
 TEST(clicks_of_the_page_do_not_mix)
 {
 	struct bench b;

@@ -716,7 +716,7 @@ TEST(who_greets_again_and_again_is_sent_away)
 {
 	static const char hello[] =
 		"{\"t\":\"hello\",\"v\":1,\"version\":\"1\",\"stream\":\"01JDA0000000000000000ST00%"
-	        "d\","
+		"d\","
 		"\"run\":\"01JDA0000000000000000ST001\",\"next\":1,\"now\":1795257605000}";
 	unsigned n[2] = { 0 }; /* welcomes, ends */
 	const struct hub_wire wire = { .text = wire_count, .end = wire_over, .arg = n };

@@ -174,6 +174,20 @@ void api_panel(struct call *c)
 	call_json(c, 200, json_panel(c->web));
 }
 
+void api_panel_press(struct call *c)
+{
+	bool is_down = call_bool(c, "down", true);
+	struct err err = { 0 };
+
+	if (panel_press(c->web->env.panel, is_down, &err) < 0) {
+		call_refuse(c, 409, "%s.", err.text);
+		return;
+	}
+	if (is_down)
+		web_audit(c, "button", panel_status(c->web->env.panel)->printer, "pressed");
+	call_json(c, 200, json_panel(c->web));
+}
+
 void api_panel_click(struct call *c)
 {
 	unsigned n = (unsigned)call_int(c, "clicks", 1);

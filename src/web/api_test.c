@@ -356,6 +356,7 @@ static const char *good_body(const struct route *route)
 		                         "\"humidity_pct\":40}" },
 		{ "/api/esp32_temphum", "{\"location\":\"Shelf\",\"temperature_c\":22}" },
 		{ "/api/v1/panel/clicks", "{\"clicks\":3}" },
+		{ "/api/v1/panel/press", "{\"down\":true}" },
 		{ "/api/v1/restore", "{\"size_bytes\":1024}" },
 		{ "/api/v1/restore/apply", "{\"id\":\"x\"}" },
 		{ "/api/v1/sessions/{id}/render", "{\"fps\":30,\"duration_s\":null}" },

@@ -149,6 +149,7 @@ void api_environment_remove(struct call *c);
 void api_environment_history(struct call *c);
 void api_panel(struct call *c);
 void api_panel_click(struct call *c);
+void api_panel_press(struct call *c);
 
 /* api_backup.c, api_restore.c */
 void api_backup(struct call *c);

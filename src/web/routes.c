@@ -116,6 +116,10 @@ static const struct field click_body[] = {
 	{ "clicks", FIELD_INT, 0, 1, 9, NULL, "how many; 1 if absent" }, END
 };
 
+static const struct field press_body[] = {
+	{ "down", FIELD_BOOL, REQUIRED, 0, 0, NULL, "true: pressed; false: let go" }, END
+};
+
 static const struct field printer_body[] = {
 	{ "name", FIELD_TEXT, REQUIRED, 1, 95, NULL, "as you call it" },
 	{ "driver", FIELD_TEXT, 0, 0, 0, "bambu|octoprint|moonraker|prusalink", "bambu if absent" },
@@ -585,6 +589,7 @@ static const struct route routes[] = {
 	{ POST, ROLE_OPERATOR, "/api/esp32_temphum", api_environment_add, "The same as the older sensors send it", NULL, reading_body, 200, ROUTE_MEASURE, "reading_taken" },
 	{ GET, ROLE_VIEWER, V1 "/panel", api_panel, "The button and the lights beside the printer", NULL, NULL, 200, 0, "panel_state" },
 	{ POST, ROLE_OPERATOR, V1 "/panel/clicks", api_panel_click, "Press the button", NULL, click_body, 202, 0, "panel_state" },
+	{ POST, ROLE_OPERATOR, V1 "/panel/press", api_panel_press, "Hold a simulated button down, or let it go", NULL, press_body, 200, 0, "panel_state" },
 	{ GET, ROLE_VIEWER, V1 "/snippets", api_snippets, "Macros for a slicer, judged against what the printer reaches", snippets_query, NULL, 200, 0, "snippets" },
 	{ GET, ROLE_VIEWER, V1 "/storage", api_storage, "Room on the disk", NULL, NULL, 200, 0, "storage" },
 	{ GET, ROLE_ADMIN, V1 "/backup", api_backup, "A backup of everything, as a tar archive", backup_query, NULL, 200, 0, "application/x-tar" },

@@ -20,6 +20,7 @@ export interface Mock {
   cameras: { id: string; name: string; state: string; text: string; newest_at: string | null; [key: string]: unknown }[];
   walls: Set<unknown>;
   storage: Record<string, unknown>;
+  environment: { panel: unknown };
   films(): { id: string; state: string }[];
   finish(id: string): void;
   notice(n: Record<string, unknown>): void;

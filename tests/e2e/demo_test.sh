@@ -28,6 +28,19 @@ until_true 30 reports || die "the printers are not online"
 until_true 75 recorded 3 || die "no session records"
 until_true 10 live || die "no pictures"
 
+post() { curl -s --max-time 10 -o "$tmp/answer" -w '%{http_code}' -H 'Content-Type: application/json' -d "$2" "${base}api/v1/$1"; }
+press() { [ "$(post panel/press '{"down":true}')" = 200 ] && [ "$(post panel/press '{"down":false}')" = 200 ] || die "not pressed: $(cat "$tmp/answer")"; }
+panel() { get panel | jq -e "$1" >/dev/null; }
+panel '.panel | .printer == "a1" and .button.state == "simulated" and .lights.state == "simulated"' || die "no panel: $(get panel)"
+[ "$(post panel/press '{"down":false}')" = 409 ] && grep -q 'not held down' "$tmp/answer" || die "let go unpressed: $(cat "$tmp/answer")"
+until_true 75 panel '.panel.lights.show == "recording"' || die "the lights: $(get panel)"
+press; press; press; press
+until_true 10 panel '.panel.lights.show == "paused" and .panel.button.last.clicks == 4' || die "four presses: $(get panel)"
+printf '    q' | "$BEDSIDE" panel keys --data "$tmp/data" >"$tmp/keys.out" || die "the keys: $(cat "$tmp/keys.out")"
+until_true 10 panel '.panel.lights.show == "recording"' || die "four keys: $(get panel)"
+get environment | jq -e '[.places[] | select(.source == "simulated" and .temperature_c != null)] | length == 2' >/dev/null || die "no climate: $(get environment)"
+echo "button, lights and climate are simulated"
+
 session=$(get sessions | jq -r '[.sessions[] | select(.state == "recording")][0].id')
 echo "recording after $((SECONDS - began)) s; pulling the plug"
 before=$(get "sessions/$session" | jq .n_frames)

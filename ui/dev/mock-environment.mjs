@@ -35,6 +35,11 @@ export class MockEnvironment {
         response.statusCode = 202;
         return { panel: this.panel };
       }],
+      ['POST', 'panel/press', 'operator', ({ body }) => {
+        if (this.panel?.button.state !== 'simulated') throw new this.Refusal(409, 'conflict', 'this button is a real one: press it by hand, or order clicks.');
+        this.log.orders.push({ down: body.down });
+        return { panel: this.panel };
+      }],
     ];
   }
 

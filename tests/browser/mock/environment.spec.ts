@@ -54,6 +54,32 @@ test('the button is pressed on the page by those who may', async ({ page, mock }
   await expect(page.getByRole('img', { name: 'Paused' })).toBeVisible();
 });
 
+test('a simulated button is pressed by mouse and by key, each edge in its order; the red light tells of a picture', async ({ page, mock }) => {
+  await signIn(page, mock, 'operator', '#/environment');
+  await expect(page.getByRole('button', { name: 'Press', exact: true })).toBeHidden();
+  const panel = {
+    printer: 'anna',
+    button: { state: 'simulated', text: '', is_pressed: false, presses: 0, last: null },
+    lights: { state: 'simulated', text: '', show: 'recording' },
+  };
+  mock.tell({ type: 'panel', panel });
+  mock.environment.panel = panel;
+  const press = page.getByRole('button', { name: 'Press', exact: true });
+  await press.click({ clickCount: 3, delay: 30 });
+  await press.focus();
+  await page.keyboard.press('Space', { delay: 30 });
+  await page.keyboard.press('Enter', { delay: 30 });
+  const edges = () => mock.log.orders.filter((o) => 'down' in o).map((o) => o.down);
+  await expect.poll(() => edges().length).toBe(10);
+  expect(edges()).toEqual([true, false, true, false, true, false, true, false, true, false]);
+  const red = page.locator('.lamp.red');
+  await expect(red).not.toHaveClass(/lit/);
+  const lit = red.evaluate((e) => new Promise<boolean>((done) => new MutationObserver(() => e.classList.contains('lit') && done(true)).observe(e, { attributes: true })));
+  mock.tell({ type: 'frame', frame: { session: 's', printer: 'anna', camera: 'anna', number: 1, layer: 3 } });
+  expect(await lit).toBe(true);
+  await expect(red).not.toHaveClass(/lit/);
+});
+
 test('a viewer sees the button and cannot press it; a phone shows it all', async ({ page, mock }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await signIn(page, mock, 'viewer');

@@ -36,6 +36,8 @@ class Live {
   /** The newest reading told of, of whatever place, and the newest of button and lights. */
   climate = $state.raw<Place | null>(null);
   panel = $state.raw<Panel | null>(null);
+  /** The picture told of last, an object of its own each time. */
+  framed = $state.raw<{ printer: string } | null>(null);
   layerTimes = $state<Record<string, number | null>>({});
   version = $state('');
   unseenAlarms = $state(0);
@@ -79,7 +81,7 @@ class Live {
     this.notices = [];
     this.layers = {};
     this.captures = {};
-    this.climate = this.panel = null;
+    this.climate = this.panel = this.framed = null;
     this.storage = null;
   }
 
@@ -242,7 +244,7 @@ class Live {
       case 'layer':
         return this.layer(m.layer as Layer);
       case 'frame':
-        return this.frame(m.frame as { session: string; layer: number });
+        return this.frame(m.frame as { session: string; printer: string; layer: number });
       case 'notice':
         return this.notice(m.notice as Notice);
       case 'capture':
@@ -292,7 +294,8 @@ class Live {
     if (a?.at && b?.at) this.layerTimes[printer] = (Date.parse(b.at) - Date.parse(a.at)) / 1000;
   }
 
-  private frame(f: { session: string; layer: number }): void {
+  private frame(f: { session: string; printer: string; layer: number }): void {
+    this.framed = f;
     const s = this.sessions[f.session];
     if (!s) return;
     s.layer = f.layer;
