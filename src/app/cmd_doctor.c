@@ -73,16 +73,21 @@ static const struct printer_config *find(const struct config *c, const char *nam
 
 static void list_names(const struct config *c, const char *name)
 {
+	bool has_any = false;
+
 	fprintf(stderr,
 	        "bedside: the configuration has no printer and no camera of this machine called "
-	        "'%s'; it has:",
+	        "'%s'; it has",
 	        name);
-	for (size_t i = 0; i < c->n_printers; i++)
+	for (size_t i = 0; i < c->n_printers; i++, has_any = true)
 		fprintf(stderr, " %s", c->printers[i].printer.id);
-	for (size_t i = 0; i < c->n_cameras; i++)
-		if (strcmp(c->cameras[i].driver, "v4l2") == 0)
-			fprintf(stderr, " %s", c->cameras[i].id);
-	fputs("\n", stderr);
+	for (size_t i = 0; i < c->n_cameras; i++) {
+		if (strcmp(c->cameras[i].driver, "v4l2") != 0)
+			continue;
+		fprintf(stderr, " %s", c->cameras[i].id);
+		has_any = true;
+	}
+	fputs(has_any ? "\n" : " none\n", stderr);
 }
 
 /* -1: there is none of this name and kind; else the exit status. */

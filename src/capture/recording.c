@@ -281,8 +281,8 @@ static void journal_closed(void *arg)
 		recording_done(r, "ended without a film");
 	} else if (r->s.n_frames < r->s.min_frames || r->s.n_frames == 0) {
 		r->s.wants_film = false;
-		recording_done(r, r->s.n_frames == 0 ? "no film: no picture was taken"
-		                                     : "no film: too few pictures");
+		recording_done(r, r->s.n_frames == 0 ? "no picture was taken"
+		                                     : "too few pictures for a film");
 	} else {
 		recording_state(r, SESSION_FINALISING, "the film is being made");
 	}
