@@ -10,7 +10,8 @@ watch() {
   "$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
   printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
   "$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
-  pids+=($!)
+  daemon=$!
+  pids+=("$daemon")
   until_true 60 test -s "$tmp/serve.out" && until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"
   base=$(address_of "$tmp/serve.out")api/v1
   csrf=$(curl -sf -c "$tmp/jar" -H 'Content-Type: application/json' -d '{"name":"admin","password":"correct horse"}' "$base/login" | jq -r .csrf)

@@ -12,7 +12,8 @@ from unittest.mock import MagicMock
 from poorwsgi.digest import hexdigest
 from prusa.connect.printer.const import State
 from prusa.connect.printer.files import Filesystem
-from prusa.link.printer_adapter.job import JobState
+from prusa.link.printer_adapter.command import FileNotFound, NotStateToPrint
+from prusa.link.printer_adapter.job import Job, JobState
 from prusa.link.printer_adapter.structures.model_classes import Telemetry
 from prusa.link import conditions
 from prusa.link.web import WebServer, files, init_web_app, main
@@ -49,6 +50,10 @@ class Queue:
 
 def start(path, source=None):
     def run():
+        if printer.state in (State.PRINTING, State.PAUSED):
+            raise NotStateToPrint("Already printing")
+        if not fs.get(str(path)):
+            raise FileNotFound("No such file")
         job.selected_file_path, job.selected_file_size, job.job_state = PATH, 1, JobState.IN_PROGRESS
         job.job_id += 1
         play.done, printer.state = 0.0, State.PRINTING
@@ -67,6 +72,7 @@ def become(state, ends=False):
 
 main.PausePrint, main.ResumePrint, main.StopPrint = become(State.PAUSED), become(State.PRINTING), become(State.STOPPED, True)
 files.StartPrint = start
+Job.get_instance = lambda: Bag(data=job)
 conditions.Settings.instance = Bag(use_connect=lambda: False)
 
 
@@ -80,7 +86,8 @@ def play():
         layer = min(int(play.done / LAYER_S), LAYERS - 1)
         tel.axis_z = round(0.2 * (layer + 1), 2)
         tel.progress = min(int(play.done / (LAYERS * LAYER_S) * 100), 100)
-        tel.time_printing = int(play.done)
+        tel.time_printing = 1 + int(play.done)
+        tel.time_remaining = int(LAYERS * LAYER_S - play.done)
         if play.done >= LAYERS * LAYER_S:
             printer.state, job.job_state = State.FINISHED, JobState.IDLE
 

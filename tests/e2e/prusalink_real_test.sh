@@ -64,3 +64,41 @@ until_true 30 is '.activity == "printing"' || die "it does not print again"
 order stop
 until_true 60 holds jobs '.jobs[0].outcome == "cancelled"' || die "the job that was stopped: $(get jobs | jq -c '.jobs[0]')"
 echo "ok: the real PrusaLink 0.8: logged in to by digest and key, 12 layers once each, a film, commanded"
+
+# ---- the simulator, which plays a firmware's PrusaLink, answers as this one, but for what is different of old ----
+kill "$daemon"
+wait "$daemon" || die "the daemon ended with $?"
+record() { # PORT STORAGE/FILE OUT
+  python3 "$here/e2e/prusalink_record.py" "http://127.0.0.1:$1" maker abcdefgh12345678 0123456789abcdef "$2" >"$3" 2>"$tmp/record.log" ||
+    die "$2 is not recorded: $(tail -n 3 "$tmp/record.log")"
+}
+record "$port" local/ring.gcode "$tmp/real.json"
+"$BEDSIDE" simulate prusalink --user maker --password abcdefgh12345678 --key 0123456789abcdef "$here/data/ring.gcode" >"$tmp/sim.out" 2>"$tmp/sim.log" &
+pids+=($!)
+until_true 30 test -s "$tmp/sim.out" || die "the simulator does not start"
+record "$(jq -r .port "$tmp/sim.out")" usb/RING~1.GCO "$tmp/simulated.json"
+{
+  for k in text hostname; do echo "read: /api/version.body.$k"; done
+  for k in nozzle_diameter hostname serial; do echo "read: /api/v1/info.body.$k"; done
+  for s in idle printing paused; do
+    for k in state temp_nozzle target_nozzle temp_bed target_bed axis_z speed fan_print; do echo "read: status $s.body.printer.$k"; done
+  done
+  for k in status\ idle.body.printer.axis_x status\ idle.body.printer.axis_y status\ paused.body.job.id status\ printing.body.job.progress \
+    status\ printing.body.job.time_remaining status\ printing.body.job.time_printing ; do echo "read: $k"; done
+  for k in id state progress time_printing file.name file.display_name file.path file.size file.refs.download; do echo "read: job printing.body.$k"; done
+  for k in flags.printing flags.paused flags.error text; do echo "read: /api/printer.body.state.$k"; done
+  for k in tool0.actual tool0.target bed.actual bed.target; do echo "read: /api/printer.body.temperature.$k"; done
+  for k in job.file.path job.file.display progress.completion progress.printTime progress.printTimeLeft; do echo "read: old job.body.$k"; done
+  cat <<'RULES'
+accept: /api/v1/info.body.mmu: firmware only; the Raspberry Pi's serves printers without one
+accept: *.body.nozzle_diameter: firmware only says it in /api/version; the Raspberry Pi's in /api/v1/info, as does firmware
+accept: *.challenge.stale: firmware's digest knows stale nonces, the Raspberry Pi's has qop and MD5-sess instead
+accept: wrong key.*: to a wrong key firmware asks for the login (401), the Raspberry Pi's says 403
+accept: status *.body.storage*: firmware has one stick, as an object; the Raspberry Pi's lists its storages
+accept: status stopped.body.job*: firmware keeps the job until somebody confirms at the printer
+accept: job stopped.*: firmware keeps the job until somebody confirms at the printer
+RULES
+} >"$tmp/rules"
+python3 "$here/e2e/answers.py" "$tmp/real.json" "$tmp/simulated.json" "$tmp/rules" >"$tmp/compared" || die "the simulator differs: $(cat "$tmp/compared")"
+cat "$tmp/compared"
+echo "ok: simulated with the same answers"

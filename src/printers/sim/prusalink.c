@@ -127,18 +127,48 @@ static json_t *status_json(const struct prusa_sim *m)
 	return j;
 }
 
-static json_t *whole_job_json(const struct prusa_sim *m)
+static void refuse(struct http_request *r, int status, const char *why)
+{
+	sim_reply(r, status, json_pack("{s:s, s:s}", "title", why, "message", why));
+}
+
+static json_t *file_json(const struct prusa_sim *m)
 {
 	char download[40];
-	json_t *j = job_json(m);
 
 	(void)snprintf(download, sizeof(download), "/usb/%s", m->name);
+	return json_pack("{s:{s:s}, s:s, s:s, s:I}", "refs", "download", download, "name", m->name,
+	                 "display_name", m->shown, "size",
+	                 (json_int_t)m->print.job->index->n_bytes);
+}
+
+static json_t *whole_job_json(const struct prusa_sim *m)
+{
+	json_t *j = job_json(m), *file = file_json(m);
+
+	json_object_set_new(file, "path", json_string("/usb"));
 	json_object_set_new(j, "state", json_string(m->state));
-	json_object_set_new(j, "file",
-	                    json_pack("{s:{s:s}, s:s, s:s, s:s, s:I}", "refs", "download", download,
-	                              "name", m->name, "display_name", m->shown, "path", "/usb",
-	                              "size", (json_int_t)m->print.job->index->n_bytes));
+	json_object_set_new(j, "file", file);
 	return j;
+}
+
+/* Of "usb" or of the file in it. */
+static void tell_files(const struct prusa_sim *m, struct http_request *r, const char *what)
+{
+	bool is_folder = text_equal(what, "") || text_equal(what, "/");
+	json_t *j;
+
+	if (!is_folder && (*what != '/' || !text_equal(what + 1, m->name))) {
+		refuse(r, 404, "File not found");
+		return;
+	}
+	j = file_json(m);
+	json_object_set_new(j, "type", json_string("PRINT_FILE"));
+	json_object_set_new(j, "read_only", json_false());
+	if (is_folder)
+		j = json_pack("{s:s, s:s, s:b, s:[o]}", "type", "FOLDER", "name", "usb",
+		              "read_only", 0, "children", j);
+	sim_reply(r, 200, j);
 }
 
 static json_t *old_printer_json(const struct prusa_sim *m)
@@ -171,11 +201,6 @@ static json_t *old_job_json(const struct prusa_sim *m)
 	                 "progress", "completion", floor(done(m) * 100) / 100, "printTime",
 	                 (int)m->print.done_s, "printTimeLeft",
 	                 (int)(sim_print_end_s(&m->print) - m->print.done_s));
-}
-
-static void refuse(struct http_request *r, int status, const char *why)
-{
-	sim_reply(r, status, json_pack("{s:s, s:s}", "title", why, "message", why));
 }
 
 static void reply_nothing(struct http_request *r)
@@ -246,6 +271,8 @@ static void asked_v1(struct prusa_sim *m, struct http_request *r, const char *pa
 		command_job(m, r, method, path + strlen("job/"));
 	else if (text_starts(path, "files/usb/") && method == HTTP_POST)
 		start_file(m, r, path + strlen("files/usb/"));
+	else if (text_starts(path, "files/usb") && method == HTTP_GET)
+		tell_files(m, r, path + strlen("files/usb"));
 	else
 		refuse(r, 404, "Not Found");
 }
