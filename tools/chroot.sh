@@ -13,7 +13,7 @@ chroot_suite() {
 # chroot_arch: the architecture of this machine.
 chroot_arch() { dpkg --print-architecture; }
 
-chroot_qemu_name() { case $1 in arm64) echo aarch64 ;; armhf) echo arm ;; *) echo "$1" ;; esac; }
+chroot_qemu_name() { case $1 in arm64) echo aarch64 ;; armhf | armel) echo arm ;; *) echo "$1" ;; esac; }
 
 # chroot_emulator ARCH: makes the kernel start programs of ARCH by qemu-user; says in words why it cannot.
 # What was registered here is taken back by chroot_emulator_off.
@@ -21,6 +21,8 @@ chroot_emulator() {
   local name
   name=$(chroot_qemu_name "$1")
   [ "$1" != "$(chroot_arch)" ] || return 0
+  # The processor of the first Pi Zero: instructions that only later ones have are illegal.
+  [ "$1" != armel ] || export QEMU_CPU=arm1176
   command -v "qemu-$name-static" >/dev/null || { echo "qemu-$name-static is not here: apt-get install qemu-user-static"; return 1; }
   [ -e /proc/sys/fs/binfmt_misc/register ] || mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null ||
     { echo "the kernel does not start programs of other machines (no binfmt_misc)"; return 1; }

@@ -36,6 +36,7 @@ say "a package of $(($(stat -c %s "$package") / 1024)) kB"
 
 chroot_emulator "$arch" || { echo "skipped: $arch does not run here"; exit 77; }
 bare=$(chroot_bare "$arch") || { echo "skipped: no bare Debian came of debootstrap (is Debian's registry reachable?)"; exit 77; }
+cpu=(${QEMU_CPU:+"QEMU_CPU=$QEMU_CPU"})
 mkdir "$root"
 tar -C "$root" -xf "$bare"
 chmod 755 "$root"
@@ -58,7 +59,7 @@ cp "$package" "$root/tmp/newer.deb"
 chroot_apt "$root" update >/dev/null 2>&1 || { echo "skipped: Debian's registry does not answer"; exit 77; }
 apt install --no-install-recommends /tmp/older.deb
 say "installed"
-in_root bedside version | grep -q '^bedside ' || die "the program does not start"
+in_root bedside --version | grep '^bedside ' || die "the program does not start"
 in_root id bedside | grep -q video || die "its user is not in the group video"
 in_root id bedside | grep -q gpio || die "its user is not in the group gpio"
 [ "$(in_root stat -c '%U:%G %a' /etc/bedside/bedside.yaml)" = "root:bedside 640" ] || die "everybody can read the access codes"
@@ -104,7 +105,7 @@ PY
   inside+=($!)
   until_true 20 test -S "$root/run/notify" || die "nobody listens"
   # shellcheck disable=SC2086 # a command line
-  setpriv_in "$root" env -i NOTIFY_SOCKET=/run/notify PATH=/usr/bin:/bin LC_ALL=C.UTF-8 $command >>"$tmp/daemon.log" 2>&1 &
+  setpriv_in "$root" env -i "${cpu[@]}" NOTIFY_SOCKET=/run/notify PATH=/usr/bin:/bin LC_ALL=C.UTF-8 $command >>"$tmp/daemon.log" 2>&1 &
   daemon=$!
   inside+=($daemon)
   until_true "${1:-60}" grep -qs READY=1 "$tmp/told.log" || die "the daemon does not say that it is ready"
@@ -141,13 +142,21 @@ has_film() {
   kill -0 "${inside[0]}" 2>/dev/null || die "the demo ended: $(tail -n 1 "$tmp/demo.log")"
   ls "$root"/tmp/home/demo/films/*.mp4 >/dev/null 2>&1
 }
+demo_answers() { curl -sf --max-time 20 "http://127.0.0.1:$((port + 1))/api/v1/start" | grep -q '"is_demo": *true'; }
 # On a foreign machine nobody has seen it work yet: two simulated printers, to the first film.
 if [ "$arch" != "$(chroot_arch)" ]; then
   say "the demo (emulated, so it takes its time)"
   began=$SECONDS
   in_root install -d -o bedside -g bedside /tmp/home
-  setpriv_in "$root" env -i HOME=/tmp/home PATH=/usr/bin:/bin LC_ALL=C.UTF-8 bedside demo --data /tmp/home/demo --port $((port + 1)) >"$tmp/demo.log" 2>&1 &
+  # The film's worker is started with an environment of its own.
+  av=$root/usr/bin/bedside-av
+  mv "$av" "$av.own"
+  printf '#!/bin/sh\nexec env %s /usr/bin/bedside-av.own "$@"\n' "${cpu[*]}" >"$av"
+  chmod 755 "$av"
+  setpriv_in "$root" env -i "${cpu[@]}" HOME=/tmp/home PATH=/usr/bin:/bin LC_ALL=C.UTF-8 bedside demo --data /tmp/home/demo --port $((port + 1)) >"$tmp/demo.log" 2>&1 &
   inside+=($!)
+  until_true 300 demo_answers || die "the demo's /api does not answer"
+  say "the demo's /api answers"
   until_true 900 has_film || die "no film after $((SECONDS - began)) s"
   film=$(ls "$root"/tmp/home/demo/films/*.mp4 | head -n 1)
   if command -v ffprobe >/dev/null; then
@@ -156,6 +165,7 @@ if [ "$arch" != "$(chroot_arch)" ]; then
   say "a film of $(($(stat -c %s "$film") / 1024)) kB, $((SECONDS - began)) s after the demo's start"
   kill "${inside[@]}" 2>/dev/null || true
   inside=()
+  mv "$av.own" "$av"
 fi
 
 apt remove bedside
