@@ -90,6 +90,12 @@ struct macro_links *macro_links_new(struct loop *l, struct bus *b, struct printe
 	return m;
 }
 
+void macro_links_forget(struct macro_links *m, const char *printer)
+{
+	if (m)
+		macros_forget(m->macros, printer);
+}
+
 void macro_links_free(struct macro_links *m)
 {
 	if (!m)

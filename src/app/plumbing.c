@@ -183,6 +183,7 @@ int plumbing_add_printer(struct plumbing *p, const struct printer_config *c, str
 void plumbing_remove_printer(struct plumbing *p, const char *id)
 {
 	panel_printer_removed(p->panel, id);
+	macro_links_forget(p->macro_links, id);
 	sessions_forget(p->sessions, id);
 	captures_forget(p->captures, id);
 	cameras_remove(p->cameras, id);

@@ -131,7 +131,10 @@ static void shoot(struct wait *w, bool is_cyclic)
 
 static void take_frame(struct wait *w, const struct event_macro *m)
 {
-	w->is_held = m->waits;
+	if (w->session[0])
+		go_on(w, true);
+	/* One that does not wait, of a hyperlapse, may come while another does. */
+	w->is_held |= m->waits;
 	w->session[0] = '\0';
 	timer_start(&w->limit, MACROS_FRAME_MS);
 	shoot(w, m->is_cyclic);
@@ -156,6 +159,8 @@ static void take_render(struct wait *w, const struct event_macro *m)
 	char session[ID_SIZE] = "";
 	struct err err = { 0 };
 
+	if (!w->session[0])
+		go_on(w, false);
 	w->is_held = m->waits;
 	w->for_session = w->for_capture = w->is_early = false;
 	w->session[0] = '\0';
@@ -238,6 +243,22 @@ struct macros *macros_new(const struct macros_env *env)
 	return m;
 }
 
+/* moonraker-timelapse's macro would wait for us without end. */
+static void wait_end(struct wait *w)
+{
+	go_on(w, w->session[0] != '\0');
+	DL_DELETE(w->owner->waits, w);
+	free(w);
+}
+
+void macros_forget(struct macros *m, const char *printer)
+{
+	struct wait *w = wait_of(m, printer);
+
+	if (w)
+		wait_end(w);
+}
+
 void macros_free(struct macros *m)
 {
 	struct wait *w, *next;
@@ -246,10 +267,6 @@ void macros_free(struct macros *m)
 		return;
 	bus_unlisten(&m->listener);
 	DL_FOREACH_SAFE(m->waits, w, next)
-	{
-		/* moonraker-timelapse's macro would wait for us without end. */
-		go_on(w, w->session[0] != '\0');
-		free(w);
-	}
+	wait_end(w);
 	free(m);
 }

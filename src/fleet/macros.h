@@ -44,5 +44,7 @@ struct macros_env {
 };
 
 struct macros *macros_new(const struct macros_env *env);
+/* The printer is being removed: if it stands still, it goes on. Before its link is closed. */
+void macros_forget(struct macros *m, const char *printer);
 /* A print that stands still for a picture or its film goes on. */
 void macros_free(struct macros *m);

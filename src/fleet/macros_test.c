@@ -208,6 +208,40 @@ TEST(a_parked_head_goes_on_when_the_program_ends)
 	CHECK(w.n_on == 0 && w.n_on_film == 1);
 }
 
+TEST(a_parked_head_goes_on_when_its_printer_is_removed)
+{
+	struct world w;
+
+	world_begin(&w);
+	macro(&w, MACRO_FRAME, true, 0);
+	macros_forget(w.macros, "another");
+	CHECK_INT(w.n_on, 0);
+	macros_forget(w.macros, "v");
+	CHECK(w.n_on == 1 && w.n_on_film == 0);
+	macro(&w, MACRO_RENDER, true, 0);
+	macros_forget(w.macros, "v");
+	CHECK(w.n_on == 1 && w.n_on_film == 1);
+	loop_advance(w.loop, MACROS_RENDER_MS + 100);
+	world_end(&w);
+	CHECK(w.n_on == 1 && w.n_on_film == 1);
+}
+
+TEST(a_macro_that_waits_is_not_forgotten_for_another)
+{
+	struct world w;
+
+	world_begin(&w);
+	macro(&w, MACRO_FRAME, true, 0);
+	macro(&w, MACRO_RENDER, true, 0);
+	CHECK(w.n_on == 1 && w.n_on_film == 0);
+	macro(&w, MACRO_FRAME, true, 0);
+	CHECK(w.n_on == 1 && w.n_on_film == 1);
+	macro(&w, MACRO_FRAME, false, 0);
+	frame_over(&w);
+	CHECK(w.n_on == 2 && w.n_on_film == 1);
+	world_end(&w);
+}
+
 TEST(a_parked_head_goes_on_at_once_when_nothing_records)
 {
 	struct world w;

@@ -98,6 +98,23 @@ holds films ".films[0] | .session == \"$session\" and .state == \"verified\"" ||
 holds "sessions/$session" '.state == "done"' || die "the session: $(get "sessions/$session")"
 echo "ok: 12 pictures by macros, the film before the print's end"
 
+# ---- killed while a macro waits: the next life lets it go ----
+kill "$sim"
+wait "$sim" 2>/dev/null || true
+simulate --speed 30 --macros
+until_true 120 is '.link.state == "online"' || die "not back: $(get printers/voron | jq -c .link)"
+last=$session
+start
+until_true 60 holds sessions ".sessions[0] | .id != \"$last\" and .n_frames >= 2" || die "no pictures"
+kill -9 "$daemon"
+wait "$daemon" 2>/dev/null || true
+sleep 3 # some seconds of the print at --speed 30: a macro calls nobody, and waits
+serve
+until_true 240 is '.activity == "finished"' || die "the macro still waits: $(get printers/voron | jq -c '[.activity, .job, .link]')"
+grep -q 'macro waits for an earlier Bedside' "$tmp/serve.log" || die "nobody waited"
+until_true 120 holds sessions '.sessions[0] | .state == "done" and .n_frames >= 4' || die "the session: $(get sessions | jq -c '.sessions[0]')"
+echo "ok: killed while a macro waited, let go by the next life"
+
 # ---- and our own: a picture now, pictures by time ----
 kill "$sim"
 wait "$sim" 2>/dev/null || true

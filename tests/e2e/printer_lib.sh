@@ -9,7 +9,12 @@ watch() {
   printer=$1
   "$BEDSIDE" check-config "$tmp/bedside.yaml" || die "the configuration is refused"
   printf 'correct horse\n' | "$BEDSIDE" user add admin --data "$tmp/data" --role admin --password-stdin >/dev/null
-  "$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>"$tmp/serve.log" &
+  serve
+}
+# serve: the daemon, also once more after it was killed.
+serve() {
+  rm -f "$tmp/serve.out" # of the life before
+  "$BEDSIDE" serve --config "$tmp/bedside.yaml" >"$tmp/serve.out" 2>>"$tmp/serve.log" &
   daemon=$!
   pids+=("$daemon")
   until_true 60 test -s "$tmp/serve.out" && until_true 60 grep -q 'is up' "$tmp/serve.out" || die "the daemon does not start"

@@ -65,10 +65,11 @@ struct moon {
 	char described[256]; /* the file whose metadata was asked for */
 	bool is_in;          /* online at least once since it was opened */
 	bool is_subscribed;
-	bool is_agent;       /* Moonraker lets macros call us */
-	bool has_macro;      /* Klipper has TIMELAPSE_TAKE_FRAME */
+	bool is_agent; /* Moonraker lets macros call us */
+	char macros[2]
+		   [64]; /* by is_film: the macros that may wait, as Klipper calls them; "" none */
 	unsigned registered; /* bit i: moon_methods[i] is ours */
-	bool has_hosted;     /* the macros of moonraker-timelapse called us since the start */
+	unsigned held;       /* bit is_film: a macro waits, and we know */
 	unsigned owed;       /* bit is_film: Klipper is to be told that it is over */
 	struct timer poll;
 	int64_t refreshed_us, registered_us;
@@ -221,39 +222,70 @@ static void on_paid(struct moon *o, struct call *c, const json_t *result UNUSED,
 static void pay(struct moon *o)
 {
 	const char *const scripts[] = { moon_macro_frame_over, moon_macro_film_over };
-	unsigned due = o->has_macro && text_equal(o->memory.klippy, "ready") ? o->owed : 0;
+	unsigned due = text_equal(o->memory.klippy, "ready") ? o->owed : 0;
 
 	for (size_t i = 0; i < MAX_CALLS; i++) {
 		if (o->calls[i].is_used && o->calls[i].done == on_paid)
 			due &= ~(1U << o->calls[i].method);
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(scripts); i++) {
-		struct call *c = due & 1U << i ? run_script(o, scripts[i], on_paid) : NULL;
+		struct call *c = NULL;
+
+		if ((due & 1U << i) && o->macros[i][0])
+			c = run_script(o, scripts[i], on_paid);
 
 		if (c)
 			c->method = i;
 	}
 }
 
+/* A macro that waits and has not called us waits for the Bedside that was here before, or called while
+ * nobody was connected. */
+static void on_waits(struct moon *o, struct call *c UNUSED, const json_t *result,
+                     const json_t *error UNUSED)
+{
+	const json_t *status = json_object_get(result, "status");
+
+	for (unsigned i = 0; i < ARRAY_LEN(o->macros); i++) {
+		if (moon_macro_waits(json_object_get(status, o->macros[i]), i) &&
+		    !(o->held & 1U << i)) {
+			log_info(NULL, "printer %s: its macro waits for an earlier Bedside: let go",
+			         printer_config(o->printer)->id);
+			o->owed |= 1U << i;
+		}
+	}
+	pay(o);
+}
+
+static void ask_waits(struct moon *o)
+{
+	json_t *objects = json_object();
+
+	for (unsigned i = 0; i < ARRAY_LEN(o->macros); i++) {
+		if (o->macros[i][0])
+			json_object_set_new(objects, o->macros[i],
+			                    json_pack("[s]", moon_macro_variables[i]));
+	}
+	(void)ask(o, "printer.objects.query", json_pack("{s:o}", "objects", objects), on_waits);
+}
+
 /* The macros of moonraker-timelapse take no frame before they are told to. */
 static void enable_macros(struct moon *o)
 {
 	pay(o);
-	if (o->has_macro && (o->registered & 1U << MOON_METHOD_NEWFRAME) &&
-	    text_equal(o->memory.klippy, "ready"))
-		(void)run_script(o, moon_macro_enable, on_scripted);
+	if (!o->macros[false][0] || !(o->registered & 1U << MOON_METHOD_NEWFRAME) ||
+	    !text_equal(o->memory.klippy, "ready"))
+		return;
+	(void)run_script(o, moon_macro_enable, on_scripted);
+	ask_waits(o);
 }
 
 static void on_registered(struct moon *o, struct call *c, const json_t *result, const json_t *error)
 {
 	if (result) {
 		o->registered |= 1U << c->method;
-		if (c->method == MOON_METHOD_NEWFRAME) {
-			/* A macro may wait for the Bedside that was here before. */
-			o->owed |= o->has_hosted ? 0 : 1U << false;
-			o->has_hosted = true;
+		if (c->method == MOON_METHOD_NEWFRAME)
 			enable_macros(o);
-		}
 	} else if (c->method == MOON_METHOD_NEWFRAME && error) {
 		log_debug(NULL, "printer %s: macros: %s", printer_config(o->printer)->id,
 		          reply_text(error, "message"));
@@ -279,6 +311,7 @@ static void moon_macro_over(void *priv, bool is_film)
 {
 	struct moon *o = priv;
 
+	o->held &= ~(1U << is_film);
 	o->owed |= 1U << is_film;
 	pay(o);
 }
@@ -293,6 +326,8 @@ static bool take_macro(struct moon *o, const char *method, const json_t *params)
 		return false;
 	}
 	TEXT_SET(e->printer, printer_config(o->printer)->id);
+	if (e->waits)
+		o->held |= 1U << (e->kind == MACRO_RENDER);
 	bus_publish(printer_driver_env(o->printer)->bus, &e->head);
 	return true;
 }
@@ -304,7 +339,11 @@ static void on_listed(struct moon *o, struct call *c UNUSED, const json_t *resul
 
 	if (!list)
 		return;
-	o->has_macro = moon_macro_is_listed(list);
+	for (unsigned i = 0; i < ARRAY_LEN(o->macros); i++) {
+		const char *name = moon_macro_listed(list, i);
+
+		text_copy(o->macros[i], sizeof(o->macros[i]), name ? name : "");
+	}
 	enable_macros(o);
 	(void)ask(o, "printer.objects.subscribe",
 	          json_pack("{s:o}", "objects", moon_report_want(&o->memory, list)), on_subscribed);
@@ -768,7 +807,8 @@ static void on_poll(void *arg)
 		if (!c->is_used || now_us(o) < c->until_us)
 			continue;
 		if (!c->ticket && c->done != on_metadata && c->done != on_webcams &&
-		    c->done != on_refreshed && c->done != on_scripted && c->done != on_paid) {
+		    c->done != on_refreshed && c->done != on_scripted && c->done != on_paid &&
+		    c->done != on_waits) {
 			fail(o, PRINTER_FAILURE_LOST, -ETIMEDOUT,
 			     "Moonraker does not answer a question");
 			return;
@@ -802,7 +842,8 @@ static void moon_open(void *priv)
 	moon_memory_fini(&o->memory);
 	o->memory = (struct moon_memory){ 0 };
 	memset(o->described, 0, sizeof(o->described));
-	o->is_in = o->is_subscribed = o->is_agent = o->has_macro = false;
+	o->is_in = o->is_subscribed = o->is_agent = false;
+	memset(o->macros, 0, sizeof(o->macros));
 	timer_start_every(&o->poll, POLL_MS);
 	make_rest(o);
 	if (c->user[0])

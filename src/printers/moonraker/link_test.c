@@ -36,9 +36,10 @@ static struct scene {
 	bool is_connected;
 	bool has_timelapse; /* the component whose methods are taken then */
 	bool knows_no_agents, has_macros;
-	unsigned n_registered, n_enabled, n_over;
+	unsigned n_registered, n_enabled, n_over, n_film_over;
 	bool swallows_scripts;
-	char over[200]; /* the newest SET_GCODE_VARIABLE */
+	bool is_taking, is_rendering; /* variables of the macros */
+	char over[200];               /* the newest SET_GCODE_VARIABLE */
 	struct event_macro macro;
 	unsigned n_macros;
 	struct bus_listener listener;
@@ -115,7 +116,14 @@ static void take_call(const char *method, int id, const char *text)
 		if (s.swallows_scripts)
 			return;
 		s.n_enabled += strstr(text, "VARIABLE=enable VALUE=True") != NULL;
-		s.n_over += strstr(text, "VARIABLE=takingframe VALUE=False") != NULL;
+		if (strstr(text, "VARIABLE=takingframe VALUE=False")) {
+			s.n_over++;
+			s.is_taking = false;
+		}
+		if (strstr(text, "VARIABLE=render VALUE=False")) {
+			s.n_film_over++;
+			s.is_rendering = false;
+		}
 		text_copy(s.over, sizeof(s.over), strstr(text, "SET_GCODE_"));
 		answer_call(id, "\"result\":\"ok\"");
 	} else if (strcmp(method, "server.info") == 0) {
@@ -127,13 +135,23 @@ static void take_call(const char *method, int id, const char *text)
 	} else if (strcmp(method, "printer.objects.list") == 0) {
 		answer_call(id, s.has_macros
 		                        ? "\"result\":{\"objects\":[\"print_stats\",\"gcode_macro "
-		                          "TIMELAPSE_TAKE_FRAME\",\"motion_report\"]}"
+		                          "TIMELAPSE_TAKE_FRAME\",\"gcode_macro "
+		                          "Timelapse_Render\",\"motion_report\"]}"
 		                        : "\"result\":{\"objects\":[\"print_stats\",\"extruder\","
 		                          "\"fan\",\"motion_report\",\"virtual_sdcard\","
 		                          "\"webhooks\"]}");
 	} else if (strcmp(method, "printer.objects.subscribe") == 0) {
 		s.n_subscribed++;
 		answer_call(id, "\"result\":{\"eventtime\":1," STATUS "}");
+	} else if (strcmp(method, "printer.objects.query") == 0 && strstr(text, "takingframe")) {
+		char result[250];
+
+		(void)snprintf(result, sizeof(result),
+		               "\"result\":{\"status\":{\"gcode_macro TIMELAPSE_TAKE_FRAME\":{"
+		               "\"takingframe\":%s},\"gcode_macro Timelapse_Render\":{\"render\":%s"
+		               "}}}",
+		               s.is_taking ? "true" : "false", s.is_rendering ? "true" : "false");
+		answer_call(id, result);
 	} else if (strcmp(method, "printer.objects.query") == 0) {
 		answer_call(id, "\"result\":{\"status\":{\"motion_report\":{\"live_position\":[50,"
 		                "60,7,0]}}}");
@@ -413,10 +431,10 @@ TEST(moonraker_macros_become_events_and_are_told_when_it_is_over)
 TEST(moonraker_macros_are_let_go_when_the_connection_is_back)
 {
 	prepare();
-	s.has_macros = true;
+	s.has_macros = s.is_taking = true;
 	start("", KEY);
 	CHECK_INT(s.n_over, 1); /* of a Bedside that was killed */
-	s.swallows_scripts = true;
+	s.swallows_scripts = s.is_taking = true;
 	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_newframe\",\"params\":{\"macropark\":{"
 	    "\"enable\":true},\"hyperlapse\":\"False\"}}");
 	CHECK(s.n_macros == 1 && s.macro.waits);
@@ -432,6 +450,52 @@ TEST(moonraker_macros_are_let_go_when_the_connection_is_back)
 	say(NOTIFY("notify_proc_stat_update"));
 	loop_advance(s.loop, 20000);
 	CHECK_INT(s.n_over, 2); /* once */
+	CHECK_INT(s.n_film_over, 0);
+	finish();
+}
+
+TEST(moonraker_macros_that_wait_for_an_earlier_life_are_let_go)
+{
+	prepare();
+	s.has_macros = s.is_rendering = true;
+	start("", KEY);
+	CHECK(s.n_film_over == 1 && s.n_over == 0);
+	CHECK(strstr(s.over, "MACRO=TIMELAPSE_RENDER"));
+	/* One that we know of waits on, also over a connection made anew. */
+	s.is_rendering = true;
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_render\",\"params\":{\"byrendermacro\":"
+	    "\"True\"}}");
+	stream_free(s.theirs);
+	s.theirs = NULL;
+	loop_advance(s.loop, 30000);
+	CHECK(is_link(PRINTER_LINK_ONLINE, ""));
+	CHECK_INT(s.n_film_over, 1);
+	printer_macro_over(s.printer, true);
+	loop_advance(s.loop, 10);
+	CHECK_INT(s.n_film_over, 2);
+	/* It called while nobody was there. */
+	stream_free(s.theirs);
+	s.theirs = NULL;
+	s.is_taking = true;
+	loop_advance(s.loop, 30000);
+	CHECK(s.n_over == 1 && s.n_film_over == 2);
+	finish();
+}
+
+TEST(moonraker_macros_are_let_go_when_the_printer_is_removed)
+{
+	prepare();
+	s.has_macros = true;
+	start("", KEY);
+	say("{\"jsonrpc\":\"2.0\",\"method\":\"timelapse_newframe\",\"params\":{\"macropark\":{"
+	    "\"enable\":true},\"hyperlapse\":\"False\"}}");
+	CHECK_INT(s.n_over, 0);
+	printer_macro_over(s.printer, false);
+	printers_remove(s.printers, "voron");
+	CHECK(!printers_find(s.printers, "voron"));
+	s.printer = NULL;
+	loop_advance(s.loop, 50);
+	CHECK_INT(s.n_over, 1);
 	finish();
 }
 

@@ -74,8 +74,12 @@ bool moon_macro_read(const char *method, const json_t *params, struct event_macr
 	return true;
 }
 
-bool moon_macro_is_listed(const json_t *objects)
+const char *const moon_macro_variables[2] = { "takingframe", "render" };
+
+const char *moon_macro_listed(const json_t *objects, bool is_film)
 {
+	const char *wanted =
+		is_film ? "gcode_macro TIMELAPSE_RENDER" : "gcode_macro TIMELAPSE_TAKE_FRAME";
 	const json_t *v;
 	size_t i;
 
@@ -83,8 +87,13 @@ bool moon_macro_is_listed(const json_t *objects)
 	{
 		const char *name = json_string_value(v);
 
-		if (name && strcasecmp(name, "gcode_macro TIMELAPSE_TAKE_FRAME") == 0)
-			return true;
+		if (name && strcasecmp(name, wanted) == 0)
+			return name;
 	}
-	return false;
+	return NULL;
+}
+
+bool moon_macro_waits(const json_t *object, bool is_film)
+{
+	return is_true(json_object_get(object, moon_macro_variables[is_film]));
 }

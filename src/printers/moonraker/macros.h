@@ -30,5 +30,10 @@ bool moon_macro_read(const char *method, const json_t *params, struct event_macr
 /* G-code. The macros wait for these, and take no frame before the first. */
 extern const char moon_macro_enable[], moon_macro_frame_over[], moon_macro_film_over[];
 
-/* The macros of the printer.objects.list: "gcode_macro TIMELAPSE_TAKE_FRAME". */
-bool moon_macro_is_listed(const json_t *objects);
+/* By is_film: the two macros that may wait for us. Their names among the printer.objects.list, whatever
+ * their case; NULL: it is not there. */
+const char *moon_macro_listed(const json_t *objects, bool is_film);
+/* The variable that it waits for to become false. */
+extern const char *const moon_macro_variables[2];
+/* `object` of a status has it set. */
+bool moon_macro_waits(const json_t *object, bool is_film);
