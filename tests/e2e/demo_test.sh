@@ -28,7 +28,8 @@ until_true 30 reports || die "the printers are not online"
 until_true 75 recorded 3 || die "no session records"
 until_true 10 live || die "no pictures"
 
-post() { curl -s --max-time 10 -o "$tmp/answer" -w '%{http_code}' -H 'Content-Type: application/json' -d "$2" "${base}api/v1/$1"; }
+csrf=$(get me | jq -r .csrf)
+post() { curl -s --max-time 10 -o "$tmp/answer" -w '%{http_code}' -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "${base}api/v1/$1"; }
 press() { [ "$(post panel/press '{"down":true}')" = 200 ] && [ "$(post panel/press '{"down":false}')" = 200 ] || die "not pressed: $(cat "$tmp/answer")"; }
 panel() { get panel | jq -e "$1" >/dev/null; }
 panel '.panel | .printer == "a1" and .button.state == "simulated" and .lights.state == "simulated"' || die "no panel: $(get panel)"
