@@ -516,6 +516,7 @@ static int start_web(struct plumbing *p, struct err *err)
 		.films = p->films,
 		.panel = p->panel,
 		.climates = p->climates,
+		.pull = p->pull,
 		.hub = p->hub,
 		.rig = p->rig,
 		.pool = p->pool,

@@ -116,11 +116,34 @@ struct pull_service_env {
 	int64_t poll_ms;
 	const struct pull_source *sources; /* stay the caller's, and good */
 	size_t n_sources;
+	/* For tests; NULL: pull_run. */
+	int (*run)(const struct pull_how *how, const struct pull_source *s, struct pull_result *ret,
+	           struct err *err);
 };
 
-/* A round shortly after the start and each poll_ms; EVENT_NOTICE when a source begins to fail, and
- * when it works again. */
+/* One source as the service has it. */
+struct pull_status {
+	const struct pull_source *source;
+	bool is_running, is_due; /* due: it waits for its turn */
+	int64_t ended_wall_ms;   /* of the newest run; 0 none yet */
+	int64_t good_wall_ms;    /* of the newest that was good */
+	int64_t next_wall_ms;    /* 0: not planned */
+	int rc;                  /* of the newest run; 0 also when another bedside pull was at it */
+	char text[480];          /* why it failed; "" it did not */
+	const char *advice;      /* a sentence: what to do; "" */
+	struct pull_result newest; /* run */
+	unsigned n_fetched;        /* since the start, those of the run under way too */
+	uint64_t bytes;            /* since the start */
+	unsigned n_waiting;        /* over there after the newest run, not here */
+};
+
+/* A round shortly after the start and each poll_ms, one source after the other; EVENT_NOTICE when a
+ * source begins to fail, once, and when it works again. */
 struct pull_service *pull_service_new(const struct pull_service_env *env);
+size_t pull_service_n(const struct pull_service *ps); /* NULL: 0 */
+void pull_service_at(const struct pull_service *ps, size_t i, struct pull_status *ret);
+/* Fetches from the source `id` ("" from all) now, or next. -ENOENT there is none. */
+int pull_service_now(struct pull_service *ps, const char *id, struct err *err) MUST_CHECK;
 /* What is under way ends, to be gone on with. NULL is allowed. */
 void pull_service_stop(struct pull_service *ps);
 /* Waits for that, a second or two. NULL is allowed. */

@@ -151,6 +151,10 @@ void api_panel(struct call *c);
 void api_panel_click(struct call *c);
 void api_panel_press(struct call *c);
 
+/* api_pull.c */
+void api_pull(struct call *c);
+void api_pull_now(struct call *c);
+
 /* api_backup.c, api_restore.c */
 void api_backup(struct call *c);
 void api_restore_begin(struct call *c);

@@ -116,6 +116,10 @@ static const struct field click_body[] = {
 	{ "clicks", FIELD_INT, 0, 1, 9, NULL, "how many; 1 if absent" }, END
 };
 
+static const struct field pull_body[] = {
+	{ "source", FIELD_TEXT, 0, 0, 47, NULL, "id of one; all if absent" }, END
+};
+
 static const struct field press_body[] = {
 	{ "down", FIELD_BOOL, REQUIRED, 0, 0, NULL, "true: pressed; false: let go" }, END
 };
@@ -590,6 +594,8 @@ static const struct route routes[] = {
 	{ GET, ROLE_VIEWER, V1 "/panel", api_panel, "The button and the lights beside the printer", NULL, NULL, 200, 0, "panel_state" },
 	{ POST, ROLE_OPERATOR, V1 "/panel/clicks", api_panel_click, "Press the button", NULL, click_body, 202, 0, "panel_state" },
 	{ POST, ROLE_OPERATOR, V1 "/panel/press", api_panel_press, "Hold a simulated button down, or let it go", NULL, press_body, 200, 0, "panel_state" },
+	{ GET, ROLE_VIEWER, V1 "/pull", api_pull, "From where films and captures come home, and how that goes", NULL, NULL, 200, 0, "pull" },
+	{ POST, ROLE_OPERATOR, V1 "/pull/now", api_pull_now, "Fetch what is finished now", NULL, pull_body, 202, 0, "pull" },
 	{ GET, ROLE_VIEWER, V1 "/snippets", api_snippets, "Macros for a slicer, judged against what the printer reaches", snippets_query, NULL, 200, 0, "snippets" },
 	{ GET, ROLE_VIEWER, V1 "/storage", api_storage, "Room on the disk", NULL, NULL, 200, 0, "storage" },
 	{ GET, ROLE_ADMIN, V1 "/backup", api_backup, "A backup of everything, as a tar archive", backup_query, NULL, 200, 0, "application/x-tar" },
@@ -701,6 +707,9 @@ static const struct shape shapes[] = {
 	{ "climate_reading", "at:time temperature_c:number? humidity_pct:number?" },
 	{ "climate", "location:string from:time to:time step_s:integer readings:[climate_reading]" },
 	{ "panel_state", "panel:object?" },
+	{ "pull_source", "id:string name:string url:string deletes:boolean state:string text:string advice:string ended_at:time? good_at:time? "
+	  "next_at:time? n_found:integer n_waiting:integer n_busy:integer n_newest:integer n_refused:integer n_fetched:integer fetched_bytes:integer" },
+	{ "pull", "sources:[pull_source]" },
 	{ "snippet", "id:string title:string field:string place:string text:string" },
 	{ "snippets", "snippets:[snippet] notes:[string] models:[string] park_x:number? park_y:number? press:number? min_mm:[number] max_mm:[number]" },
 	{ "storage", "free_bytes:integer? total_bytes:integer? frames_bytes:integer? films_bytes:integer? floor_bytes:integer? budget_bytes:integer? text:string" },

@@ -28,6 +28,7 @@ struct hub;
 struct loop;
 struct printer_config;
 struct printers;
+struct pull_service;
 struct rig;
 struct sessions;
 struct store;
@@ -120,6 +121,7 @@ struct web_env {
 	struct films *films;
 	struct panel *panel;       /* NULL: neither button nor lights */
 	struct climates *climates; /* NULL: no places */
+	struct pull_service *pull; /* NULL: nothing is fetched */
 	struct hub *hub;           /* NULL: rigs cannot report here */
 	struct rig *rig;           /* this one as a rig; NULL: it can be none */
 	struct work_pool *pool;

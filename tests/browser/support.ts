@@ -21,6 +21,7 @@ export interface Mock {
   walls: Set<unknown>;
   storage: Record<string, unknown>;
   environment: { panel: unknown };
+  pull: { sources: Record<string, unknown>[] };
   films(): { id: string; state: string }[];
   finish(id: string): void;
   notice(n: Record<string, unknown>): void;

@@ -11,6 +11,7 @@ import { encodeJpeg } from './jpeg.mjs';
 import { MockCameras, MockWall, moreCameras } from './mock-cameras.mjs';
 import { MockCaptures } from './mock-captures.mjs';
 import { MockEnvironment } from './mock-environment.mjs';
+import { MockPull } from './mock-pull.mjs';
 import { makeCameras, makeFilm, makeFilms, makeJobs, makeNotices, makePrinters, makeSession } from './mock-data.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
@@ -270,6 +271,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
   const plain = (u) => ({ ...u, csrf: undefined });
 
   const environment = new MockEnvironment({ tell, Refusal, log, isEmpty });
+  const pull = new MockPull({ Refusal, log, isEmpty });
   const captures = new MockCaptures({ printers, cameras, tell, Refusal, log });
   const routes = [
     ['GET', 'start', null, ({ user }) => ({ needs_setup: needsSetup, has_link: false, is_demo: isDemo, is_signed_in: !!user, version: '0.1.0-mock' })],
@@ -452,6 +454,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     ...new MockCameras({ cameras, tell, Refusal, log, base }).routes(),
     ...captures.routes(),
     ...environment.routes(),
+    ...pull.routes(),
     ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {
@@ -592,7 +595,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
 
   return {
     url: `http://127.0.0.1:${server.address().port}${base}`,
-    printers, cameras, sessions, log, faults, storage, environment, tell, walls,
+    printers, cameras, sessions, log, faults, storage, environment, pull, tell, walls,
     films: () => films,
     finish: (id) => tell({ type: 'printer', printer: { id, ...finish(find(printers, id, 'printer')) } }),
     notice(n) {

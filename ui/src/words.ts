@@ -551,7 +551,7 @@ export const words = {
   settings: {
     title: 'Settings',
     tabs: {
-      account: 'Account', appearance: 'Appearance', printers: 'Printers', cameras: 'Cameras', rigs: 'Rigs', snippets: 'Slicer macros', storage: 'Storage', users: 'Users', keys: 'API keys', audit: 'Audit log',
+      account: 'Account', appearance: 'Appearance', printers: 'Printers', cameras: 'Cameras', rigs: 'Rigs', pull: 'Fetching', snippets: 'Slicer macros', storage: 'Storage', users: 'Users', keys: 'API keys', audit: 'Audit log',
     } as Record<string, string>,
     version: (v: string) => `Bedside ${v}`,
   },
@@ -790,6 +790,8 @@ export const words = {
     removeTitle: 'Delete this user',
     removeText: (name: string) => `${name} is signed out everywhere and cannot sign in any more.`,
     removed: 'The user is deleted.',
+    none: 'There is no account yet.',
+    demo: 'There is no account: the demo takes everybody at this machine for its administrator.',
   },
 
   keys: {
@@ -834,6 +836,29 @@ export const words = {
       instead: 'put this instead of what stands there', settings: 'write this into the fields of the script',
     } as Record<string, string>,
     gcode: (title: string) => `G-code: ${title}`,
+  },
+
+  pull: {
+    text: 'Finished films and captures of other machines are fetched, compared, and kept in a folder of their own.',
+    emptyTitle: 'Nothing is fetched from elsewhere',
+    emptyText: 'Write pull: {sources: [{name: Attic, url: …}]} into bedside.yaml, with https:// for another Bedside and sftp:// for any host; then restart.',
+    now: 'Fetch now',
+    notFetched: 'Nothing is fetched',
+    failed: (name: string, why: string) => `Films do not come home from ${name}: ${why}.`,
+    look: 'Look at it',
+    deletes: 'deleted there when it is safe here',
+    state: 'State',
+    states: { not_yet: 'not asked yet', due: 'next in turn', fetching: 'fetching', good: 'in order', failed: 'failed' } as Record<string, string>,
+    last: 'Last run',
+    good: (at: string) => `last good one ${at}`,
+    came: 'Fetched',
+    since: (n: number, size: string) => `${plural(n, 'file', 'files')}, ${size} since the start`,
+    waits: 'Still there',
+    busy: (n: number) => `${n} still being written`,
+    refused: (n: number) => `${n} not taken, as the log says`,
+    next: 'Next run',
+    byHand: 'none planned',
+    files: (n: number) => plural(n, 'file', 'files'),
   },
 
   storage: {

@@ -4,7 +4,7 @@ import { card, expect, signIn, test, tooWide } from '../support';
 
 const PAGES = [
   'printers', 'printers/anna', 'printers/clara', 'printers/emil', 'printers/anna/films', 'printers/anna/history', 'printers/gerda/service', 'wall', 'films', 'films/f-dora',
-  'alerts', 'environment', 'more', 'settings/printers', 'settings/cameras', 'settings/rigs', 'settings/snippets', 'settings/storage', 'settings/users', 'settings/keys', 'settings/audit', 'settings/appearance',
+  'alerts', 'environment', 'more', 'settings/printers', 'settings/cameras', 'settings/rigs', 'settings/pull', 'settings/snippets', 'settings/storage', 'settings/users', 'settings/keys', 'settings/audit', 'settings/appearance',
   'settings/account', 'nowhere',
 ];
 
@@ -23,7 +23,7 @@ for (const width of [390, 768, 1440]) {
 test('what can be touched is at least 44 px high on a phone', async ({ page, mock }) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await signIn(page, mock);
-  for (const p of ['printers', 'printers/anna', 'films', 'alerts', 'environment', 'settings/rigs', 'settings/snippets', 'settings/users', 'settings/account']) {
+  for (const p of ['printers', 'printers/anna', 'films', 'alerts', 'environment', 'settings/rigs', 'settings/pull', 'settings/snippets', 'settings/users', 'settings/account']) {
     await page.goto(`${mock.url}#/${p}`);
     await page.waitForTimeout(300);
     const small = await page.evaluate(() =>

@@ -13,6 +13,7 @@ export const SECTIONS: Section[] = [
   { id: 'printers', icon: 'printers', needs: 'admin' },
   { id: 'cameras', icon: 'camera', needs: 'viewer' },
   { id: 'rigs', icon: 'link', needs: 'viewer' },
+  { id: 'pull', icon: 'download', needs: 'viewer' },
   { id: 'snippets', icon: 'code', needs: 'viewer' },
   { id: 'storage', icon: 'disk', needs: 'viewer' },
   { id: 'users', icon: 'users', needs: 'admin' },
