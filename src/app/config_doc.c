@@ -29,6 +29,8 @@ static const struct section sections[] = {
 	  &config_lights_table, 2 },
 	{ "climate", "Temperature and humidity of places", &config_climate_table, 2 },
 	{ "sensors", "Sensors of this machine, below climate", &config_sensor_table, 6 },
+	{ "limits", "Limits of places, below climate; crossing one is told once, and its end",
+	  &config_limit_table, 6 },
 	{ "hub", "The hub, when this one is a rig", &config_hub_table, 2 },
 	{ "pull", "What other machines have finished is fetched", &config_pull_table, 2 },
 	{ "printers", "Printers", &config_printer_table, 4 },
@@ -51,8 +53,8 @@ void config_example(struct buf *out)
 		opt_example(s->table->opts, s->table->n, s->indent, &body);
 		if (s->title && s->table == &config_port_table) {
 			buf_printf(out, "    # %s\n    # ports:\n", s->help);
-		} else if (s->table == &config_sensor_table) {
-			buf_printf(out, "  # %s\n  # sensors:\n  #   -\n", s->help);
+		} else if (s->table == &config_sensor_table || s->table == &config_limit_table) {
+			buf_printf(out, "  # %s\n  # %s:\n  #   -\n", s->help, s->title);
 		} else if (s->title && s->indent == 4) {
 			/* A list: commented out as a whole, or the file would not be valid. */
 			buf_printf(out, "\n# %s\n# %s:\n#   -\n", s->help, s->title);

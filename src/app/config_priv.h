@@ -34,7 +34,7 @@ extern const struct config_table config_pull_table, config_pull_source_table;
 extern const struct config_table config_printer_table, config_port_table;
 extern const struct config_table config_camera_table;
 extern const struct config_table config_button_table, config_lights_table;
-extern const struct config_table config_climate_table, config_sensor_table;
+extern const struct config_table config_climate_table, config_limit_table, config_sensor_table;
 extern const struct config_table config_hub_table;
 
 /* A list of texts, or one text, into dst[max][each]. Returns how many. */

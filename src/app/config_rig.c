@@ -79,6 +79,28 @@ static const struct opt climate_opts[] = {
 	{ "stale_after", OPT_SPAN, OPT_AT(struct climates_config, stale_ms), "10m", 10000, 86400000,
 	  .flags = OPT_RESTART, .help = "An older reading no longer counts as now." },
 	{ "sensors", OPT_NESTED, 0, 0, .help = "A list of sensors of this machine." },
+	{ "limits", OPT_NESTED, 0, 0,
+	  .help = "A list of places, measured here or elsewhere, whose crossing of a limit is "
+	          "told." },
+};
+
+static const struct opt limit_opts[] = {
+	{ "location", OPT_TEXT, OPT_AT(struct climate_limits, location),
+	  .flags = OPT_REQUIRED | OPT_RESTART, .help = "The place, as its sensor calls it." },
+	{ "below_c", OPT_REAL, OPT_AT(struct climate_limits, below_c), NULL, CLIMATE_MIN_C,
+	  CLIMATE_MAX_C, .flags = OPT_RESTART,
+	  .help = "A notice when it is colder, degrees Celsius; none when absent." },
+	{ "above_c", OPT_REAL, OPT_AT(struct climate_limits, above_c), NULL, CLIMATE_MIN_C,
+	  CLIMATE_MAX_C, .flags = OPT_RESTART, .help = "When it is warmer." },
+	{ "below_pct", OPT_REAL, OPT_AT(struct climate_limits, below_percent), NULL, 0, 100,
+	  .flags = OPT_RESTART, .help = "When it is drier, per cent of relative humidity." },
+	{ "above_pct", OPT_REAL, OPT_AT(struct climate_limits, above_percent), NULL, 0, 100,
+	  .flags = OPT_RESTART, .help = "When it is damper." },
+	{ "hysteresis_c", OPT_REAL, OPT_AT(struct climate_limits, hysteresis_c), "1", 0, 50,
+	  .flags = OPT_RESTART,
+	  .help = "So far inside the limit it must be again before that is told." },
+	{ "hysteresis_pct", OPT_REAL, OPT_AT(struct climate_limits, hysteresis_percent), "3", 0, 50,
+	  .flags = OPT_RESTART, .help = "The same for humidity." },
 };
 
 static const struct opt sensor_opts[] = {
@@ -98,6 +120,7 @@ static const struct opt sensor_opts[] = {
 const struct config_table config_button_table = { button_opts, ARRAY_LEN(button_opts) };
 const struct config_table config_lights_table = { light_opts, ARRAY_LEN(light_opts) };
 const struct config_table config_climate_table = { climate_opts, ARRAY_LEN(climate_opts) };
+const struct config_table config_limit_table = { limit_opts, ARRAY_LEN(limit_opts) };
 const struct config_table config_sensor_table = { sensor_opts, ARRAY_LEN(sensor_opts) };
 
 /* ---- button ---- */
@@ -211,21 +234,51 @@ static void read_sensor(struct config_loading *l, const struct conf_node *n, uns
 	c->sensors[c->n_sensors++] = s;
 }
 
-static void read_climate(struct config_loading *l, const struct conf_node *map)
+static void read_limit(struct config_loading *l, const struct conf_node *n, unsigned i)
 {
-	const struct conf_node *list;
+	struct climates_config *c = &l->config->climates;
+	struct climate_limits s;
+	struct err err = { 0 };
+	char path[40];
+
+	snprintf(path, sizeof(path), "climate.limits[%u]", i);
+	if (i == CLIMATES_MAX_LIMITS)
+		conf_error(l->errors, n->line, "%s: there are %d at most", path,
+		           CLIMATES_MAX_LIMITS);
+	if (i >= CLIMATES_MAX_LIMITS)
+		return;
+	climate_limits_init(&s);
+	opt_read(limit_opts, ARRAY_LEN(limit_opts), n, path, &s, l->errors);
+	if (climate_limits_check(&s, &err) < 0)
+		conf_error(l->errors, n->line, "%s: %s", path, err.text);
+	for (unsigned k = 0; k < c->n_limits; k++)
+		if (strcmp(c->limits[k].location, s.location) == 0)
+			conf_error(l->errors, n->line, "%s.location: '%s' has limits already", path,
+			           s.location);
+	c->limits[c->n_limits++] = s;
+}
+
+static void read_list(struct config_loading *l, const struct conf_node *map, const char *key,
+                      void (*read)(struct config_loading *l, const struct conf_node *n, unsigned i))
+{
+	const struct conf_node *list = map->kind == CONF_MAP ? conf_get(map, key) : NULL;
 	unsigned i = 0;
 
-	opt_read(climate_opts, ARRAY_LEN(climate_opts), map, "climate", &l->config->climates,
-	         l->errors);
-	list = map->kind == CONF_MAP ? conf_get(map, "sensors") : NULL;
 	if (list && list->kind != CONF_LIST) {
 		conf_error(l->errors, list->line,
-		           "climate.sensors: must be a list; begin each entry with '- location:'");
+		           "climate.%s: must be a list; begin each entry with '- location:'", key);
 		return;
 	}
 	for (const struct conf_node *n = list ? list->first : NULL; n; n = n->next)
-		read_sensor(l, n, i++);
+		read(l, n, i++);
+}
+
+static void read_climate(struct config_loading *l, const struct conf_node *map)
+{
+	opt_read(climate_opts, ARRAY_LEN(climate_opts), map, "climate", &l->config->climates,
+	         l->errors);
+	read_list(l, map, "sensors", read_sensor);
+	read_list(l, map, "limits", read_limit);
 }
 
 void config_read_rig(struct config_loading *l, const struct conf_node *root)

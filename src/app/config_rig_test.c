@@ -78,7 +78,15 @@ TEST(every_number_of_the_rig_can_be_changed)
 		"  stale_after: 1m\n"
 		"  sensors:\n"
 		"    - {location: Shelf, device: bme280, every: 1m, root: /tmp/iio}\n"
-		"    - {location: Play, simulated: yes}\n"));
+		"    - {location: Play, simulated: yes}\n"
+		"  limits:\n"
+		"    - {location: Shelf, below_c: -5, above_c: 40.5, above_pct: 60, hysteresis_c: "
+	        "2}\n"));
+	CHECK_INT(config.climates.n_limits, 1);
+	CHECK(config.climates.limits[0].above_c > 40.4 && config.climates.limits[0].below_c < 0);
+	CHECK(isnan(config.climates.limits[0].below_percent));
+	CHECK(config.climates.limits[0].hysteresis_c > 1.9 &&
+	      config.climates.limits[0].hysteresis_percent > 2.9);
 	CHECK_STR(config.panel.button.chip, "gpiochip4");
 	CHECK(config.panel.rules.is_single && config.panel.is_button_simulated);
 	CHECK_INT(config.panel.rules.orders[2], BUTTON_FRAME);
@@ -107,4 +115,11 @@ TEST(what_is_wrong_with_the_rig_is_told_with_its_line)
 	CHECK(says("climate: {sensors: [{device: x}]}\n", "climate.sensors[0].location"));
 	CHECK(says("climate: {sensors: [{location: A}, {location: A}]}\n",
 	           "'A' has a sensor already"));
+	CHECK(says("climate: {limits: [{location: A}]}\n", "limits[0]: no limit is set"));
+	CHECK(says("climate: {limits: [{above_c: 3}]}\n", "limits[0].location"));
+	CHECK(says("climate: {limits: [{location: A, above_c: hot}]}\n", "limits[0].above_c"));
+	CHECK(says("climate: {limits: [{location: A, above_c: 20, below_c: 19}]}\n",
+	           "above_c must be more than twice"));
+	CHECK(says("climate: {limits: [{location: A, above_c: 2}, {location: A, above_c: 3}]}\n",
+	           "'A' has limits already"));
 }

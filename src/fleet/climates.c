@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,6 +76,84 @@ bool climates_is_stale(const struct climates *cs, const struct climate_place *p)
 	       loop_wall_ms(cs->env.loop) - p->newest.at_wall_ms > cs->config.stale_ms;
 }
 
+/* ---- limits ---- */
+
+/* One quantity of a place. */
+struct watched {
+	enum climate_side side;
+	double v, below, above;
+	const char *unit;
+};
+
+static double limit_of(const struct watched *w, enum climate_side side)
+{
+	return side == CLIMATE_BELOW ? w->below : w->above;
+}
+
+static const struct climate_limits *limits_of(const struct climates *cs, const char *location)
+{
+	for (unsigned i = 0; i < cs->config.n_limits; i++)
+		if (strcmp(cs->config.limits[i].location, location) == 0)
+			return &cs->config.limits[i];
+	return NULL;
+}
+
+static void tell_side(struct climates *cs, const char *location, const struct watched *w,
+                      enum climate_side before)
+{
+	int64_t now_ms = loop_wall_ms(cs->env.loop);
+
+	if (w->side == before)
+		return;
+	if (w->side == CLIMATE_INSIDE)
+		event_notice(cs->env.bus, now_ms, NOTICE_INFO, "climate", "",
+		             "%s: %.1f %s, no longer %s %g %s.", location, w->v, w->unit,
+		             climate_side_name(before), limit_of(w, before), w->unit);
+	else
+		event_notice(cs->env.bus, now_ms, NOTICE_WARNING, "climate", "",
+		             "%s: %.1f %s, %s the limit of %g %s.", location, w->v, w->unit,
+		             climate_side_name(w->side), limit_of(w, w->side), w->unit);
+}
+
+static void watch(struct climates *cs, struct climate_place *p)
+{
+	const struct climate_limits *l = limits_of(cs, p->newest.location);
+	struct watched temp, humidity;
+
+	if (!l)
+		return;
+	temp = (struct watched){
+		.v = p->newest.temp_c, .below = l->below_c, .above = l->above_c, .unit = "°C"
+	};
+	humidity = (struct watched){ .v = p->newest.humidity_percent,
+		                     .below = l->below_percent,
+		                     .above = l->above_percent,
+		                     .unit = "% humidity" };
+	temp.side = climate_side_after(p->temp, temp.v, temp.below, temp.above, l->hysteresis_c);
+	humidity.side = climate_side_after(p->humidity, humidity.v, humidity.below, humidity.above,
+	                                   l->hysteresis_percent);
+	tell_side(cs, p->newest.location, &temp, p->temp);
+	tell_side(cs, p->newest.location, &humidity, p->humidity);
+	p->temp = temp.side;
+	p->humidity = humidity.side;
+}
+
+void climates_crossed(const struct climates *cs, const struct climate_place *p, char *dst,
+                      size_t size)
+{
+	const struct climate_limits *l = limits_of(cs, p->newest.location);
+	int n = 0;
+
+	dst[0] = '\0';
+	if (l && p->temp != CLIMATE_INSIDE)
+		n = snprintf(dst, size, "%s %g °C", climate_side_name(p->temp),
+		             p->temp == CLIMATE_BELOW ? l->below_c : l->above_c);
+	if (l && p->humidity != CLIMATE_INSIDE && n >= 0 && (size_t)n < size)
+		(void)snprintf(dst + n, size - (size_t)n, "%s%s %g %%", n ? ", " : "",
+		               climate_side_name(p->humidity),
+		               p->humidity == CLIMATE_BELOW ? l->below_percent : l->above_percent);
+}
+
 /* ---- readings ---- */
 
 static int run_add(struct db *db, void *arg, struct err *err)
@@ -108,6 +187,7 @@ static void take(struct climates *cs, struct climate_place *p, const struct clim
 	e = event_new_climate();
 	e->reading = *r;
 	bus_publish(cs->env.bus, &e->head);
+	watch(cs, p);
 }
 
 static int place_for(struct climates *cs, const char *location, struct climate_place **ret,

@@ -7,6 +7,8 @@
  * how much it is worth. Of a place that sends often one reading in ten seconds is kept in the records,
  * and all of it goes after `keep_ms`.
  *
+ * A limit that is crossed is told by EVENT_NOTICE, once, and its end; a new start tells it again.
+ *
  * Publishes EVENT_CLIMATE. Thread: loop.
  */
 
@@ -14,6 +16,7 @@
 
 #include "base/base.h"
 #include "edge/climate.h"
+#include "fleet/climate_limits.h"
 #include "model/environment.h"
 
 struct bus;
@@ -24,6 +27,7 @@ struct store;
 struct work_pool;
 
 #define CLIMATES_MAX_SENSORS 8
+#define CLIMATES_MAX_LIMITS 32
 #define CLIMATES_MAX_PLACES 100
 #define CLIMATES_STORE_MS 10000
 
@@ -32,6 +36,8 @@ struct climates_config {
 	int64_t stale_ms; /* older is no longer "now"; default 10 minutes */
 	unsigned n_sensors;
 	struct climate_config sensors[CLIMATES_MAX_SENSORS];
+	unsigned n_limits;
+	struct climate_limits limits[CLIMATES_MAX_LIMITS]; /* one for a place */
 };
 
 struct climates_env {
@@ -42,10 +48,11 @@ struct climates_env {
 };
 
 struct climate_place {
-	struct climate_reading newest; /* at_wall_ms 0: none yet */
-	bool is_here;                  /* a sensor of this machine */
-	char trouble[240];             /* why nothing newer comes; "" nothing is wrong */
-	int64_t stored_wall_ms;        /* climates' */
+	struct climate_reading newest;    /* at_wall_ms 0: none yet */
+	bool is_here;                     /* a sensor of this machine */
+	char trouble[240];                /* why nothing newer comes; "" nothing is wrong */
+	int64_t stored_wall_ms;           /* climates' */
+	enum climate_side temp, humidity; /* against its limits */
 };
 
 /* Reads the newest of each place back, and starts the sensors. May wait for the disk. */
@@ -56,6 +63,10 @@ void climates_free(struct climates *cs);
 const struct climate_place *climates_at(const struct climates *cs, size_t i);
 const struct climate_place *climates_find(const struct climates *cs, const char *location);
 bool climates_is_stale(const struct climates *cs, const struct climate_place *p);
+
+/* "above 40 °C, below 20 %"; "" inside its limits, or it has none. */
+void climates_crossed(const struct climates *cs, const struct climate_place *p, char *dst,
+                      size_t size);
 
 /* A reading of another's sensor; at_wall_ms 0: now; older than the newest: for the history. -EINVAL or -ERANGE with the sentence, -ENOSPC too
  * many places, -EEXIST the place has a sensor of this machine. */

@@ -31,7 +31,8 @@ struct bench {
 	struct store *store;
 	struct climates *climates;
 	struct climates_config config;
-	unsigned n_events;
+	unsigned n_events, n_notices;
+	char notice[480];
 };
 
 static void hear(void *arg, const struct bus_event *e)
@@ -39,6 +40,10 @@ static void hear(void *arg, const struct bus_event *e)
 	struct bench *b = arg;
 
 	b->n_events += e->type == EVENT_CLIMATE;
+	if (e->type != EVENT_NOTICE)
+		return;
+	b->n_notices++;
+	TEXT_SET(b->notice, event_as_notice(e)->text);
 }
 
 static void start(struct bench *b)
@@ -245,5 +250,85 @@ TEST(a_place_with_a_sensor_of_this_machine_is_its_own)
 	CHECK(climates_at(b.climates, 0)->is_here);
 	CHECK_INT(b.n_events, 4);
 	CHECK_INT(n_stored(&b, "Enclosure"), 4);
+	close_bench(&b);
+}
+
+static void limit(struct bench *b, const char *location)
+{
+	struct climate_limits *l = &b->config.limits[b->config.n_limits++];
+
+	climate_limits_init(l);
+	TEXT_SET(l->location, location);
+	l->below_c = 5;
+	l->above_c = 40;
+	l->above_percent = 60;
+	climates_free(b->climates);
+	start(b);
+}
+
+static const char *crossed(const struct bench *b, const char *location, char *dst, size_t size)
+{
+	climates_crossed(b->climates, climates_find(b->climates, location), dst, size);
+	return dst;
+}
+
+TEST(a_limit_is_told_once_and_its_end_with_the_hysteresis)
+{
+	static const struct {
+		double temp_c;
+		const char *notice; /* NULL: nothing new */
+	} steps[] = {
+		{ 40.0, NULL },
+		{ 40.1, "Box: 40.1 °C, above the limit of 40 °C." },
+		{ 39.9, NULL },
+		{ 40.5, NULL },
+		{ 39.1, NULL },
+		{ 39.0, "Box: 39.0 °C, no longer above 40 °C." },
+		{ 39.9, NULL },
+		{ 4.0, "Box: 4.0 °C, below the limit of 5 °C." },
+		{ 5.9, NULL },
+		{ 41.0, "Box: 41.0 °C, above the limit of 40 °C." },
+		{ 20.0, "Box: 20.0 °C, no longer above 40 °C." },
+	};
+	struct bench b;
+	unsigned n = 0;
+	char text[80];
+
+	open_bench(&b);
+	limit(&b, "Box");
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		loop_advance(b.loop, 1000);
+		CHECK_INT(add(&b, "Box", steps[i].temp_c, 0), 0);
+		CHECK_INT(add(&b, "Elsewhere", 90, 0), 0); /* has no limits */
+		n += steps[i].notice != NULL;
+		CHECK_INT(b.n_notices, n);
+		if (steps[i].notice)
+			CHECK_STR(b.notice, steps[i].notice);
+	}
+	CHECK_STR(crossed(&b, "Box", text, sizeof(text)), "");
+	CHECK_STR(crossed(&b, "Elsewhere", text, sizeof(text)), "");
+	close_bench(&b);
+}
+
+TEST(both_limits_of_a_place_are_its_own_and_late_readings_cross_none)
+{
+	struct bench b;
+	struct climate_reading r = { .location = "Box", .temp_c = 45, .humidity_percent = 70 };
+	char text[80];
+
+	open_bench(&b);
+	limit(&b, "Box");
+	CHECK_INT(climates_add(b.climates, &r, NULL), 0);
+	loop_advance(b.loop, 0);
+	CHECK_INT(b.n_notices, 2);
+	CHECK_STR(crossed(&b, "Box", text, sizeof(text)), "above 40 °C, above 60 %");
+	r.humidity_percent = (double)NAN; /* not measured: as it was */
+	r.temp_c = 30;
+	CHECK_INT(climates_add(b.climates, &r, NULL), 0);
+	loop_advance(b.loop, 0);
+	CHECK_INT(b.n_notices, 3);
+	CHECK_STR(crossed(&b, "Box", text, sizeof(text)), "above 60 %");
+	CHECK_INT(add(&b, "Box", 50, WALL_MS - 5000), 0);
+	CHECK_INT(b.n_notices, 3);
 	close_bench(&b);
 }

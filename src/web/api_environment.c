@@ -26,10 +26,14 @@
 static json_t *json_place(const struct climates *cs, const struct climate_place *p)
 {
 	json_t *o = json_climate(&p->newest);
+	char crossed[80];
+
+	climates_crossed(cs, p, crossed, sizeof(crossed));
 
 	json_object_set_new(o, "is_stale", json_boolean(climates_is_stale(cs, p)));
 	json_object_set_new(o, "is_here", json_boolean(p->is_here));
 	json_object_set_new(o, "text", json_text(p->trouble));
+	json_object_set_new(o, "crossed", json_text(crossed));
 	return o;
 }
 

@@ -701,7 +701,7 @@ static const struct shape shapes[] = {
 	{ "jobs", "jobs:[job]" },
 	{ "notice", "id:string at:time? level:string topic:string subject:string text:string" },
 	{ "notices", "notices:[notice]" },
-	{ "place", "location:string source:string at:time? temperature_c:number? humidity_pct:number? is_stale:boolean is_here:boolean text:string" },
+	{ "place", "location:string source:string at:time? temperature_c:number? humidity_pct:number? is_stale:boolean is_here:boolean text:string crossed:string" },
 	{ "environment", "places:[place]" },
 	{ "reading_taken", "ok:boolean received:object" },
 	{ "climate_reading", "at:time temperature_c:number? humidity_pct:number?" },

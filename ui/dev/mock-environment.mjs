@@ -6,9 +6,9 @@ export class MockEnvironment {
     Object.assign(this, { tell, Refusal, log });
     const ago = (min) => new Date(Date.now() - min * 60_000).toISOString();
     this.places = isEmpty ? [] : [
-      { location: 'Enclosure', source: 'dht11', at: ago(0.1), temperature_c: 31.4, humidity_pct: 28, is_stale: false, is_here: true, text: '' },
-      { location: 'Balcony', source: 'key of admin', at: ago(3), temperature_c: -2.5, humidity_pct: 81, is_stale: false, is_here: false, text: '' },
-      { location: 'Filament box', source: 'key of admin', at: ago(95), temperature_c: 24.1, humidity_pct: null, is_stale: true, is_here: false, text: 'it does not answer: check its wires and its supply' },
+      { location: 'Enclosure', source: 'dht11', at: ago(0.1), temperature_c: 31.4, humidity_pct: 28, is_stale: false, is_here: true, text: '', crossed: 'above 30 °C' },
+      { location: 'Balcony', source: 'key of admin', at: ago(3), temperature_c: -2.5, humidity_pct: 81, is_stale: false, is_here: false, text: '', crossed: '' },
+      { location: 'Filament box', source: 'key of admin', at: ago(95), temperature_c: 24.1, humidity_pct: null, is_stale: true, is_here: false, text: 'it does not answer: check its wires and its supply', crossed: '' },
     ];
     this.panel = isEmpty ? null : {
       printer: 'anna',

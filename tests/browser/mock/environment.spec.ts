@@ -8,6 +8,7 @@ test('places show what is measured, how old it is and what is wrong', async ({ p
   const tile = (name: string) => page.getByRole('button', { name });
   await expect(tile('Enclosure')).toContainText('31.4');
   await expect(tile('Enclosure')).toContainText('28');
+  await expect(tile('Enclosure')).toContainText('above 30 °C');
   await expect(tile('Balcony')).toContainText('-2.5');
   await expect(tile('Filament box')).toContainText('it does not answer');
   await expect(tile('Filament box')).toContainText('old');

@@ -14,6 +14,8 @@ export interface Place extends Omit<Reading, 'at'> {
   is_stale: boolean;
   is_here: boolean;
   text: string;
+  /** Limits that it is beyond: “above 40 °C”. */
+  crossed: string;
 }
 
 export interface Panel {
