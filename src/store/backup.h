@@ -5,6 +5,7 @@
  *	backup.json           what is in it, of which version; sizes and CRC32C of all files
  *	bedside.db            a consistent copy
  *	bedside.yaml          the configuration, if there is one
+ *	hub.yaml              of a rig: its hub and its key, mode 0600
  *	printers.d/           what was added on the page; holds access codes, so mode 0600
  *	cameras.d/            likewise
  *	films/                films and posters

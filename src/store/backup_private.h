@@ -11,6 +11,7 @@
 struct err;
 
 #define BACKUP_LIST "backup.json"
+#define BACKUP_HUB "hub.yaml" /* of a rig: its hub, and the key for it */
 #define BACKUP_MAX_LIST (256U << 20)
 #define BACKUP_PATH_SIZE 1536
 

@@ -74,10 +74,19 @@ static void make_data(const char *dir, const char *value)
 	loop_free(l);
 }
 
+static bool is_private(const char *dir, const char *name)
+{
+	auto_free char *path = mem_printf("%s/%s", dir, name);
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & 0777) == 0600;
+}
+
 static void fill_data(const char *dir)
 {
 	make_data(dir, "old");
 	put_file(dir, "printers.d/a1.yaml", "name: a1\n");
+	put_file(dir, "hub.yaml", "key: \"old\"\n");
 	put_file(dir, "films/lid.mp4", "film");
 	put_file(dir, "films/.half.mp4", "half");
 	put_file(dir, "sessions/" SESSION "/session.json", "{}");
@@ -104,6 +113,7 @@ TEST(a_backup_holds_what_is_worth_keeping_and_whole_lines_only)
 	CHECK(holds(to, "printers.d/a1.yaml", "name: a1\n") && holds(to, "films/lid.mp4", "film"));
 	CHECK(holds(to, "sessions/" SESSION "/manifest", "one\ntwo\n"));
 	CHECK(holds(to, "bedside.yaml", "port: 8484\n"));
+	CHECK(holds(to, "hub.yaml", "key: \"old\"\n") && is_private(to, "hub.yaml"));
 	CHECK(!exists(to, "films/.half.mp4") && !exists(to, "sessions/strange"));
 	CHECK(!exists(to, "sessions/" SESSION "/a1") && !exists(to, "sessions/" SESSION "/film"));
 	CHECK_INT(backup_write(dir, to, &o, NULL), -EEXIST);
@@ -314,9 +324,10 @@ TEST(a_backup_as_an_archive_comes_back_at_the_next_start)
 	CHECK(!exists(dir, "download-backup.part"));
 	make_data(dir, "new");
 	put_file(dir, "printers.d/b2.yaml", "name: b2\n");
+	put_file(dir, "hub.yaml", "key: \"another\"\n");
 	put_file(dir, "films/lid.mp4", "mine");
 	CHECK_INT(unpack(dir, &b, 777, &r, &err), 0);
-	CHECK_INT(r.n_files, 9);
+	CHECK_INT(r.n_files, 10);
 	/* Nothing is changed before the next start. */
 	CHECK(holds(dir, "films/lid.mp4", "mine") && exists(dir, "printers.d/b2.yaml"));
 	CHECK_INT(unpack(dir, &b, 777, &r, &err), -EBUSY);
@@ -324,6 +335,8 @@ TEST(a_backup_as_an_archive_comes_back_at_the_next_start)
 	CHECK(holds(dir, "films/lid.mp4", "film") && !exists(dir, "printers.d/b2.yaml"));
 	CHECK(holds(r.aside, "films/lid.mp4", "mine") &&
 	      holds(r.aside, "printers.d/b2.yaml", "name: b2\n"));
+	CHECK(holds(dir, "hub.yaml", "key: \"old\"\n") && is_private(dir, "hub.yaml"));
+	CHECK(holds(r.aside, "hub.yaml", "key: \"another\"\n"));
 	CHECK(holds(dir, "restored-bedside.yaml", "port: 8484\n") && !exists(dir, "restoring"));
 	CHECK_INT(restore_pending(dir, &r, &err), 0);
 	CHECK_INT(store_open(l, dir, &s, NULL), 0);

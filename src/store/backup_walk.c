@@ -174,10 +174,22 @@ static int walk_captures(const struct backup_walk *w, struct err *err)
 	return rc;
 }
 
+static int walk_hub(const struct backup_walk *w, struct err *err)
+{
+	auto_free char *path = mem_printf("%s/" BACKUP_HUB, w->data_dir);
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return w->found(w->arg, path, BACKUP_HUB, UINT64_MAX, err);
+}
+
 int backup_walk(const struct backup_walk *w, struct err *err)
 {
-	int rc = walk_folder(w, "printers.d", 1, err);
+	int rc = walk_hub(w, err);
 
+	if (rc == 0)
+		rc = walk_folder(w, "printers.d", 1, err);
 	if (rc == 0)
 		rc = walk_folder(w, "cameras.d", 1, err);
 	if (rc == 0 && w->has_films)

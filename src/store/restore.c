@@ -56,7 +56,8 @@ static bool is_ours(const char *name)
 {
 	static const char *const starts[] = { "printers.d/", "cameras.d/", "films/", "sessions/" };
 
-	if (strcmp(name, STORE_FILE) == 0 || strcmp(name, "bedside.yaml") == 0)
+	if (strcmp(name, STORE_FILE) == 0 || strcmp(name, "bedside.yaml") == 0 ||
+	    strcmp(name, BACKUP_HUB) == 0)
 		return true;
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
 		if (text_starts(name, starts[i]))

@@ -177,6 +177,8 @@ static int replace(struct restoring *r, struct err *err)
 	if (rc == 0)
 		rc = put(r, STORE_FILE, STORE_FILE, err);
 	if (rc == 0)
+		rc = put(r, BACKUP_HUB, BACKUP_HUB, err);
+	if (rc == 0)
 		rc = put(r, "printers.d", "printers.d", err);
 	if (rc == 0)
 		rc = put(r, "cameras.d", "cameras.d", err);
