@@ -582,10 +582,14 @@ int encode_count_pictures(const struct encode_order *o, uint32_t *ret, struct er
 int encode_run(const struct encode_order *o)
 {
 	struct err err = { 0 };
+	char dir[2048];
 	struct stat st;
 
 	if (!o->replaces && stat(o->out, &st) == 0) {
-		(void)err_set(&err, -EEXIST, "%s exists already", o->out);
+		/* A track becomes the film by its name: while it is there, the film is another's. */
+		(void)snprintf(dir, sizeof(dir), "%s/film", o->session_dir);
+		(void)err_set(&err, track_is_there(dir, o->name) ? -ENOTUNIQ : -EEXIST,
+		              "%s exists already", o->out);
 		return say_failed(&err);
 	}
 

@@ -35,6 +35,8 @@ static const char *reason_of(int code)
 		return "few";
 	case EEXIST:
 		return "exists";
+	case ENOTUNIQ:
+		return "taken";
 	case EINVAL:
 		return "settings";
 	default:

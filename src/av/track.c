@@ -589,6 +589,8 @@ static int rename_film(const char *from, const char *to, bool replaces, struct e
 	/* Some file systems know no RENAME_NOREPLACE; link() refuses an existing name as well. */
 	if (errno == EINVAL && !replaces && link(from, to) == 0)
 		return unlink(from) < 0 ? err_sys(err, "removing %s", from) : 0;
+	if (errno == EEXIST)
+		return err_set(err, -ENOTUNIQ, "%s is another film's name", to);
 	return err_sys(err, "renaming the film to %s", to);
 }
 
@@ -640,6 +642,14 @@ static int finish_in_place(struct track *t, const struct buf *head, const char *
 		return err_sys(err, "writing %s", t->track_path);
 	}
 	return rename_film(t->track_path, out, replaces, err);
+}
+
+bool track_is_there(const char *dir, const char *name)
+{
+	char path[3072];
+
+	return snprintf(path, sizeof(path), "%s/%s.track", dir, name) < (int)sizeof(path) &&
+	       access(path, F_OK) == 0;
 }
 
 int track_finish(struct track *t, double fps, double hold_s, const char *out, bool replaces,

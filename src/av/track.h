@@ -85,7 +85,10 @@ int track_close_piece(struct track *t, const struct track_piece *numbers,
 /* Drops what was added since the last whole piece. */
 void track_drop_piece(struct track *t);
 
+/* There is one, not made into a film yet. */
+bool track_is_there(const char *dir, const char *name);
+
 /* Turns the whole pieces into the film `out` (atomically; an existing one is replaced only if
- * `replaces`, else -EEXIST) and removes the track. */
+ * `replaces`, else -ENOTUNIQ) and removes the track. */
 int track_finish(struct track *t, double fps, double hold_s, const char *out, bool replaces,
                  struct err *err) MUST_CHECK;

@@ -241,10 +241,12 @@ TEST(track_never_overwrites_a_film)
 	char *out = mem_printf("%s/film.mp4", b.dir);
 
 	CHECK_INT(fs_write_atomic(out, "old", 3, 0600, NULL), 0);
-	CHECK_INT(track_finish(&b.t, 25, 0, out, false, NULL), -EEXIST);
+	CHECK_INT(track_finish(&b.t, 25, 0, out, false, NULL), -ENOTUNIQ);
 	CHECK_INT(size_of(out), 3);
+	CHECK(track_is_there(b.dir, "cam"));
 	CHECK_INT(track_finish(&b.t, 25, 0, out, true, NULL), 0);
 	check_film(out, 1);
+	CHECK(!track_is_there(b.dir, "cam"));
 	free(out);
 	finish(&b);
 }

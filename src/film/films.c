@@ -233,11 +233,8 @@ static bool is_taken(const struct films *fs, const char *file)
 }
 
 /* No film is ever overwritten: the second of a name is "…-2". */
-static void name_film(struct films *fs, struct film *f, int64_t wall_ms, const char *camera)
+static void name_by(struct films *fs, struct film *f, const char *base)
 {
-	char base[200];
-
-	films_name(base, sizeof(base), wall_ms, f->job_name, camera);
 	(void)snprintf(f->file, sizeof(f->file), "%s.mp4", base);
 	(void)snprintf(f->poster, sizeof(f->poster), "%s.jpg", base);
 	for (unsigned n = 2; is_taken(fs, f->file) || is_taken(fs, f->poster); n++) {
@@ -246,6 +243,14 @@ static void name_film(struct films *fs, struct film *f, int64_t wall_ms, const c
 	}
 	film_names_add(fs->names, f->file);
 	film_names_add(fs->names, f->poster);
+}
+
+static void name_film(struct films *fs, struct film *f, int64_t wall_ms, const char *camera)
+{
+	char base[200];
+
+	films_name(base, sizeof(base), wall_ms, f->job_name, camera);
+	name_by(fs, f, base);
 }
 
 static struct film film_of(const struct films *fs, const struct session *s, const char *camera)
@@ -259,6 +264,16 @@ static struct film film_of(const struct films *fs, const struct session *s, cons
 	TEXT_SET(f.job_name, s->job_name);
 	f.made_wall_ms = loop_wall_ms(fs->env.loop);
 	return f;
+}
+
+static void rename_film(void *arg, struct making *m)
+{
+	struct film f = m->film;
+	char base[200];
+
+	text_copy_n(base, sizeof(base), f.file, strlen(f.file) - strlen(".mp4"));
+	name_by(arg, &f, base);
+	m->film = f;
 }
 
 /* ---- sessions ---- */
@@ -449,7 +464,7 @@ struct films *films_new(const struct films_env *env)
 	fs->env = *env;
 	fs->env.data_dir = fs->data_dir = mem_str(env->data_dir);
 	fs->env.worker_path = fs->worker_path = mem_str(env->worker_path);
-	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs, may_check };
+	fs->hooks = (struct making_hooks){ on_changed, on_idle, fs, may_check, rename_film };
 	timer_init(&fs->leave, env->loop, on_leave, fs);
 	fs->names = film_names_new(env->data_dir);
 	bus_listen(env->bus, &fs->listener, on_event, fs);

@@ -320,6 +320,24 @@ TEST(films_found_made_already_are_looked_at)
 	finish(&b);
 }
 
+TEST(films_whose_name_is_taken_meanwhile_get_another)
+{
+	struct bench b;
+	size_t n;
+
+	start(&b, "case $verb in\n"
+	          "encode) case $film in *-2.mp4) " SAY_DONE ";;\n"
+	          "*) echo mine > $film; echo "
+	          "'{\"type\":\"failed\",\"reason\":\"taken\",\"text\":\"there\"}';; esac;;\n"
+	          "verify) echo '{\"type\":\"verified\",\"frames\":7}';; esac");
+	say_session(&b, SESSION_FINALISING);
+	wait_for(&b, FILM_VERIFIED);
+	n = strlen(b.film.file);
+	CHECK_STR(b.film.file + n - 6, "-2.mp4");
+	CHECK(strstr(b.film.poster, "-2.jpg"));
+	finish(&b);
+}
+
 TEST(films_with_a_wrong_guess_are_made_again_while_the_first_plays)
 {
 	struct bench b;
@@ -692,7 +710,7 @@ static void ignore_idle(void *arg, struct making *m)
 static struct film end_workers(enum making_phase phase, enum film_state state,
                                const struct worker_said *said)
 {
-	const struct making_hooks hooks = { ignore_change, ignore_idle, NULL, NULL };
+	const struct making_hooks hooks = { ignore_change, ignore_idle, NULL, NULL, NULL };
 	struct films_env env = { .loop = loop_new_simulated(WALL_MS), .data_dir = "/nowhere" };
 	struct film f = { .state = state };
 	struct making *m = making_new(&env, &hooks, &f);
@@ -746,7 +764,8 @@ static void count_milestones(void *arg, struct making *m, bool is_milestone)
 TEST(films_that_could_not_be_checked_are_checked_again_later_and_later)
 {
 	unsigned n_milestones = 0;
-	const struct making_hooks hooks = { count_milestones, ignore_idle, &n_milestones, NULL };
+	const struct making_hooks hooks = { count_milestones, ignore_idle, &n_milestones, NULL,
+		                            NULL };
 	struct films_env env = { .loop = loop_new_simulated(WALL_MS),
 		                 .data_dir = "/nowhere",
 		                 .worker_path = "/nowhere/bedside-av" };

@@ -212,6 +212,12 @@ static void failed(struct making *m, const struct worker_said *s)
 		m->phase = MAKING_PROBING;
 		making_go(m);
 		return;
+	case WORKER_TAKEN:
+		m->hooks.rename(m->hooks.arg, m);
+		log_info(&m->log, "%s; it is called %s now", s->text, m->film.file);
+		changed(m, true);
+		pause_then_go(m);
+		return;
 	case WORKER_DISK:
 		if (m->phase == MAKING_ENCODING) {
 			(void)snprintf(m->film.text, sizeof(m->film.text),

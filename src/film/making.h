@@ -38,6 +38,8 @@ struct making_hooks {
 	void *arg;
 	/* Whether a film may be checked now; not: it asks again. NULL: always. */
 	bool (*may_check)(void *arg);
+	/* Another file has the film's name: gives it another. */
+	void (*rename)(void *arg, struct making *m);
 };
 
 struct making {

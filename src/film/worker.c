@@ -18,7 +18,8 @@
 static const char *const words[] = {
 	"started", "progress", "done", "stopped", "verified", "failed"
 };
-static const char *const reasons[] = { "", "empty", "few", "exists", "disk", "settings", "other" };
+static const char *const reasons[] = { "",      "empty", "few",      "exists",
+	                               "taken", "disk",  "settings", "other" };
 
 static int find(const char *const *names, size_t n, const char *name)
 {

@@ -45,9 +45,10 @@ enum worker_word {
 
 enum worker_reason {
 	WORKER_NO_REASON,
-	WORKER_EMPTY, /* no picture to show */
-	WORKER_FEW,   /* fewer than wanted */
-	WORKER_EXISTS,
+	WORKER_EMPTY,  /* no picture to show */
+	WORKER_FEW,    /* fewer than wanted */
+	WORKER_EXISTS, /* the film is made already */
+	WORKER_TAKEN,  /* another file has its name */
 	WORKER_DISK,
 	WORKER_SETTINGS,
 	WORKER_OTHER,
