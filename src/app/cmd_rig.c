@@ -88,9 +88,7 @@ static void is_refused(struct pairing *p, const struct rest_answer *a)
 
 	if (a->is_untrusted && rest_leaf(p->rest, &leaf)) {
 		text_hex(hex, leaf.sha256, sizeof(leaf.sha256));
-		fprintf(stderr,
-		        "bedside: %s\n         Nothing was sent to it. If it is your hub's own "
-		        "certificate, say so with\n         --trust sha256:%s\n",
+		fprintf(stderr, "bedside: %s.\n         To pin it, say --trust sha256:%s\n",
 		        leaf.reason, hex);
 	} else if (a->err.code) {
 		fprintf(stderr, "bedside: %s\n", a->err.text);

@@ -147,7 +147,7 @@ static int run(struct db *db, void *arg, struct err *err)
 	case ADD:
 		return repo_rig_add(db, &j->record, err);
 	case SAVE:
-		return repo_rig_save(db, &j->record, err);
+		return repo_rig_change(db, j->record.id, j->record.name, &j->record.delays, err);
 	case REMOVE:
 		return repo_rig_remove(db, j->record.id, err);
 	}
@@ -174,6 +174,23 @@ static void bye_all(struct hub *h, const char *id, const char *text)
 	}
 }
 
+/* What was changed, of `j`; which then is as the rig. */
+static void take_change(struct hub_rig *r, struct rig_record *j)
+{
+	struct rig_delays *d = &r->record.delays;
+	struct rig_message m = { .word = RIG_DELAYS };
+
+	if (j->name[0])
+		TEXT_SET(r->record.name, j->name);
+	d->status_ms = j->delays.status_ms < 0 ? d->status_ms : j->delays.status_ms;
+	d->climate_ms = j->delays.climate_ms < 0 ? d->climate_ms : j->delays.climate_ms;
+	d->image_ms = j->delays.image_ms < 0 ? d->image_ms : j->delays.image_ms;
+	*j = r->record;
+	m.delays = *d;
+	if (r->link)
+		hub_link_send(r->link, &m);
+}
+
 static void ran(void *arg, int rc, const struct err *err)
 {
 	struct rig_job *j = arg;
@@ -190,12 +207,7 @@ static void ran(void *arg, int rc, const struct err *err)
 	} else if (j->what == ADD) {
 		put_rig(h, &j->record);
 	} else if (j->what == SAVE) {
-		const struct rig_message m = { .word = RIG_DELAYS, .delays = j->record.delays };
-
-		TEXT_SET(r->record.name, j->record.name);
-		r->record.delays = j->record.delays;
-		if (r->link)
-			hub_link_send(r->link, &m);
+		take_change(r, &j->record);
 	} else if (j->what == REMOVE) {
 		hub_orders_end(h, j->record.id, -ENOENT, "the rig was removed");
 		bye_all(h, j->record.id, "this rig's key was revoked: pair again if that is wrong");
@@ -331,17 +343,14 @@ void hub_change(struct hub *h, const char *id, const char *name, const struct ri
                 hub_done *done, void *arg)
 {
 	struct rig_job *j = rig_job_new(h, SAVE, done, arg);
-	const struct hub_rig *r = hub_rig_find(h, id);
 
-	if (!r) {
+	if (!hub_rig_find(h, id)) {
 		fail(j, -ENOENT, "There is no rig of this id.");
 		return;
 	}
-	j->record = r->record;
-	if (name)
-		TEXT_SET(j->record.name, name);
-	if (delays)
-		j->record.delays = *delays;
+	TEXT_SET(j->record.id, id);
+	TEXT_SET(j->record.name, name);
+	j->record.delays = *delays;
 	if (has_name(h, j->record.name, id)) {
 		fail(j, -EEXIST, "There is a rig of this name already.");
 		return;

@@ -29,6 +29,7 @@ struct store;
 #define HUB_CODE_MS 600000
 #define HUB_CODES_MAX 8
 #define HUB_KEY_SIZE 46 /* "rk" and 43 characters, 256 bits */
+#define HUB_STAYS INT64_C(-1)
 #define HUB_ORDER_MS 20000
 #define HUB_PING_MS 10000
 
@@ -56,7 +57,7 @@ int hub_code_make(struct hub *h, const char *made_by, char ret[HUB_CODE_SIZE],
 typedef void hub_done(void *arg, int rc, const struct err *err, const struct rig_record *rig,
                       const char *key);
 void hub_pair(struct hub *h, const char *code, const char *name, hub_done *done, void *arg);
-/* `name` NULL: stays. `delays` NULL: stay. */
+/* `name` NULL, a delay of HUB_STAYS: as it is, whatever else is being changed. */
 void hub_change(struct hub *h, const char *id, const char *name, const struct rig_delays *delays,
                 hub_done *done, void *arg);
 void hub_revoke(struct hub *h, const char *id, hub_done *done, void *arg);

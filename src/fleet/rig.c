@@ -24,6 +24,8 @@
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
 #define REFUSED_MS 300000
+#define UNTRUSTED_MS 30000 /* the clock of a Pi is right a little after its start */
+#define GREET_MS 60000
 #define WAKE_MS 100
 #define AWAY_MS 10000
 #define POLL_MS 2000       /* the records are written a little after their events */
@@ -118,6 +120,7 @@ static void drop(struct rig *r)
 	r->generation++;
 	r->is_greeted = false;
 	rig_forget_batches(r);
+	timer_stop(&r->greeting);
 	timer_stop(&r->state);
 	timer_stop(&r->image);
 	free(STEAL_PTR(r->told_state));
@@ -140,8 +143,10 @@ void rig_lose(struct rig *r, bool is_final, const char *fmt, ...)
 	/* Not all rigs at once when their hub is back. */
 	wait_ms = MIN(wait_ms, RETRY_MAX_MS) * (768 + chance % 512) / 1024;
 	set_link(r, is_final ? RIG_LINK_REFUSED : RIG_LINK_WAITING);
-	if (is_final || r->n_failures == 1)
+	if ((is_final || r->n_failures == 1) && r->logged != fmt) {
 		log_warn(&r->log, "%s", r->text);
+		r->logged = fmt;
+	}
 	timer_start(&r->retry, is_final ? REFUSED_MS : wait_ms);
 }
 
@@ -150,10 +155,8 @@ static void lose_untrusted(struct rig *r, const struct tls_leaf *leaf)
 	char hex[65];
 
 	text_hex(hex, leaf->sha256, sizeof(leaf->sha256));
-	rig_lose(r, true,
-	         "%s. Nothing was sent to it. If it is your hub's own certificate, pair again with "
-	         "--trust sha256:%s",
-	         leaf->reason, hex);
+	rig_lose(r, true, "%s. To pin it, pair again with --trust sha256:%s", leaf->reason, hex);
+	timer_start(&r->retry, UNTRUSTED_MS);
 }
 
 static void on_closed(void *arg, enum ws_end end, const struct err *why)
@@ -222,8 +225,10 @@ static void hear_welcome(struct rig *r, const struct rig_message *m)
 	rig_welcomed(r, m->number);
 	if (!r->is_greeted)
 		return;
+	timer_stop(&r->greeting);
 	r->n_failures = 0;
 	r->text[0] = '\0';
+	r->logged = NULL;
 	set_link(r, RIG_LINK_ONLINE);
 	log_info(&r->log, "reports to the hub '%s'", r->hub);
 	apply_delays(r, &m->delays);
@@ -308,7 +313,18 @@ static void on_message(void *arg, const char *text, size_t size)
 
 static void on_opened(void *arg)
 {
-	rig_greet(arg);
+	struct rig *r = arg;
+
+	timer_start(&r->greeting, GREET_MS);
+	rig_greet(r);
+}
+
+static void is_not_greeted(void *arg)
+{
+	rig_lose(arg, false,
+	         "something opens a WebSocket at the hub's address, but does not greet as a hub "
+	         "does: "
+	         "is it a Bedside, and this its address?");
 }
 
 /* ---- connecting ---- */
@@ -450,6 +466,7 @@ struct rig *rig_new(const struct rig_env *env)
 	log_init(&r->log, "rig");
 	(void)id_new(r->run, loop_wall_ms(env->loop));
 	timer_init(&r->retry, env->loop, connect_now, r);
+	timer_init(&r->greeting, env->loop, is_not_greeted, r);
 	timer_init(&r->state, env->loop, state_is_due, r);
 	timer_init(&r->image, env->loop, image_is_due, r);
 	timer_init(&r->wake, env->loop, wake, r);
@@ -487,6 +504,7 @@ void rig_set_hub(struct rig *r, const struct rig_config *c)
 	rig_config_fini(&r->config);
 	r->n_failures = 0;
 	r->text[0] = '\0';
+	r->logged = NULL;
 	r->hub[0] = '\0';
 	rig_enlist(r, has_hub);
 	if (!has_hub) {

@@ -90,9 +90,11 @@ enum rig_link {
 
 const char *rig_link_name(enum rig_link l);
 
+#define RIG_LINK_TEXT_SIZE 600 /* a certificate's fault and its fingerprint */
+
 struct rig_report {
 	enum rig_link link;
-	char text[400];
+	char text[RIG_LINK_TEXT_SIZE];
 	char hub[RIG_NAME_SIZE]; /* its name; "" not known yet */
 	int64_t since_wall_ms;   /* of `link` */
 	int64_t n_waiting;       /* news that the hub does not have */

@@ -29,7 +29,8 @@ struct rig {
 	struct bus_listener listener;
 
 	enum rig_link link;
-	char text[400];
+	char text[RIG_LINK_TEXT_SIZE];
+	const char *logged; /* the form of what the log was told, since the hub was last there */
 	char hub[RIG_NAME_SIZE];
 	int64_t since_wall_ms;
 	struct ws_client *ws;
@@ -38,7 +39,7 @@ struct rig {
 	bool is_greeted, is_woken;
 	int64_t floor_ms; /* our monotonic clock less the hub's, the smallest seen */
 	char run[ID_SIZE];
-	struct timer retry, state, image, wake;
+	struct timer retry, greeting, state, image, wake;
 	char *told_state; /* the newest that was sent */
 
 	struct outbox_state outbox;

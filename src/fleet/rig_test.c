@@ -62,6 +62,7 @@ struct world {
 	int answer_rc;
 	bool is_mute; /* the house does not answer orders */
 	bool drops_acks;
+	bool is_dumb; /* the hub opens the door and says nothing */
 	int state;
 	char last_order[ID_SIZE];
 	struct bus_listener listener;
@@ -133,7 +134,7 @@ static void door_open(struct door *d)
 	buf_clear(&d->in);
 	d->is_open = true;
 	door_write(d, answer, strlen(answer));
-	if (rig)
+	if (rig && !d->world->is_dumb)
 		d->link = hub_link_open(d->world->hub, rig, "192.0.2.7", &wire);
 }
 
@@ -647,7 +648,7 @@ TEST(a_change_behind_a_removal_finds_no_rig)
 
 	begin(&w);
 	hub_revoke(w.hub, w.id, is_paired, &w);
-	hub_change(w.hub, w.id, "Loft", NULL, is_paired, &w);
+	hub_change(w.hub, w.id, "Loft", &(struct rig_delays){ 0 }, is_paired, &w);
 	loop_advance(w.loop, 1);
 	CHECK_INT(w.rc, -ENOENT);
 	end(&w);
@@ -857,6 +858,54 @@ TEST(delays_of_the_hub_take_effect_at_once)
 	rig_report(w.rig, &s);
 	CHECK_INT(s.link, RIG_LINK_ONLINE);
 	CHECK_INT(s.delays.status_ms, 2000);
+	end(&w);
+}
+
+TEST(two_changes_at_once_both_count)
+{
+	const struct rig_delays image = { HUB_STAYS, HUB_STAYS, 5000 };
+	const struct rig_delays status = { 2000, HUB_STAYS, HUB_STAYS };
+	const struct rig_delays none = { HUB_STAYS, HUB_STAYS, HUB_STAYS };
+	const struct rig_record *r;
+	struct world w;
+
+	begin(&w);
+	hub_change(w.hub, w.id, NULL, &image, changed, &w);
+	hub_change(w.hub, w.id, NULL, &status, changed, &w);
+	hub_change(w.hub, w.id, "Loft", &none, changed, &w);
+	loop_advance(w.loop, 100);
+	for (int i = 0; i < 2; i++) {
+		r = hub_find(w.hub, w.id);
+		CHECK_STR(r->name, "Loft");
+		CHECK_INT(r->delays.status_ms, 2000);
+		CHECK_INT(r->delays.climate_ms, 0);
+		CHECK_INT(r->delays.image_ms, 5000);
+		/* And from the disk. */
+		hub_free(w.hub);
+		start_hub(&w);
+	}
+	end(&w);
+}
+
+/* Something that speaks WebSocket, and no more. */
+TEST(a_hub_that_does_not_greet_is_left_and_tried_again)
+{
+	struct world w;
+	struct rig_report s;
+
+	begin(&w);
+	w.is_dumb = true;
+	rig_set_hub(w.rig, &w.config);
+	loop_advance(w.loop, 59000);
+	CHECK_INT(link_of(&w), RIG_LINK_CONNECTING);
+	tell(&w, 1, 3);
+	loop_advance(w.loop, 2000);
+	rig_report(w.rig, &s);
+	CHECK(strstr(s.text, "does not greet"));
+	w.is_dumb = false;
+	loop_advance(w.loop, 120000);
+	CHECK_INT(link_of(&w), RIG_LINK_ONLINE);
+	check_kept(&w, 3);
 	end(&w);
 }
 

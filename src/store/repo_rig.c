@@ -15,10 +15,10 @@
 	"id, name, key_hash, made_by, version, paired_ms, last_seen_ms, " \
 	"status_delay_ms, climate_delay_ms, image_delay_ms, n_news"
 
-static int say_taken(int rc, const struct rig_record *r, struct err *err)
+static int say_taken(int rc, const char *name, struct err *err)
 {
 	if (rc == -EEXIST)
-		return err_set(err, rc, "there is a rig called '%s' already", r->name);
+		return err_set(err, rc, "there is a rig called '%s' already", name);
 	return rc;
 }
 
@@ -33,7 +33,7 @@ int repo_rig_add(struct db *db, const struct rig_record *r, struct err *err)
 	                        db_int(r->delays.climate_ms), db_int(r->delays.image_ms)),
 	                err);
 
-	return say_taken(rc, r, err);
+	return say_taken(rc, r->name, err);
 }
 
 int repo_rig_remove(struct db *db, const char *id, struct err *err)
@@ -45,16 +45,20 @@ int repo_rig_remove(struct db *db, const char *id, struct err *err)
 	return rc;
 }
 
-int repo_rig_save(struct db *db, const struct rig_record *r, struct err *err)
+int repo_rig_change(struct db *db, const char *id, const char *name, const struct rig_delays *d,
+                    struct err *err)
 {
 	int rc = db_run(db,
-	                "UPDATE rigs SET name = $2, status_delay_ms = $3, climate_delay_ms = $4, "
-	                "image_delay_ms = $5 WHERE id = $1",
-	                DB_ARGS(db_text(r->id), db_text(r->name), db_int(r->delays.status_ms),
-	                        db_int(r->delays.climate_ms), db_int(r->delays.image_ms)),
+	                "UPDATE rigs SET name = CASE WHEN $2 = '' THEN name ELSE $2 END, "
+	                "status_delay_ms = CASE WHEN $3 < 0 THEN status_delay_ms ELSE $3 END, "
+	                "climate_delay_ms = CASE WHEN $4 < 0 THEN climate_delay_ms ELSE $4 END, "
+	                "image_delay_ms = CASE WHEN $5 < 0 THEN image_delay_ms ELSE $5 END "
+	                "WHERE id = $1",
+	                DB_ARGS(db_text(id), db_text(name), db_int(d->status_ms),
+	                        db_int(d->climate_ms), db_int(d->image_ms)),
 	                err);
 
-	return say_taken(rc, r, err);
+	return say_taken(rc, name, err);
 }
 
 int repo_rig_seen(struct db *db, const char *id, const char *version, int64_t wall_ms,

@@ -21,8 +21,9 @@ int repo_rig_add(struct db *db, const struct rig_record *r,
                  struct err *err) MUST_CHECK; /* -EEXIST: the name */
 int repo_rig_remove(struct db *db, const char *id,
                     struct err *err) MUST_CHECK; /* with all that it told */
-int repo_rig_save(struct db *db, const struct rig_record *r, struct err *err)
-	MUST_CHECK; /* name and intervals, as a person changes them; -EEXIST */
+/* `name` "", a delay below 0: stays. -EEXIST: the name. */
+int repo_rig_change(struct db *db, const char *id, const char *name, const struct rig_delays *d,
+                    struct err *err) MUST_CHECK;
 /* It has come: its version, now. The rest is a person's to change. */
 int repo_rig_seen(struct db *db, const char *id, const char *version, int64_t wall_ms,
                   struct err *err) MUST_CHECK;

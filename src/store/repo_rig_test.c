@@ -162,7 +162,7 @@ TEST(a_rig_that_is_renamed_was_seen_no_earlier_and_is_of_no_other_version)
 	CHECK_INT(repo_rig_seen(db, "r1", "9.9", WALL_MS + 1, NULL), 0);
 	TEXT_SET(r.name, "Loft");
 	r.delays.image_ms = 4000;
-	CHECK_INT(repo_rig_save(db, &r, NULL), 0);
+	CHECK_INT(repo_rig_change(db, "r1", r.name, &r.delays, NULL), 0);
 	CHECK_INT(repo_rig_list(db, &list, &n, NULL), 0);
 	CHECK_INT(n, 1);
 	CHECK_STR(list[0].name, "Loft");

@@ -194,10 +194,10 @@ static void is_changed(void *arg, int rc, const struct err *err, const struct ri
 }
 
 /* Seconds of the body; null or 0: as the rig is configured. */
-static int64_t delay_of(const struct call *c, const char *name, int64_t now_ms)
+static int64_t delay_of(const struct call *c, const char *name)
 {
 	if (!json_object_get(c->body, name))
-		return now_ms;
+		return HUB_STAYS;
 	return (int64_t)(call_number(c, name, 0) * 1000 + 0.5);
 }
 
@@ -224,10 +224,9 @@ void api_rig_change(struct call *c)
 
 	if (!h)
 		return;
-	d = hub_find(h, c->params[0])->delays;
-	d.status_ms = delay_of(c, "status_delay_s", d.status_ms);
-	d.climate_ms = delay_of(c, "climate_delay_s", d.climate_ms);
-	d.image_ms = delay_of(c, "image_delay_s", d.image_ms);
+	d.status_ms = delay_of(c, "status_delay_s");
+	d.climate_ms = delay_of(c, "climate_delay_s");
+	d.image_ms = delay_of(c, "image_delay_s");
 	hub_change(h, c->params[0], call_text(c, "name", NULL), &d, is_changed, c);
 }
 

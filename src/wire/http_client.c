@@ -299,6 +299,12 @@ static void say(const struct http_client *c, CURLcode rc, struct err *err)
 		              "something answers at %s, but not in HTTP: is the port right?",
 		              c->peer);
 		break;
+	case CURLE_SSL_CONNECT_ERROR:
+		(void)err_set(err, code,
+		              "TLS with %s failed; is the address right (http or https, port)? "
+		              "(%s)",
+		              c->peer, why);
+		break;
 	case CURLE_TOO_MANY_REDIRECTS:
 		(void)err_set(err, code, "%s leads from one address to the next, without end",
 		              c->peer);

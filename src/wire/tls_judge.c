@@ -110,12 +110,12 @@ static bool refuse_chain(const struct tls_evidence *e, int code, X509 *at_fault,
 			"the certificate of %s (CN '%.40s') is not made for a server, so it is "
 			"no printer's; nothing was sent to it. Check the address",
 			e->peer, leaf->subject_cn);
-	return refuse(
-		leaf,
-		"the certificate of %s (CN '%.40s') does not chain to the %s CAs (%s); "
-		"nothing was sent to it. If it is your %s, compare the fingerprint and pin it",
-		e->peer, leaf->subject_cn, is_web ? "system's" : "maker's",
-		X509_verify_cert_error_string(code), is_web ? "camera" : "printer");
+	return refuse(leaf,
+	              "the certificate of %s (CN '%.40s') does not chain to the %s CAs (%s); "
+	              "nothing was sent to it. If it is the right one, compare the fingerprint and "
+	              "pin it",
+	              e->peer, leaf->subject_cn, is_web ? "system's" : "maker's",
+	              X509_verify_cert_error_string(code));
 }
 
 static unsigned store_add_pem(X509_STORE *store, BIO *b)
@@ -220,7 +220,7 @@ static bool judge_host(const struct tls_judge *j, const struct tls_evidence *e,
 		return true;
 	return refuse(leaf,
 	              "the certificate of %s is not made out to '%.100s' (but to '%.40s'); nothing "
-	              "was sent to it. If it is your camera, compare the fingerprint and pin it",
+	              "was sent to it. If it is the right one, compare the fingerprint and pin it",
 	              e->peer, host, leaf->subject_cn);
 }
 
@@ -229,8 +229,10 @@ static bool judge_pin(const struct tls_judge *j, const struct tls_evidence *e,
 {
 	return crypto_equal(leaf->sha256, j->pin, sizeof(j->pin)) ||
 	       refuse(leaf,
-	              "the certificate of %s (CN '%.40s') is not the one that was pinned; was the "
-	              "printer reset or replaced? Compare the fingerprint and pin it anew",
+	              "the certificate of %s (CN '%.40s') is not the one that was pinned; was it "
+	              "renewed, or the device reset or replaced? Compare the fingerprint and pin "
+	              "it "
+	              "anew",
 	              e->peer, leaf->subject_cn);
 }
 

@@ -118,6 +118,9 @@ static const char *ssl_words(char *dst, size_t size)
 	unsigned long e = ERR_get_error();
 	const char *reason = e ? ERR_reason_error_string(e) : NULL;
 
+	/* What OpenSSL calls a wrong version number is mostly no TLS at all. */
+	if (ERR_GET_REASON(e) == SSL_R_WRONG_VERSION_NUMBER)
+		reason = "it does not speak TLS; is the address right (http or https, port)?";
 	text_copy(dst, size, reason ? reason : "no reason given");
 	ERR_clear_error();
 	return dst;

@@ -12,6 +12,7 @@ import { MockCameras, MockWall, moreCameras } from './mock-cameras.mjs';
 import { MockCaptures } from './mock-captures.mjs';
 import { MockEnvironment } from './mock-environment.mjs';
 import { MockPull } from './mock-pull.mjs';
+import { MockRigs } from './mock-rigs.mjs';
 import { makeCameras, makeFilm, makeFilms, makeJobs, makeNotices, makePrinters, makeSession } from './mock-data.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
@@ -455,6 +456,7 @@ export async function startMock({ port = 0, needsSetup = false, isEmpty = false,
     ...captures.routes(),
     ...environment.routes(),
     ...pull.routes(),
+    ...new MockRigs({ cameras, Refusal, log, shotOf, isEmpty }).routes(),
     ['GET', 'sessions', 'viewer', ({ q }) => ({ sessions: paged([...sessions.values()], q) })],
     ['GET', 'sessions/:id', 'viewer', ({ id }) => ({ ...find([...sessions.values()], id, 'session'), films: films.filter((f) => f.session === id) })],
     ['POST', 'sessions/:id/render', 'operator', ({ id, body, response }) => {
