@@ -152,7 +152,7 @@ static void print_filament(const struct gcode_index *ix)
 
 static void print_text(const struct gcode_index *ix, const char *file)
 {
-	char size[32];
+	char size[32], lie[300];
 
 	printf("%s: %s of G-code", file, text_size(size, sizeof(size), ix->n_bytes));
 	if (ix->n_plates > 0)
@@ -169,6 +169,8 @@ static void print_text(const struct gcode_index *ix, const char *file)
 		printf(", %zu of them raft", ix->n_raft_layers);
 	if (ix->n_layers_named > 0 && ix->n_layers_named != ix->n_layers)
 		printf(" (the slicer says %u)", ix->n_layers_named);
+	if (gcode_index_lie(ix, lie, sizeof(lie)))
+		printf("\nwrong      %s", lie);
 	printf("\ntime       ");
 	print_duration(ix->time_s);
 	printf(", by %s\n", gcode_time_source_name(ix->time_source));

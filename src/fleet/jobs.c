@@ -180,15 +180,31 @@ static void tell_no_table(struct watch *w, const char *why)
 	             w->job.name, why);
 }
 
+static void tell_lie(struct watch *w, const struct gcode_index *ix)
+{
+	char lie[300];
+
+	if (gcode_index_lie(ix, lie, sizeof(lie)))
+		event_notice(
+			w->jobs->env.bus, loop_wall_ms(w->jobs->env.loop), NOTICE_WARNING,
+			"printer", w->printer,
+			"%s is wrong about its layers: %s. Bedside goes by what it prints; the "
+			"print is left alone.",
+			w->job.name, lie);
+}
+
 static void take_table(struct watch *w, const struct gcode_index *ix, const char *path)
 {
 	size_t n = strlen(w->jobs->data_dir);
+	bool is_new = !w->job.gcode_path[0]; /* else it was told before a restart */
 
 	if (strncmp(path, w->jobs->data_dir, n) == 0 && path[n] == '/')
 		TEXT_SET(w->job.gcode_path, path + n + 1);
 	w->job.estimate_s = ix->time_s;
 	w->job.filament_g = ix->filament_g;
 	layers_set_table(w->layers, ix);
+	if (is_new && layers_has_table(w->layers))
+		tell_lie(w, ix);
 	if (layers_total(w->layers) > 0)
 		w->job.layers = layers_total(w->layers);
 	publish(w, JOB_TABLE);

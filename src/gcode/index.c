@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/err.h"
@@ -183,6 +184,31 @@ struct gcode_box gcode_index_footprint(const struct gcode_index *ix, uint32_t nu
 	for (size_t i = 0; i < ix->n_layers && i < number; i++)
 		box_join(&box, &ix->layers[i].box);
 	return box;
+}
+
+bool gcode_index_lie(const struct gcode_index *ix, char *dst, size_t size)
+{
+	/* Some count one more or less, or without the raft; by object each is counted alone. */
+	size_t low = ix->n_layers - MIN(ix->n_layers, ix->n_raft_layers + 1);
+	bool is_count = ix->n_layers_named > 0 && !ix->is_by_object && !ix->is_cut &&
+	                (ix->n_layers_named < low || ix->n_layers_named > ix->n_layers + 1);
+	bool is_marks = ix->n_odd_marks > 0, is_heights = ix->n_odd_heights > 0;
+	char count[100] = "", marks[100] = "", heights[100] = "";
+
+	if (is_count)
+		(void)snprintf(count, sizeof(count), "it says that it has %u layers and has %zu",
+		               ix->n_layers_named, ix->n_layers);
+	if (is_marks)
+		(void)snprintf(marks, sizeof(marks),
+		               "%s%u of its layer numbers come again or go back",
+		               is_count ? "; " : "", ix->n_odd_marks);
+	if (is_heights)
+		(void)snprintf(
+			heights, sizeof(heights),
+			"%s%u of its layers are printed elsewhere than at the height it names",
+			is_count || is_marks ? "; " : "", ix->n_odd_heights);
+	(void)snprintf(dst, size, "%s%s%s", count, marks, heights);
+	return is_count || is_marks || is_heights;
 }
 
 double gcode_index_z(const struct gcode_index *ix, uint32_t number)

@@ -141,8 +141,10 @@ struct gcode_index {
 	double z_min, z_max;                           /* of the layers; NAN without any */
 	double z_max_named;                            /* NAN if not named */
 	double layer_height_mm, first_layer_height_mm; /* settings; 0 if not named */
-	unsigned n_layers_named;                       /* 0 if not named */
-	struct gcode_box box;                          /* of all layers */
+	unsigned n_layers_named; /* what the file says, true or not; 0 if not named */
+	unsigned n_odd_marks;    /* with a number that was there before */
+	unsigned n_odd_heights;  /* marks that name a height where nothing was printed */
+	struct gcode_box box;    /* of all layers */
 
 	struct gcode_tool tools[GCODE_TOOLS_MAX];
 	unsigned n_tools;  /* highest tool used or named, plus one */
@@ -205,6 +207,9 @@ uint32_t gcode_index_layer_at_z(const struct gcode_index *ix, double z_mm, doubl
 double gcode_index_top(const struct gcode_index *ix, uint32_t number);
 /* What was printed on from above when layer `number` is done; empty before the first. */
 struct gcode_box gcode_index_footprint(const struct gcode_index *ix, uint32_t number);
+
+/* What the file says of its layers and is not so, in a sentence for a person; "" nothing, false. */
+bool gcode_index_lie(const struct gcode_index *ix, char *dst, size_t size);
 
 /* NAN for a number that does not exist. */
 double gcode_index_z(const struct gcode_index *ix, uint32_t number);

@@ -221,6 +221,64 @@ TEST(index_knows_the_highest_of_all_that_was_printed_so_far)
 	gcode_index_free(ix);
 }
 
+/* 20 layers, with numbers that come again, go back, and stand in the midst of a layer. */
+static void write_liar(struct buf *b, bool has_numbers)
+{
+	buf_add_str(b, ";LAYER_COUNT:4000000000\nM83\nG28\n");
+	for (int i = 0; i < 20; i++) {
+		int number = i == 5 ? 4 : i == 9 ? 2 : i > 15 ? i - 10 : i;
+
+		if (has_numbers)
+			buf_printf(b, ";LAYER:%d\n", number);
+		else
+			buf_printf(b, ";LAYER_CHANGE\n;Z:%.1f\n", 90.0 - i);
+		buf_printf(b, "G1 Z%.1f F600\nG1 X10 Y10\nG1 X50 Y10 E1\n", 0.2 * (i + 1));
+		if (has_numbers && (i == 7 || i == 12))
+			buf_printf(b, ";LAYER:%d\n;LAYER:%d\n", number, 3);
+		buf_add_str(b, "G1 X50 Y50 E1\n");
+	}
+}
+
+static const char objects[] =
+	";LAYER_COUNT:2\nM83\n;LAYER:0\nG1 Z0.2\nG1 X1 E1\n;LAYER:1\nG1 Z0.9\n"
+	"G1 X2 E1\n;LAYER:0\nG1 Z0.2\nG1 X9 E1\n;LAYER:1\nG1 Z0.9\nG1 X8 E1\n";
+
+TEST(index_counts_the_layers_of_a_file_that_lies_and_says_so)
+{
+	char lie[300];
+
+	for (int i = 0; i < 2; i++) {
+		auto_buf struct buf text = { 0 };
+
+		write_liar(&text, i == 0);
+
+		struct gcode_index *ix = index_of(text.data, text.size);
+
+		CHECK_INT(ix->n_layers, 20);
+		for (size_t k = 0; k < 20; k++) {
+			CHECK(fabs((double)ix->layers[k].z_mm - 0.2 * (double)(k + 1)) < 1e-4);
+			CHECK(text.data[ix->layers[k].byte] == ';');
+		}
+		CHECK(gcode_index_lie(ix, lie, sizeof(lie)));
+		CHECK(strstr(lie, "says that it has 4000000000 layers and has 20"));
+		CHECK(i == 1 || strstr(lie, "layer numbers come again or go back"));
+		CHECK(i == 0 || strstr(lie, "20 of its layers are printed elsewhere"));
+		gcode_index_free(ix);
+	}
+
+	struct gcode_index *ix = index_of(towers, sizeof(towers) - 1);
+
+	CHECK(gcode_index_lie(ix, lie, sizeof(lie)));
+	CHECK_STR(lie, "1 of its layers are printed elsewhere than at the height it names");
+	gcode_index_free(ix);
+	/* Objects one after the other count anew, and each by itself. */
+	ix = index_of(objects, sizeof(objects) - 1);
+	CHECK_INT(ix->n_layers, 4);
+	CHECK(ix->is_by_object && !gcode_index_lie(ix, lie, sizeof(lie)));
+	CHECK_STR(lie, "");
+	gcode_index_free(ix);
+}
+
 TEST(index_notes_the_lines_that_begin_with_a_mark_however_torn)
 {
 	for (size_t piece = 1; piece < sizeof(towers); piece += 7) {

@@ -134,6 +134,26 @@ static void note_slicer(struct gcode_scan *s, const struct gcode_note *n)
 	set_text(ix->slicer_version, sizeof(ix->slicer_version), n->more);
 }
 
+/* A number that is not the next one, nor of a raft, nor that of a new object's first layer. */
+static bool is_out_of_turn(struct gcode_scan *s, const struct gcode_note *n)
+{
+	bool has_before = s->has_number;
+	int before = s->number;
+
+	if (n->marker != GCODE_MARKER_CURA && n->marker != GCODE_MARKER_S3D &&
+	    n->marker != GCODE_MARKER_KIRI)
+		return false;
+	s->first_number = has_before ? s->first_number : MAX(n->number, 0);
+	s->has_number = true;
+	s->number = n->number;
+	if (!has_before || before < 0 || n->number < 0 || n->number == before + 1 ||
+	    (n->number <= s->first_number && before > n->number))
+		return false;
+	s->ix->n_odd_marks += n->number <= before;
+	s->number = MAX(before, n->number);
+	return true;
+}
+
 static void note_layer(struct gcode_scan *s, const struct gcode_note *n, const char *at)
 {
 	struct gcode_index *ix = s->ix;
@@ -150,6 +170,13 @@ static void note_layer(struct gcode_scan *s, const struct gcode_note *n, const c
 	if (n->marker == GCODE_MARKER_KISS && s->layer && s->has_mark_z &&
 	    fabs(s->layer_z - n->value) < 1e-4)
 		return;
+	s->has_odd_mark = is_out_of_turn(s, n);
+	if (s->has_odd_mark) {
+		s->odd_byte = s->offset + (uint64_t)(at - s->piece);
+		s->odd_z = n->value;
+		s->odd_height = n->height;
+		return;
+	}
 	scan_layer_begin(s, at, n->value, n->height);
 	if (s->layer)
 		s->layer->is_raft = n->marker == GCODE_MARKER_CURA && n->number < 0;
@@ -399,7 +426,7 @@ static void note_time(struct gcode_scan *s, double seconds)
 
 static void note_number(struct gcode_scan *s, const struct gcode_note *n)
 {
-	if (n->kind == GCODE_NOTE_LAYER_COUNT && n->value >= 0 && n->value <= GCODE_LAYERS_MAX)
+	if (n->kind == GCODE_NOTE_LAYER_COUNT && n->value >= 0 && n->value <= UINT32_MAX)
 		s->ix->n_layers_named = (unsigned)n->value;
 	if (n->kind == GCODE_NOTE_MAX_Z && n->value >= 0 && n->value < 1e5)
 		s->ix->z_max_named = n->value;

@@ -12,6 +12,8 @@
 #include "gcode/outline.h"
 #include "gcode/words.h"
 
+#define Z_LIE_MM \
+	1 /* a mark that is so far from what is printed under it is wrong; offsets are less */
 #define Z_RISE_MM 0.005      /* a layer begins when extruding so much higher */
 #define Z_FALL_MM 0.5        /* the next of several objects begins */
 #define SPIRAL_HEIGHT_MM 0.2 /* of a turn, where nothing names it */
@@ -188,12 +190,28 @@ static void layer_by_z(struct gcode_scan *s, double z0, const char *at)
 	s->layer_z = z;
 }
 
+/* What is printed is at a new height: the mark out of turn was a layer's. */
+static void layer_by_odd_mark(struct gcode_scan *s, const char *at)
+{
+	s->has_odd_mark = false;
+	scan_layer_begin(s, at, s->odd_z, s->odd_height);
+	if (s->layer)
+		s->layer->byte = s->odd_byte;
+}
+
 /* The first extruding move, or one at another height than the last. */
 static void layer_height_changed(struct gcode_scan *s, double z0, const char *at)
 {
 	double z = s->pos[AXIS_Z];
 
 	s->has_gcode = true;
+	if (s->has_odd_mark)
+		layer_by_odd_mark(s, at);
+	if (s->layer && s->has_mark_z && s->n_extruding == s->layer_extruding &&
+	    fabs(z - s->layer_z) > Z_LIE_MM) {
+		s->ix->n_odd_heights++;
+		s->layer_z = z;
+	}
 	if (s->ix->marker == GCODE_MARKER_NONE) {
 		layer_by_z(s, z0, at);
 	} else if (s->layer && !s->has_mark_z && isnan(s->layer_z)) {

@@ -60,6 +60,12 @@ struct gcode_scan {
 	struct scan_box box;
 	double layer_z;  /* NAN until known */
 	bool has_mark_z; /* layer_z is the mark's, moves do not change it */
+	/* of marks with numbers */
+	bool has_number;
+	int first_number, number; /* the first without a raft; the newest */
+	bool has_odd_mark; /* one out of turn: a layer only if what is printed next is at another Z */
+	uint64_t odd_byte;
+	double odd_z, odd_height;
 	uint64_t layer_end;
 	uint64_t layer_extruding; /* n_extruding when it began */
 	size_t cap_layers, cap_uses;
