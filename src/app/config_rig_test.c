@@ -81,7 +81,7 @@ TEST(every_number_of_the_rig_can_be_changed)
 		"    - {location: Play, simulated: yes}\n"
 		"  limits:\n"
 		"    - {location: Shelf, below_c: -5, above_c: 40.5, above_pct: 60, hysteresis_c: "
-	        "2}\n"));
+		"2}\n"));
 	CHECK_INT(config.climates.n_limits, 1);
 	CHECK(config.climates.limits[0].above_c > 40.4 && config.climates.limits[0].below_c < 0);
 	CHECK(isnan(config.climates.limits[0].below_percent));

@@ -402,6 +402,7 @@ TEST(a_simulated_button_is_pressed_as_a_real_one)
 	CHECK_INT(b.sessions.n_kept, 1);
 	press(&b, 4);
 	CHECK_INT(b.sessions.s.state, SESSION_PAUSED);
+	press(&b, 4);
 	CHECK_INT(panel_press(b.panel, false, &err), -EBUSY);
 	CHECK_INT(panel_press(b.panel, true, &err), 0);
 	CHECK_INT(panel_press(b.panel, true, &err), -EBUSY); /* on another page */
