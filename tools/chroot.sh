@@ -4,10 +4,10 @@
 
 BEDSIDE_CACHE=${BEDSIDE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bedside}
 
-# chroot_suite: the release of this machine, or Debian 12.
+# chroot_suite: $BEDSIDE_SUITE, or the release of this machine, or Debian 12.
 chroot_suite() {
   # shellcheck disable=SC1091
-  (. /etc/os-release && case ${VERSION_CODENAME:-} in bookworm | trixie) echo "$VERSION_CODENAME" ;; *) echo bookworm ;; esac)
+  (. /etc/os-release && case ${BEDSIDE_SUITE:=${VERSION_CODENAME:-}} in bookworm | trixie) echo "$BEDSIDE_SUITE" ;; *) echo bookworm ;; esac)
 }
 
 # chroot_arch: the architecture of this machine.
