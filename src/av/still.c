@@ -148,8 +148,9 @@ static bool to_rgbx(struct still *s, const AVFrame *f)
 		return false;
 	(void)sws_setColorspaceDetails(s->scaler, sws_getCoefficients(matrix), is_full,
 	                               sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
+	/* Not the number of lines: libswscale's NEON code answers 0. */
 	return sws_scale(s->scaler, (const uint8_t *const *)f->data, f->linesize, 0, f->height,
-	                 planes, strides) == f->height;
+	                 planes, strides) >= 0;
 }
 
 static void give(struct still *s, const AVFrame *f)
