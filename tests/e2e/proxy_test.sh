@@ -122,4 +122,13 @@ grep -q '"address":"9.9.9.9"' "$tmp/body" || die "the visitor's address is lost"
 expect 200 "below a path" "$via/bedside/"
 grep -q '<base href="/bedside/">' "$tmp/body" || die "no base below a path"
 expect 200 "the API below a path" -b "$tmp/jar2" "$via/bedside/api/v1/start"
+
+# ---- a rig reports through it, below the path
+expect 201 "a pairing code" -b "$tmp/jar2" -X POST -H "X-Bedside-Csrf: $csrf" -H "Origin: $via" "$via/bedside/api/v1/rigs/codes"
+code=$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["code"])' "$tmp/body")
+front_url=$via/bedside
+start rig serve
+"$BEDSIDE" rig pair --data "$tmp/rig" --name shed "$front_url/" "$code" || die "no pairing below a path"
+reports() { "$BEDSIDE" rig status --data "$tmp/rig" | grep -q "^hub $front_url (.*): online"; }
+until_true 60 reports || die "a rig below a path: $("$BEDSIDE" rig status --data "$tmp/rig")"
 echo good
