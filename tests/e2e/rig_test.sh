@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # rig_test: a rig with two simulated printers and its hub in two network namespaces, the link between them cut, slow,
-# lossy and out of order, the hub killed, the rig killed, the rig's clock two hours wrong: nothing lost, nothing twice.
+# lossy and out of order, the hub killed, the rig killed, its clock years wrong and jumping while sessions are
+# recorded: nothing lost, nothing twice.
 # BEDSIDE_RIG_S: seconds of each trouble (8 if absent). $2: the folder of libwrong_clock.so.
 . "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,8 +27,12 @@ start_hub() {
   pids+=("$hub")
   until_true 60 in_hub -o /dev/null "$at/healthz" || die "the hub does not start"
 }
-start_rig() { # SECONDS that its clock is wrong by
-  LD_PRELOAD=$wrong BEDSIDE_WRONG_S=$1 nsenter --net="/var/run/netns/$r" "$BEDSIDE" demo --data "$tmp/rig" --port 8602 >>"$tmp/rig.log" 2>&1 &
+clock() { # SECONDS that the rig's clock is wrong by, from now on; in the same eight bytes
+  python3 -c 'import sys; open(sys.argv[1], "r+b").write(int(sys.argv[2]).to_bytes(8, sys.byteorder, signed=True))' "$tmp/wrong" "$1"
+}
+head -c 8 /dev/zero >"$tmp/wrong"
+start_rig() {
+  LD_PRELOAD=$wrong BEDSIDE_WRONG=$tmp/wrong nsenter --net="/var/run/netns/$r" "$BEDSIDE" demo --data "$tmp/rig" --port 8602 >>"$tmp/rig.log" 2>&1 &
   rig=$!
   pids+=("$rig")
   until_true 60 test -S "$tmp/rig/control" || die "the rig does not start"
@@ -52,7 +57,7 @@ post() { in_hub -b "$tmp/jar" -H "X-Bedside-Csrf: $csrf" -H 'Content-Type: appli
 code=$(post -X POST "$at/api/v1/rigs/codes" | member code)
 
 # ---- bad input: said in words
-start_rig 0
+start_rig
 rig_says() { nsenter --net="/var/run/netns/$r" "$BEDSIDE" rig "$@" --data "$tmp/rig" 2>&1; }
 said=$(rig_says pair --name shed "$at" AAAA-BBBB) && die "a wrong code pairs"
 grep -q 'wrong, used or over' <<<"$said" || die "a wrong code: $said"
@@ -86,10 +91,23 @@ echo "-- the hub is killed"
 kill -9 "$hub"
 sleep 5
 start_hub
-echo "-- the rig is killed, its clock is two hours wrong"
+offset_is() { # SECONDS, within five
+  in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; o = json.load(sys.stdin)["rigs"][0]["clock_offset_ms"]; sys.exit(o is None or abs(o / 1000 - int(sys.argv[1])) > 5)' "$1"
+}
+echo "-- the rig is killed, its clock is six years behind"
 stop_rig 9
-start_rig -7200
+clock -190000000
+start_rig
 until_true 90 online || die "the rig does not come back"
+until_true 60 offset_is -190000000 || die "six years behind are not measured"
+for jump in 95000000 -3 -95000000 -7200; do
+  echo "-- its clock jumps while sessions are recorded: $jump s"
+  clock $jump
+  until_true 90 offset_is $jump || die "a jump to $jump s is not measured: $(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | grep -o '"clock_offset_ms":[^,]*')"
+  online || die "a jump of its clock cuts it off"
+  recorded() { in_rig http://localhost:8602/api/v1/sessions | grep -q '"state":"recording"'; }
+  until_true 60 recorded || die "no session is recorded after a jump"
+done
 trouble "cut again and again" '{"down": true}'
 for _ in 1 2 3 4; do
   link '{"delay_ms": 20}'
@@ -106,8 +124,7 @@ python3 "$here/rig_compare.py" snapshot "$tmp/rig" "$tmp/snapshot.json"
 until_true 120 python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub" >"$tmp/compared" 2>&1 || die "$(cat "$tmp/compared")"
 python3 "$here/rig_compare.py" check "$tmp/snapshot.json" "$tmp/hub"
 
-offset=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; print(json.load(sys.stdin)["rigs"][0]["clock_offset_ms"])')
-[ "$offset" -lt -7195000 ] && [ "$offset" -gt -7205000 ] || die "the clock's offset is measured as $offset ms"
+offset_is -7200 || die "the clock's offset is lost"
 
 # ---- an order through it, and the end of the key
 id=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; print(json.load(sys.stdin)["rigs"][0]["id"])')

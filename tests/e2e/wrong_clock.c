@@ -1,16 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* wrong_clock: preloaded, makes a program's wall clock wrong by BEDSIDE_WRONG_S seconds. For tests. */
+/* wrong_clock: preloaded, makes a program's wall clock wrong by the seconds that stand in the file
+ * BEDSIDE_WRONG, eight bytes, which may change at any time. For tests. */
 
+#include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-static long wrong_s(void)
-{
-	const char *text = getenv("BEDSIDE_WRONG_S"); /* NOLINT(concurrency-mt-unsafe) */
+static const volatile int64_t *shared;
 
-	return text ? strtol(text, NULL, 10) : 0;
+__attribute__((constructor)) static void begin(void)
+{
+	const char *path = getenv("BEDSIDE_WRONG"); /* NOLINT(concurrency-mt-unsafe) */
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof(*shared), PROT_READ, MAP_SHARED, fd, 0);
+
+	if (at != MAP_FAILED)
+		shared = at;
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static time_t wrong_s(void)
+{
+	return shared ? (time_t)*shared : 0;
 }
 
 __attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *ts)
