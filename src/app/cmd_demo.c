@@ -33,6 +33,7 @@
 #define MAX_ANNOUNCEMENT 4096
 #define DEMO_KEEP_MS INT64_C(3600000) /* it prints on and on */
 #define CLIMATE_EVERY_MS 5000
+#define CLICK_WINDOW_US 500000 /* a browser stands between finger and button */
 #define DEMO_CODE "12345678"
 
 struct demo_printer {
@@ -220,6 +221,7 @@ static void add_rig(struct config *c)
 	p->has_lights = p->are_lights_simulated = true;
 	TEXT_SET(p->printer, demo_printers[0].id);
 	button_rules_init(&p->rules);
+	p->rules.window_us = CLICK_WINDOW_US;
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 		struct climate_config *k = &c->climates.sensors[c->climates.n_sensors++];
 

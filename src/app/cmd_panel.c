@@ -18,7 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define HOLD_MS 40 /* a key tells of no end; longer than the button's debounce */
+#define HOLD_MS 30 /* a key tells of no end; longer than the button's debounce */
 #define LOOK_MS 500
 
 static const char *text_of(const json_t *o, const char *key)
@@ -140,32 +140,41 @@ static void print_changes(const json_t *answer, char *shown, size_t size)
 	fflush(stdout);
 }
 
-static bool press(const char *dir, bool is_down)
+static json_t *edge(const char *dir, bool is_down)
 {
 	json_t *answer = ask(dir, json_pack("{s:s, s:b}", "verb", "panel", "press", (int)is_down));
 
-	json_decref(answer);
 	(void)poll(NULL, 0, HOLD_MS);
 	return answer;
 }
 
+static json_t *press(const char *dir)
+{
+	json_t *answer = edge(dir, true);
+
+	if (!answer)
+		return NULL;
+	json_decref(answer);
+	return edge(dir, false);
+}
+
+/* How it is, is asked for only while no key waits: presses of a series must not be torn apart. */
 static int press_until_end(const char *dir)
 {
 	char shown[400] = "";
-	enum key k;
+	enum key k = KEY_NONE;
 
 	puts("Space or Enter presses the button, q ends.");
-	do {
-		json_t *answer = ask(dir, json_pack("{s:s}", "verb", "panel"));
+	while (k != KEY_END) {
+		json_t *answer =
+			k == KEY_PRESS ? press(dir) : ask(dir, json_pack("{s:s}", "verb", "panel"));
 
 		if (!answer)
 			return 1;
 		print_changes(answer, shown, sizeof(shown));
 		json_decref(answer);
 		k = next_key();
-		if (k == KEY_PRESS && (!press(dir, true) || !press(dir, false)))
-			return 1;
-	} while (k != KEY_END);
+	}
 	return 0;
 }
 

@@ -30,15 +30,18 @@ until_true 10 live || die "no pictures"
 
 csrf=$(get me | jq -r .csrf)
 post() { curl -s --max-time 10 -o "$tmp/answer" -w '%{http_code}' -H 'Content-Type: application/json' -H "X-Bedside-Csrf: $csrf" -d "$2" "${base}api/v1/$1"; }
-press() { [ "$(post panel/press '{"down":true}')" = 200 ] && [ "$(post panel/press '{"down":false}')" = 200 ] || die "not pressed: $(cat "$tmp/answer")"; }
 panel() { get panel | jq -e "$1" >/dev/null; }
 panel '.panel | .printer == "a1" and .button.state == "simulated" and .lights.state == "simulated"' || die "no panel: $(get panel)"
 [ "$(post panel/press '{"down":false}')" = 409 ] && grep -q 'not held down' "$tmp/answer" || die "let go unpressed: $(cat "$tmp/answer")"
 until_true 75 panel '.panel.lights.show == "recording"' || die "the lights: $(get panel)"
-press; press; press; press
-until_true 10 panel '.panel.lights.show == "paused" and .panel.button.last.clicks == 4' || die "four presses: $(get panel)"
-printf '    q' | "$BEDSIDE" panel keys --data "$tmp/data" >"$tmp/keys.out" || die "the keys: $(cat "$tmp/keys.out")"
-until_true 10 panel '.panel.lights.show == "recording"' || die "four keys: $(get panel)"
+[ "$(post panel/press '{"down":true}')" = 200 ] || die "not pressed: $(cat "$tmp/answer")"
+[ "$(post panel/press '{"down":false}')" = 200 ] || die "not let go: $(cat "$tmp/answer")"
+until_true 10 panel '.panel.button.last | .clicks == 1 and .order == "frame"' || die "one press: $(get panel)"
+keys() { printf '    q' | "$BEDSIDE" panel keys --data "$tmp/data" >"$tmp/keys.out" || die "the keys: $(cat "$tmp/keys.out")"; }
+keys
+until_true 10 panel '.panel.lights.show == "paused" and .panel.button.last.clicks == 4' || die "four keys: $(get panel)"
+keys
+until_true 10 panel '.panel.lights.show == "recording"' || die "four keys again: $(get panel)"
 get environment | jq -e '[.places[] | select(.source == "simulated" and .temperature_c != null)] | length == 2' >/dev/null || die "no climate: $(get environment)"
 echo "button, lights and climate are simulated"
 
