@@ -11,7 +11,7 @@ prepare "$files"
 ) 9>"$lab/lock" || exit $?
 picture 640x480 "$files/big.jpg"
 picture 320x240 "$files/small.jpg"
-"$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$(dirname "$BEDSIDE")/../av/bedside-av" "$build/tests/lab/uvc_camera"
+"$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$(dirname "$BEDSIDE")/../av/bedside-av" "$build/tests/lab/uvc_camera" "$build/tests/lab/press_line"
 rc=0
 # The sensor's bits are microseconds.
 LAB_CLOCK="tsc=reliable clocksource=tsc" "$here/boot" "${LIMIT:-700}" "$lab/kernel" "$tmp/initrd" rig >"$tmp/console.txt" 2>&1 || rc=$?

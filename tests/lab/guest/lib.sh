@@ -70,3 +70,28 @@ printers:
 YAML
 }
 print_job() { echo "print /tmp/sim/job.gcode.3mf" >/tmp/printer.orders; }
+
+# gpio_board: the simulated chip "rig", its button on line 22, line 5 taken. Sets $board, $chip and $lines (its folder of levels).
+gpio_board() {
+  grep -q configfs /proc/mounts || mount -t configfs configfs /sys/kernel/config || die "no configfs"
+  board=/sys/kernel/config/gpio-sim/board
+  mkdir -p $board/bank/line22 $board/bank/line5/hog
+  echo 32 >$board/bank/num_lines
+  echo rig >$board/bank/label
+  echo BUTTON >$board/bank/line22/name
+  echo heater >$board/bank/line5/hog/name
+  echo input >$board/bank/line5/hog/direction
+  echo 1 >$board/live || die "no simulated GPIO chip"
+  chip=$(cat $board/bank/chip_name)
+  lines=/sys/devices/platform/$(cat $board/dev_name)/$chip
+  pull up
+}
+pull() { echo "pull-$1" >"$lines/sim_gpio22/pull"; }
+# asked LOG: of each press in it, the microseconds from the kernel's stamp to the picture asked for.
+asked() { sed -n 's/.*a picture is asked for \([0-9]*\) us.*/\1/p' "$1"; }
+# spread FILE: of the numbers in it.
+spread() {
+  sort -n "$1" >sorted
+  n=$(wc -l <sorted)
+  echo "n $n p50 $(sed -n "$((n * 50 / 100 + 1))p" sorted) p99 $(sed -n "$((n * 99 / 100 + 1))p" sorted) most $(tail -n 1 sorted)"
+}

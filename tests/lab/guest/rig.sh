@@ -3,21 +3,9 @@
 . /lab/lib.sh
 
 load vhci-hcd && load uvcvideo && load gpio-sim && load dht11 || die "no drivers"
-grep -q configfs /proc/mounts || mount -t configfs configfs /sys/kernel/config || die "no configfs"
 camera 0 A1 15 /lab/big.jpg /lab/small.jpg
 
-board=/sys/kernel/config/gpio-sim/board
-mkdir -p $board/bank/line22 $board/bank/line5/hog
-echo 32 >$board/bank/num_lines
-echo rig >$board/bank/label
-echo BUTTON >$board/bank/line22/name
-echo heater >$board/bank/line5/hog/name
-echo input >$board/bank/line5/hog/direction
-echo 1 >$board/live || die "no simulated GPIO chip"
-chip=$(cat $board/bank/chip_name)
-lines=/sys/devices/platform/$(cat $board/dev_name)/$chip
-pull() { echo "pull-$1" >"$lines/sim_gpio22/pull"; }
-pull up
+gpio_board
 load dht22_line || die "no sensor"
 
 # click N: the window is two seconds here, as an emulated processor may stall.
@@ -146,20 +134,12 @@ config ', chip: rig, mode: single, debounce: 1ms'
 start
 until_true 30 panel 'button works' || bad "single mode: $(cat panel.log)"
 click 1 && sleep 1
-n=0
-while [ $n -lt 200 ]; do
-  pull down
-  usleep 50000
-  pull up
-  usleep 50000
-  n=$((n + 1))
-done
+press_line press "$lines/sim_gpio22/pull" 200 || bad "the button cannot be pressed"
 sleep 2
-grep 'a picture is asked for' serve.log | sed 's/.*asked for \([0-9]*\) us.*/\1/' | sort -n >latency
+asked serve.log >latency
 n=$(wc -l <latency)
 [ "$n" -gt 195 ] || bad "200 presses, $n heard"
-at() { sed -n "$((n * $1 / 100 + 1))p" latency; }
-say "press (kernel's stamp) to picture asked for, $n presses: p50 $(at 50) us, p99 $(at 99) us, most $(tail -n 1 latency) us (must: p99 at most 5000)"
+say "press (kernel's stamp) to picture asked for, us: $(spread latency) (must: p99 at most 5000; measured by script/bench press)"
 kill "$daemon"
 wait "$daemon"
 rm -f /tmp/printer.orders
