@@ -48,6 +48,7 @@ state() { sed -n "s/^$2 //p" "/tmp/cam$1.state"; }
 
 # printer SPEED: a simulated one that waits for orders in /tmp/printer.orders; sets the ports.
 printer() {
+  rm -f /tmp/sim.out # of one before: its ports would be taken for the new one's
   mkfifo /tmp/printer.orders
   sleep 100000 >/tmp/printer.orders &
   cp -r /lab/sim /tmp/sim
