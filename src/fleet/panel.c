@@ -164,6 +164,8 @@ void panel_edge(struct panel *p, bool is_down, int64_t at_us)
 	struct button_step steps[BUTTON_MAX_STEPS];
 
 	p->status.is_pressed = is_down;
+	if (!is_down)
+		timer_stop(&p->held);
 	take_steps(p, steps, button_edge(&p->button, is_down, at_us, steps));
 	arm_timer(p);
 }
@@ -325,13 +327,22 @@ int panel_click(struct panel *p, unsigned n, struct err *err)
 {
 	if (!p || !p->config.has_button)
 		return err_set(err, -ENODEV, NO_BUTTON);
-	if (p->click_edges > 0 || p->button.clicks > 0)
+	if (p->click_edges > 0 || p->button.clicks > 0 || p->status.is_pressed)
 		return err_set(err, -EBUSY, PRESSED_NOW);
 	if (n < 1 || n > BUTTON_MAX_CLICKS)
 		return err_set(err, -EINVAL, "1 to %d clicks", BUTTON_MAX_CLICKS);
 	p->click_edges = 2 * n;
 	click_on(p);
 	return 0;
+}
+
+/* Who held it down is gone: a page that was closed lets nothing go. */
+static void let_go(void *arg)
+{
+	struct panel *p = arg;
+
+	panel_edge(p, false, loop_now_us(p->env.loop));
+	panel_publish(p);
 }
 
 int panel_press(struct panel *p, bool is_down, struct err *err)
@@ -347,6 +358,8 @@ int panel_press(struct panel *p, bool is_down, struct err *err)
 		return err_set(err, -EBUSY,
 		               is_down ? "the button is held down already"
 		                       : "the button is not held down");
+	if (is_down)
+		timer_start(&p->held, PANEL_HELD_MS);
 	panel_edge(p, is_down, loop_now_us(p->env.loop));
 	panel_publish(p);
 	return 0;
@@ -426,6 +439,7 @@ struct panel *panel_new(const struct panel_env *env, const struct panel_config *
 	timer_init(&p->due, env->loop, on_due, p);
 	timer_init(&p->retry, env->loop, try_again, p);
 	timer_init(&p->clicks, env->loop, click_on, p);
+	timer_init(&p->held, env->loop, let_go, p);
 	panel_lights_init(p);
 	bus_listen(env->bus, &p->listener, heard, p);
 	if (c->has_button)
@@ -446,6 +460,7 @@ void panel_free(struct panel *p)
 	timer_stop(&p->due);
 	timer_stop(&p->retry);
 	timer_stop(&p->clicks);
+	timer_stop(&p->held);
 	free(p);
 }
 

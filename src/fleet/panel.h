@@ -29,6 +29,7 @@ struct sessions;
 struct work_pool;
 
 #define PANEL_RETRY_MS 30000
+#define PANEL_HELD_MS 10000 /* a simulated button stays down no longer */
 #define PANEL_PIPE "button" /* in the data folder */
 
 struct panel_config {
@@ -64,7 +65,8 @@ unsigned panel_lit(const struct panel *p);
 /* Presses without hardware: `n` clicks, 0.1 s each, as if by hand. -EBUSY while others are under way,
  * -ENODEV without a configured button. */
 int panel_click(struct panel *p, unsigned n, struct err *err) MUST_CHECK;
-/* A simulated button goes down, or up: -EPERM for a real one, -EBUSY if it is so already. */
+/* A simulated button goes down, or up; after PANEL_HELD_MS by itself. -EPERM for a real one, -EBUSY if
+ * it is so already. */
 int panel_press(struct panel *p, bool is_down, struct err *err) MUST_CHECK;
 /* One edge, as the chip tells it; for tests. */
 void panel_edge(struct panel *p, bool is_down, int64_t at_us);

@@ -29,7 +29,7 @@ struct panel {
 	struct gpio_input *input; /* one of the two, or none while it fails */
 	struct sim_input *sim;
 	struct ready *ready;
-	struct timer due, retry, clicks;
+	struct timer due, retry, clicks, held;
 	unsigned click_edges; /* still to come */
 	struct press *press;  /* of the series under way */
 	struct err press_err; /* why there is none */

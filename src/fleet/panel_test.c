@@ -415,6 +415,34 @@ TEST(a_simulated_button_is_pressed_as_a_real_one)
 	close_bench(&b);
 }
 
+TEST(a_button_that_nobody_lets_go_goes_up_by_itself)
+{
+	struct bench b;
+	struct err err = { 0 };
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	press(&b, 3);
+	CHECK_INT(panel_press(b.panel, true, NULL), 0);
+	loop_advance(b.loop, PANEL_HELD_MS - 1);
+	CHECK(panel_status(b.panel)->is_pressed);
+	CHECK_INT(panel_click(b.panel, 3, &err), -EBUSY);
+	loop_advance(b.loop, 1);
+	CHECK(!panel_status(b.panel)->is_pressed);
+	CHECK_INT(b.sessions.n_kept, 1); /* one click */
+	press(&b, 4);
+	CHECK_INT(b.sessions.s.state, SESSION_PAUSED);
+	press(&b, 4);
+	/* What was let go in time has no limit to come. */
+	CHECK_INT(panel_press(b.panel, true, NULL), 0);
+	loop_advance(b.loop, PANEL_HELD_MS - 1000);
+	CHECK_INT(panel_press(b.panel, false, NULL), 0);
+	CHECK_INT(panel_press(b.panel, true, NULL), 0);
+	loop_advance(b.loop, PANEL_HELD_MS - 1000);
+	CHECK(panel_status(b.panel)->is_pressed);
+	close_bench(&b);
+}
+
 TEST(a_real_button_is_not_pressed_from_afar)
 {
 	struct bench b;

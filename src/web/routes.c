@@ -593,7 +593,7 @@ static const struct route routes[] = {
 	{ POST, ROLE_OPERATOR, "/api/esp32_temphum", api_environment_add, "The same as the older sensors send it", NULL, reading_body, 200, ROUTE_MEASURE, "reading_taken" },
 	{ GET, ROLE_VIEWER, V1 "/panel", api_panel, "The button and the lights beside the printer", NULL, NULL, 200, 0, "panel_state" },
 	{ POST, ROLE_OPERATOR, V1 "/panel/clicks", api_panel_click, "Press the button", NULL, click_body, 202, 0, "panel_state" },
-	{ POST, ROLE_OPERATOR, V1 "/panel/press", api_panel_press, "Hold a simulated button down, or let it go", NULL, press_body, 200, 0, "panel_state" },
+	{ POST, ROLE_OPERATOR, V1 "/panel/press", api_panel_press, "Hold a simulated button down, ten seconds at most, or let it go", NULL, press_body, 200, 0, "panel_state" },
 	{ GET, ROLE_VIEWER, V1 "/pull", api_pull, "From where films and captures come home, and how that goes", NULL, NULL, 200, 0, "pull" },
 	{ POST, ROLE_OPERATOR, V1 "/pull/now", api_pull_now, "Fetch what is finished now", NULL, pull_body, 202, 0, "pull" },
 	{ GET, ROLE_VIEWER, V1 "/snippets", api_snippets, "Macros for a slicer, judged against what the printer reaches", snippets_query, NULL, 200, 0, "snippets" },
