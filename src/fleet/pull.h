@@ -128,9 +128,9 @@ struct pull_status {
 	int64_t ended_wall_ms;   /* of the newest run; 0 none yet */
 	int64_t good_wall_ms;    /* of the newest that was good */
 	int64_t next_wall_ms;    /* 0: not planned */
-	int rc;                  /* of the newest run; 0 also when another bedside pull was at it */
-	char text[480];          /* why it failed; "" it did not */
-	const char *advice;      /* a sentence: what to do; "" */
+	int rc;         /* of the newest run; one that found another bedside pull at it is none */
+	char text[480]; /* why it failed; "" it did not */
+	const char *advice;        /* a sentence: what to do; "" */
 	struct pull_result newest; /* run */
 	unsigned n_fetched;        /* since the start, those of the run under way too */
 	uint64_t bytes;            /* since the start */

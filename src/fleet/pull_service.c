@@ -186,7 +186,9 @@ static void go_on(struct pull_service *ps)
 {
 	if (ps->is_running)
 		return;
-	for (size_t i = 0; i < ps->env.n_sources; i++) {
+	/* Behind the last one: a slow source, due again already, keeps no other from its turn. */
+	for (size_t k = 1; k <= ps->env.n_sources; k++) {
+		size_t i = (ps->run.at + k) % ps->env.n_sources;
 		struct pull_status *st = &ps->own[i].status;
 
 		if (!st->is_due)
@@ -203,6 +205,13 @@ static void go_on(struct pull_service *ps)
 	}
 }
 
+/* One that is under way is not due again. */
+static void make_due(struct pull_service *ps, size_t i)
+{
+	if (!ps->is_running || ps->run.at != i)
+		ps->own[i].status.is_due = true;
+}
+
 static void plan(struct pull_service *ps, int64_t in_ms)
 {
 	timer_start(&ps->timer, in_ms);
@@ -214,7 +223,7 @@ static void begin_round(void *arg)
 	struct pull_service *ps = arg;
 
 	for (size_t i = 0; i < ps->env.n_sources; i++)
-		ps->own[i].status.is_due = true;
+		make_due(ps, i);
 	plan(ps, ps->env.poll_ms);
 	go_on(ps);
 }
@@ -227,8 +236,7 @@ int pull_service_now(struct pull_service *ps, const char *id, struct err *err)
 		if (id[0] && strcmp(ps->env.sources[i].id, id) != 0)
 			continue;
 		is_found = true;
-		if (!ps->is_running || ps->run.at != i)
-			ps->own[i].status.is_due = true;
+		make_due(ps, i);
 	}
 	if (!is_found)
 		return err_set(err, -ENOENT,
@@ -269,6 +277,7 @@ struct pull_service *pull_service_new(const struct pull_service_env *env)
 		ps->own[i].status.source = &env->sources[i];
 		ps->own[i].status.advice = "";
 	}
+	ps->run.at = env->n_sources - 1; /* the first is next */
 	ps->pool = work_pool_new(env->loop, "pull", 1);
 	timer_init(&ps->timer, env->loop, begin_round, ps);
 	if (env->n_sources > 0 && env->poll_ms > 0)

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define POLL_MS 60000
-#define N_SOURCES 2
+#define N_SOURCES 3
 
 struct bench {
 	struct loop *loop;
@@ -32,6 +32,8 @@ struct script {
 	int rc;
 	struct pull_result result;
 	unsigned n_runs;
+	struct pull_service *asked; /* in each run, for all; or NULL */
+	char order[8];              /* first letters of the sources that had their turn */
 };
 
 static struct script script; /* pull_how has no room for it */
@@ -39,7 +41,15 @@ static struct script script; /* pull_how has no room for it */
 static int play(const struct pull_how *how, const struct pull_source *s, struct pull_result *ret,
                 struct err *err)
 {
-	if (strcmp(s->id, "other") == 0)
+	size_t n = strlen(script.order);
+
+	if (n + 1 < sizeof(script.order))
+		script.order[n] = s->id[0];
+	else
+		script.asked = NULL;
+	if (script.asked)
+		CHECK_INT(pull_service_now(script.asked, "", NULL), 0);
+	if (strcmp(s->id, "attic") != 0)
 		return 0;
 	script.n_runs++;
 	*ret = script.result;
@@ -60,13 +70,15 @@ static void hear(void *arg, const struct bus_event *e)
 
 static void open_bench(struct bench *b, int64_t poll_ms)
 {
+	static const char *const ids[N_SOURCES] = { "attic", "other", "third" };
+
 	*b = (struct bench){ .loop = loop_new_simulated(1795257605000) };
 	script = (struct script){ 0 };
 	b->sources = mem_new_array(N_SOURCES, sizeof(*b->sources));
 	b->bus = bus_new(b->loop);
 	bus_listen(b->bus, &b->listener, hear, b);
 	for (unsigned i = 0; i < N_SOURCES; i++) {
-		TEXT_SET(b->sources[i].id, i ? "other" : "attic");
+		TEXT_SET(b->sources[i].id, ids[i]);
 		TEXT_SET(b->sources[i].name, i ? "Other" : "Attic");
 		b->sources[i].is_sftp = true;
 	}
@@ -167,6 +179,19 @@ TEST(pull_knows_what_came_what_waits_and_when_it_goes_on)
 	CHECK_INT(st.n_fetched, 5);
 	CHECK_INT(st.bytes, 5000);
 	CHECK(st.good_wall_ms == st.ended_wall_ms);
+	close_bench(&b);
+}
+
+TEST(pull_lets_no_slow_source_keep_another_from_its_turn)
+{
+	struct bench b;
+
+	/* Each is due again before the next is through. */
+	open_bench(&b, 0);
+	script.asked = b.service;
+	CHECK_INT(pull_service_now(b.service, "attic", NULL), 0);
+	loop_advance(b.loop, 1);
+	CHECK_STR(script.order, "aotaota");
 	close_bench(&b);
 }
 
