@@ -133,10 +133,11 @@ static void take_frame(struct wait *w, const struct event_macro *m)
 {
 	if (w->session[0])
 		go_on(w, true);
-	/* One that does not wait, of a hyperlapse, may come while another does. */
+	/* One that does not wait, of a hyperlapse, may come while another does: its limit stays. */
+	if (m->waits || !w->is_held)
+		timer_start(&w->limit, MACROS_FRAME_MS);
 	w->is_held |= m->waits;
 	w->session[0] = '\0';
-	timer_start(&w->limit, MACROS_FRAME_MS);
 	shoot(w, m->is_cyclic);
 }
 
@@ -161,7 +162,7 @@ static void take_render(struct wait *w, const struct event_macro *m)
 
 	if (!w->session[0])
 		go_on(w, false);
-	w->is_held = m->waits;
+	w->is_held |= m->waits;
 	w->for_session = w->for_capture = w->is_early = false;
 	w->session[0] = '\0';
 	timer_stop(&w->limit);

@@ -239,6 +239,24 @@ TEST(a_macro_that_waits_is_not_forgotten_for_another)
 	macro(&w, MACRO_FRAME, false, 0);
 	frame_over(&w);
 	CHECK(w.n_on == 2 && w.n_on_film == 1);
+	macro(&w, MACRO_RENDER, true, 0);
+	macro(&w, MACRO_RENDER, false, 0);
+	loop_advance(w.loop, MACROS_RENDER_MS + 100);
+	CHECK(w.n_on == 2 && w.n_on_film == 2);
+	world_end(&w);
+}
+
+TEST(pictures_by_time_do_not_hold_a_parked_head_for_ever)
+{
+	struct world w;
+
+	world_begin(&w);
+	macro(&w, MACRO_FRAME, true, 0);
+	for (int ms = 0; ms < 2 * MACROS_FRAME_MS; ms += MACROS_FRAME_MS / 4) {
+		loop_advance(w.loop, MACROS_FRAME_MS / 4);
+		macro(&w, MACRO_FRAME, false, 0);
+	}
+	CHECK(w.n_on == 1 && w.n_on_film == 0);
 	world_end(&w);
 }
 
