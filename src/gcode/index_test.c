@@ -243,6 +243,23 @@ static const char objects[] =
 	";LAYER_COUNT:2\nM83\n;LAYER:0\nG1 Z0.2\nG1 X1 E1\n;LAYER:1\nG1 Z0.9\n"
 	"G1 X2 E1\n;LAYER:0\nG1 Z0.2\nG1 X9 E1\n;LAYER:1\nG1 Z0.9\nG1 X8 E1\n";
 
+/* A wiping tower without sparse layers lags behind: each layer begins lower than it is. */
+TEST(index_takes_no_layer_for_a_lie_whose_tower_is_lower)
+{
+	static const char lagging[] =
+		"M83\n;LAYER_CHANGE\n;Z:5\nG1 Z5\nG1 X10 Y10\nG1 X20 E1\n"
+		";LAYER_CHANGE\n;Z:5.2\nG1 Z0.2\nG1 X90 Y90\nG1 X99 E1\nG1 Z5.2\nG1 X20 Y10\n"
+		"G1 X10 E1\n;LAYER_CHANGE\n;Z:5.4\nG1 Z0.4\nG1 X90 Y90\nG1 X99 E1\nG1 Z5.4\n"
+		"G1 X20 Y10\nG1 X10 E1\nG1 Z0.4\nG1 X90 Y90\nG1 X99 E1\n";
+	struct gcode_index *ix = index_of(lagging, sizeof(lagging) - 1);
+	char lie[300];
+
+	CHECK_INT(ix->n_layers, 3);
+	CHECK(!gcode_index_lie(ix, lie, sizeof(lie)));
+	CHECK(fabs(gcode_index_z(ix, 2) - 5.2) < 1e-4 && fabs(gcode_index_z(ix, 3) - 5.4) < 1e-4);
+	gcode_index_free(ix);
+}
+
 TEST(index_counts_the_layers_of_a_file_that_lies_and_says_so)
 {
 	char lie[300];

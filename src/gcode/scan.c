@@ -12,8 +12,7 @@
 #include "gcode/outline.h"
 #include "gcode/words.h"
 
-#define Z_LIE_MM \
-	1 /* a mark that is so far from what is printed under it is wrong; offsets are less */
+#define Z_LIE_MM 1           /* a mark so far from all that is printed under it is wrong */
 #define Z_RISE_MM 0.005      /* a layer begins when extruding so much higher */
 #define Z_FALL_MM 0.5        /* the next of several objects begins */
 #define SPIRAL_HEIGHT_MM 0.2 /* of a turn, where nothing names it */
@@ -105,6 +104,16 @@ static void use_flush(struct gcode_scan *s)
 	s->layer->n_uses++;
 }
 
+/* A tower that lags behind the print is no lie: one move at the named height is enough. */
+static void judge_mark(struct gcode_scan *s)
+{
+	if (!s->has_mark_z || s->n_extruding == s->layer_extruding || s->is_mark_true ||
+	    fabs(s->last_z - s->layer_z) <= Z_LIE_MM)
+		return;
+	s->ix->n_odd_heights++;
+	s->layer_z = s->last_z;
+}
+
 void scan_layer_end(struct gcode_scan *s)
 {
 	struct gcode_layer *l = s->layer;
@@ -112,6 +121,7 @@ void scan_layer_end(struct gcode_scan *s)
 	use_flush(s);
 	if (!l)
 		return;
+	judge_mark(s);
 	l->z_mm = (float)(isnan(s->layer_z) ? s->pos[AXIS_Z] : s->layer_z);
 	l->box = box_rounded(&s->box);
 	if (s->n_extruding > s->layer_extruding)
@@ -152,6 +162,7 @@ void scan_layer_begin(struct gcode_scan *s, const char *at, double z, double hei
 	};
 	s->layer_z = z;
 	s->has_mark_z = !isnan(z);
+	s->is_mark_true = false;
 	s->box = box_empty;
 	s->layer_extruding = s->n_extruding;
 }
@@ -207,11 +218,8 @@ static void layer_height_changed(struct gcode_scan *s, double z0, const char *at
 	s->has_gcode = true;
 	if (s->has_odd_mark)
 		layer_by_odd_mark(s, at);
-	if (s->layer && s->has_mark_z && s->n_extruding == s->layer_extruding &&
-	    fabs(z - s->layer_z) > Z_LIE_MM) {
-		s->ix->n_odd_heights++;
-		s->layer_z = z;
-	}
+	if (s->has_mark_z)
+		s->is_mark_true |= fabs(z - s->layer_z) <= Z_LIE_MM;
 	if (s->ix->marker == GCODE_MARKER_NONE) {
 		layer_by_z(s, z0, at);
 	} else if (s->layer && !s->has_mark_z && isnan(s->layer_z)) {

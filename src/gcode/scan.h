@@ -58,8 +58,9 @@ struct gcode_scan {
 	/* the layer being read; of the list's last entry */
 	struct gcode_layer *layer; /* NULL before the first */
 	struct scan_box box;
-	double layer_z;  /* NAN until known */
-	bool has_mark_z; /* layer_z is the mark's, moves do not change it */
+	double layer_z;    /* NAN until known */
+	bool has_mark_z;   /* layer_z is the mark's, moves do not change it */
+	bool is_mark_true; /* something of the layer was printed at that height, about */
 	/* of marks with numbers */
 	bool has_number;
 	int first_number, number; /* the first without a raft; the newest */
