@@ -119,7 +119,7 @@ TEST(what_is_wrong_with_the_rig_is_told_with_its_line)
 	CHECK(says("climate: {limits: [{above_c: 3}]}\n", "limits[0].location"));
 	CHECK(says("climate: {limits: [{location: A, above_c: hot}]}\n", "limits[0].above_c"));
 	CHECK(says("climate: {limits: [{location: A, above_c: 20, below_c: 19}]}\n",
-	           "above_c must be more than twice"));
+	           "above_c must be at least twice"));
 	CHECK(says("climate: {limits: [{location: A, above_c: 2}, {location: A, above_c: 3}]}\n",
 	           "'A' has limits already"));
 }

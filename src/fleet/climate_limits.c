@@ -44,9 +44,9 @@ int climate_limits_check(const struct climate_limits *l, struct err *err)
 		               "no limit is set: write below_c, above_c, below_pct or above_pct");
 	if (l->below_c + 2 * l->hysteresis_c > l->above_c)
 		return err_set(err, -EINVAL,
-		               "above_c must be more than twice hysteresis_c above below_c");
+		               "above_c must be at least twice hysteresis_c above below_c");
 	if (l->below_percent + 2 * l->hysteresis_percent > l->above_percent)
 		return err_set(err, -EINVAL,
-		               "above_pct must be more than twice hysteresis_pct above below_pct");
+		               "above_pct must be at least twice hysteresis_pct above below_pct");
 	return 0;
 }
