@@ -327,7 +327,7 @@ int panel_click(struct panel *p, unsigned n, struct err *err)
 {
 	if (!p || !p->config.has_button)
 		return err_set(err, -ENODEV, NO_BUTTON);
-	if (p->click_edges > 0 || p->button.clicks > 0 || p->status.is_pressed)
+	if (p->click_edges > 0 || p->button.clicks > 0 || timer_is_running(&p->held))
 		return err_set(err, -EBUSY, PRESSED_NOW);
 	if (n < 1 || n > BUTTON_MAX_CLICKS)
 		return err_set(err, -EINVAL, "1 to %d clicks", BUTTON_MAX_CLICKS);
