@@ -3,10 +3,13 @@
 
 #include "app/cmd.h"
 #include "base/base.h"
+#include "base/text.h"
 #include "core/crypto.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct verb {
 	const char *name;
@@ -93,6 +96,25 @@ static int cmd_help(int argc UNUSED, char **argv UNUSED)
 	return 0;
 }
 
+/* A verb's help is what it prints of itself when it is used wrongly. */
+static int help_of(const struct verb *v)
+{
+	char name[24], help[] = "--help";
+	char *argv[] = { name, help, NULL };
+	int rc;
+
+	text_copy(name, sizeof(name), v->name);
+	opterr = 0;
+	(void)dup2(STDOUT_FILENO, STDERR_FILENO);
+	rc = v->run(2, argv);
+	return rc == 2 ? 0 : rc;
+}
+
+static bool asks_for_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -102,14 +124,17 @@ int main(int argc, char **argv)
 
 	const char *name = argv[1];
 
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+	if (asks_for_help(name))
 		name = "help";
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
 	crypto_init();
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(verbs[i].name, name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
+		if (strcmp(verbs[i].name, name) != 0)
+			continue;
+		if (argc > 2 && asks_for_help(argv[argc - 1]))
+			return help_of(&verbs[i]);
+		return verbs[i].run(argc - 1, argv + 1);
 	}
 	fprintf(stderr, "bedside: there is no verb '%s'; 'bedside help' lists them\n", name);
 	return 2;

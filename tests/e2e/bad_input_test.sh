@@ -105,5 +105,13 @@ curl -sf "$(address_of "$tmp/first.out")healthz" >/dev/null || fail "the first d
 kill $first
 wait $first || fail "the first daemon ended with $?"
 
+# Help is asked for, not an error: on standard output, of each verb.
+for verb in $("$BEDSIDE" help | sed -nE 's/^  bedside ([a-z-]+).*/\1/p'); do
+  checks=$((checks + 1))
+  "$BEDSIDE" "$verb" --help </dev/null >"$tmp/help" 2>"$tmp/help.err" || fail "$verb --help ended with $?"
+  grep -q "bedside" "$tmp/help" || fail "$verb --help says nothing"
+  ! [ -s "$tmp/help.err" ] || fail "$verb --help complains: $(cat "$tmp/help.err")"
+done
+
 echo "$checks checks, $failed failed"
 [ "$failed" -eq 0 ]
