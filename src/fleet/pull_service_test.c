@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_MS 60000
+#define POLL_MS INT64_C(60000)
 #define N_SOURCES 3
 
 struct bench {
