@@ -53,18 +53,19 @@ test('the button is pressed on the page by those who may', async ({ page, mock }
   await page.getByRole('button', { name: '4 clicks' }).click();
   await expect(page.getByText('4 clicks: the session is paused')).toBeVisible();
   await expect(page.getByRole('img', { name: 'Paused' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Press', exact: true })).toHaveCount(0);
 });
 
+const simulated = {
+  printer: 'anna',
+  button: { state: 'simulated', text: '', is_pressed: false, presses: 0, last: null },
+  lights: { state: 'absent', text: '', show: 'idle' },
+};
+
 test('a simulated button is pressed by mouse and by key, each edge in its order; the red light tells of a picture', async ({ page, mock }) => {
-  await signIn(page, mock, 'operator', '#/environment');
-  await expect(page.getByRole('button', { name: 'Press', exact: true })).toBeHidden();
-  const panel = {
-    printer: 'anna',
-    button: { state: 'simulated', text: '', is_pressed: false, presses: 0, last: null },
-    lights: { state: 'simulated', text: '', show: 'recording' },
-  };
-  mock.tell({ type: 'panel', panel });
+  const panel = { ...simulated, lights: { state: 'simulated', text: '', show: 'recording' } };
   mock.environment.panel = panel;
+  await signIn(page, mock, 'operator', '#/environment');
   const press = page.getByRole('button', { name: 'Press', exact: true });
   await press.click({ clickCount: 3, delay: 30 });
   await press.focus();
@@ -79,6 +80,24 @@ test('a simulated button is pressed by mouse and by key, each edge in its order;
   mock.tell({ type: 'frame', frame: { session: 's', printer: 'anna', camera: 'anna', number: 1, layer: 3 } });
   expect(await lit).toBe(true);
   await expect(red).not.toHaveClass(/lit/);
+  // Other news of the panel are no picture.
+  await red.evaluate((e) => new MutationObserver(() => e.classList.contains('lit') && e.setAttribute('data-flashed', '')).observe(e, { attributeFilter: ['class'] }));
+  mock.tell({ type: 'panel', panel: { ...panel, button: { ...panel.button, presses: 1, last: { clicks: 3, order: 'start_stop', at: new Date().toISOString(), text: 'a session is being recorded' } } } });
+  await expect(page.getByText('a session is being recorded')).toBeVisible();
+  await expect(red).not.toHaveAttribute('data-flashed');
+});
+
+test('a button that is held down is let go by leaving the page', async ({ page, mock }) => {
+  mock.environment.panel = simulated;
+  await signIn(page, mock, 'operator', '#/environment');
+  // As Safari, where a click does not focus a button.
+  await page.evaluate(() => addEventListener('mousedown', (e) => e.preventDefault()));
+  await page.getByRole('button', { name: 'Press', exact: true }).hover();
+  await page.mouse.down();
+  const edges = () => mock.log.orders.filter((o) => 'down' in o).map((o) => o.down);
+  await expect.poll(edges).toEqual([true]);
+  await page.evaluate(() => (location.hash = '#/films'));
+  await expect.poll(edges).toEqual([true, false]);
 });
 
 test('a viewer sees the button and cannot press it; a phone shows it all', async ({ page, mock }) => {

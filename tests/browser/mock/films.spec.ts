@@ -53,3 +53,11 @@ test('a film is downloaded under its name', async ({ page, mock }) => {
   await page.locator('[data-film=f-dora]').getByRole('link', { name: 'Download' }).click();
   expect((await wait).suggestedFilename()).toBe('f-dora.mp4');
 });
+
+test('a growing film counts its pictures, not its bytes', async ({ page, mock }) => {
+  await signIn(page, mock, 'viewer', '#/films');
+  const growing = page.locator('article.film[data-state=growing]').first();
+  await expect(growing).toContainText(/\d+ pictures/);
+  await expect(growing).not.toContainText(/ [kM]?B\b/);
+  await expect(page.locator('article.film[data-state=verified]').first()).toContainText(/ [kM]B\b/);
+});

@@ -41,20 +41,3 @@ test.describe('without a source', () => {
     await expect(page.getByText('Nothing is fetched from elsewhere')).toBeVisible();
   });
 });
-
-test.describe('in the demo', () => {
-  test.use({ options: { isDemo: true } });
-  test('the users say why there are none', async ({ page, mock }) => {
-    await page.route('**/api/v1/users', (r) => r.fulfill({ json: { users: [] } }));
-    await signIn(page, mock, 'admin', '#/settings/users');
-    await expect(page.getByText('There is no account: the demo takes everybody at this machine for its administrator.')).toBeVisible();
-  });
-});
-
-test('a growing film counts its pictures, not its bytes', async ({ page, mock }) => {
-  await signIn(page, mock, 'viewer', '#/films');
-  const growing = page.locator('article.film[data-state=growing]').first();
-  await expect(growing).toContainText(/\d+ pictures/);
-  await expect(growing).not.toContainText(/ [kM]?B\b/);
-  await expect(page.locator('article.film[data-state=verified]').first()).toContainText(/ [kM]B\b/);
-});

@@ -158,3 +158,12 @@ test('storage, audit log and appearance', async ({ page, mock }) => {
   await page.reload();
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'light');
 });
+
+test.describe('in the demo', () => {
+  test.use({ options: { isDemo: true } });
+  test('the users say why there are none', async ({ page, mock }) => {
+    await page.route('**/api/v1/users', (r) => r.fulfill({ json: { users: [] } }));
+    await signIn(page, mock, 'admin', '#/settings/users');
+    await expect(page.getByText('There is no account: the demo takes everybody at this machine for its administrator.')).toBeVisible();
+  });
+});
