@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 # press: from the kernel's stamp of a press to the picture asked for: of the daemon that records nothing, of the daemon in a
 # recorded session whose film is encoded meanwhile, and of a program that does nothing but wait for the button. In turn;
 # lines "SERIES" and "RESULT" are for the host.
