@@ -130,10 +130,7 @@ def kind(answer):
     return one
 
 
-def serve(name, one):
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(name, listener.getsockname()[1], flush=True)
-
+def serve(listener, one):
     def guarded(s):
         with s:
             try:
@@ -146,7 +143,8 @@ def serve(name, one):
 
 
 for name, one in [("hub", switch), ("plain", plain_http)] + [(n, kind(k)) for n, k in KINDS.items()]:
-    threading.Thread(target=serve, args=(name, one), daemon=True).start()
-time.sleep(0.5)
+    listener = socket.create_server(("127.0.0.1", 0))
+    print(name, listener.getsockname()[1], flush=True)
+    threading.Thread(target=serve, args=(listener, one), daemon=True).start()
 print("ready", os.getpid(), flush=True)
 threading.Event().wait()

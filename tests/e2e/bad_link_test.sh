@@ -5,7 +5,6 @@
 need curl
 need jq
 need python3
-need openssl
 here=$(cd "$(dirname "$0")" && pwd)
 failed=0 checks=0
 fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
@@ -20,29 +19,7 @@ sim() { # NAME SERIAL CERT_DIR: its ports are in NAME.out
 }
 ports() { jq -r '.ports | "{mqtt: \(.mqtt), ftps: \(.ftps), camera: \(.camera)}"' "$1.out"; }
 
-# An authority of our own: it signs what simulate does not, the expired and those of tomorrow.
-openssl req -x509 -newkey rsa:2048 -nodes -keyout own.key -out own.pem -days 30 -subj '/CN=Test CA' 2>/dev/null
-mkdir newcerts
-: >index.txt
-cat >ca.cnf <<CNF
-[ca]
-default_ca = own
-[own]
-database = index.txt
-rand_serial = yes
-new_certs_dir = newcerts
-certificate = own.pem
-private_key = own.key
-default_md = sha256
-policy = any
-[any]
-commonName = supplied
-CNF
-leaf() { # NAME CN FROM TO
-  openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$2" 2>/dev/null
-  openssl ca -batch -config ca.cnf -in "$1.csr" -out "$1.pem" -startdate "$3" -enddate "$4" -notext 2>/dev/null
-}
-year=$(date -u +%Y)
+. "$here/cert_lib.sh"
 leaf right 03900A400000020 "$((year - 1))0101000000Z" "$((year + 9))0101000000Z"
 leaf old 03900A400000021 "$((year - 3))0101000000Z" "$((year - 2))0101000000Z"
 leaf early 03900A400000022 "$((year + 2))0101000000Z" "$((year + 9))0101000000Z"

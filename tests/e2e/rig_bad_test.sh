@@ -1,45 +1,23 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
 # rig_bad: hubs with a wrong certificate, hubs that are something else, a key that was revoked: `rig pair` and the running
 # rig say what it is and what to do, the rig works on and keeps its news, and goes on when all is right again.
 . "$(dirname "$0")/lib.sh"
 need curl
 need jq
 need python3
-need openssl
 here=$(cd "$(dirname "$0")" && pwd)
 failed=0 checks=0
 fail() { failed=$((failed + 1)); echo "FAILED: $*"; }
 cd "$tmp"
 
-# ---- certificates: an authority of our own
-openssl req -x509 -newkey rsa:2048 -nodes -keyout own.key -out own.pem -days 30 -subj '/CN=Test CA' 2>/dev/null
-mkdir newcerts
-: >index.txt
-cat >ca.cnf <<CNF
-[ca]
-default_ca = own
-[own]
-database = index.txt
-rand_serial = yes
-new_certs_dir = newcerts
-certificate = own.pem
-private_key = own.key
-default_md = sha256
-policy = any
-[any]
-commonName = supplied
-CNF
-leaf() { # NAME ALTERNATIVE_NAME FROM TO
-  openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2>/dev/null
-  echo "subjectAltName=$2" >"$1.ext"
-  openssl ca -batch -config ca.cnf -extfile "$1.ext" -in "$1.csr" -out "$1.pem" -startdate "$3" -enddate "$4" -notext 2>/dev/null
-}
-year=$(date -u +%Y)
-leaf good IP:127.0.0.1 "$((year - 1))0101000000Z" "$((year + 9))0101000000Z"
-leaf other IP:127.0.0.1 "$((year - 1))0101000000Z" "$((year + 9))0101000000Z"
-leaf expired IP:127.0.0.1 "$((year - 3))0101000000Z" "$((year - 2))0101000000Z"
-leaf early IP:127.0.0.1 "$((year + 2))0101000000Z" "$((year + 9))0101000000Z"
-leaf elsewhere DNS:elsewhere.example "$((year - 1))0101000000Z" "$((year + 9))0101000000Z"
+# ---- certificates
+. "$here/cert_lib.sh"
+leaf good good "$((year - 1))0101000000Z" "$((year + 9))0101000000Z" IP:127.0.0.1
+leaf other other "$((year - 1))0101000000Z" "$((year + 9))0101000000Z" IP:127.0.0.1
+leaf expired expired "$((year - 3))0101000000Z" "$((year - 2))0101000000Z" IP:127.0.0.1
+leaf early early "$((year + 2))0101000000Z" "$((year + 9))0101000000Z" IP:127.0.0.1
+leaf elsewhere elsewhere "$((year - 1))0101000000Z" "$((year + 9))0101000000Z" DNS:elsewhere.example
 openssl req -x509 -newkey rsa:2048 -nodes -keyout self.key -out self.pem -days 30 -subj /CN=self -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 print_of() { openssl x509 -in "$1.pem" -outform der | sha256sum | cut -d ' ' -f 1; }
 
