@@ -574,7 +574,8 @@ static void build_rig(struct plumbing *p)
 		                                          .sessions = p->sessions,
 		                                          .pool = p->pool,
 		                                          .data_dir = c->data_dir,
-		                                          .floor_bytes = c->storage.floor_bytes },
+		                                          .floor_bytes = c->storage.floor_bytes,
+		                                          .captures = p->captures },
 		                     &c->panel);
 }
 

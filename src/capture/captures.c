@@ -475,6 +475,8 @@ int captures_order(struct captures *cs, const char *printer, enum capture_trigge
 	run_look(sp, &m);
 	if (by == CAPTURE_BY_ORDER && !sp->plan.by_order)
 		return err_set(err, -EPERM, "the capture plan does not allow it by order");
+	if (by == CAPTURE_BY_BUTTON && !(sp->plan.is_on && sp->plan.by_button))
+		return err_set(err, -EPERM, "the capture plan does not allow it by the button");
 	if (sp->run)
 		return err_set(err, -EBUSY, "a capture is under way: %s", run_step_text(sp->run));
 	if (!m.is_online)

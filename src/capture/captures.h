@@ -58,7 +58,7 @@ int captures_set_plan(struct captures *cs, const char *printer, const struct cap
 json_t *captures_preview(const struct captures *cs, const char *printer,
                          const struct capture_plan *plan, int layer);
 
-/* Captures now: by CAPTURE_BY_ORDER or CAPTURE_BY_MARKER. Refused with the sentence. */
+/* Captures now: by CAPTURE_BY_ORDER, CAPTURE_BY_BUTTON or CAPTURE_BY_MARKER. Refused with the sentence. */
 int captures_order(struct captures *cs, const char *printer, enum capture_trigger by,
                    struct err *err) MUST_CHECK;
 /* Ends the one that runs: back, and on with the print. */

@@ -364,6 +364,8 @@ static void targets_text(const struct capture_plan *p, char *dst, size_t size)
 		buf_add_str(&b, "the last layer, ");
 	if (p->by_order)
 		buf_add_str(&b, "by order, ");
+	if (p->by_button)
+		buf_add_str(&b, "by the button, ");
 	if (b.size >= 2)
 		b.data[b.size - 2] = '\0';
 	text_copy(dst, size, b.size ? b.data : "");

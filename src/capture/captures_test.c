@@ -940,6 +940,23 @@ TEST(captures_by_marker_height_and_order)
 	loop_advance(w.loop, 300);
 	CHECK_INT(w.n_completed, 5);
 	CHECK(captures_order(w.captures, "q", CAPTURE_BY_ORDER, &err) == -ENOENT);
+	CHECK(captures_order(w.captures, "p", CAPTURE_BY_BUTTON, &err) == -EPERM);
+	world_end(&w);
+}
+
+TEST(the_button_is_a_trigger_of_its_own)
+{
+	struct world w;
+	struct err err = { 0 };
+
+	world_begin(&w, 9,
+	            "{\"enabled\":true,\"mode\":\"snap\",\"every_n_layers\":0,\"by_order\":false,"
+	            "\"by_button\":true,\"thumbnails\":false}");
+	run_until(&w, 3, 200);
+	CHECK(captures_order(w.captures, "p", CAPTURE_BY_ORDER, &err) == -EPERM);
+	CHECK(captures_order(w.captures, "p", CAPTURE_BY_BUTTON, &err) == 0);
+	loop_advance(w.loop, 300);
+	CHECK_INT(w.n_completed, 1);
 	world_end(&w);
 }
 

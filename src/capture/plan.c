@@ -39,7 +39,8 @@ const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS] = {
 	{ "every_n_layers", OPT_UNSIGNED, AT(every_n_layers), .fallback = "3", .max = 10000, .help = "every so many layers; 0: not by layer" },
 	{ "z_heights", OPT_TEXT, AT(z_heights), .fallback = "", .help = "at the layers nearest to these heights in mm: 0.6, 12.4" },
 	{ "every", OPT_SECONDS, AT(every_s), .fallback = "0s", .max = 86400e3, .help = "so often; 0: not by time" },
-	{ "by_order", OPT_BOOL, AT(by_order), .fallback = "yes", .help = "when the page, the API or a button asks" },
+	{ "by_order", OPT_BOOL, AT(by_order), .fallback = "yes", .help = "when the page, the API or a console asks" },
+	{ "by_button", OPT_BOOL, AT(by_button), .fallback = "no", .help = "at a single click of the button beside the printer; leave it off where the head presses it in each layer" },
 	{ "marker", OPT_TEXT, AT(marker), .fallback = "", .help = "at the layers in which a line of the sliced file begins so, M240 or ;TIMELAPSE; empty: none" },
 	{ "first_layer", OPT_BOOL, AT(first_layer), .fallback = "no", .help = "the first layer too" },
 	{ "last_layer", OPT_BOOL, AT(last_layer), .fallback = "no", .help = "the last layer too" },
@@ -312,10 +313,10 @@ int capture_plan_check(const struct capture_plan *p, struct err *err)
 		               "folder: one name of letters, digits, '-' and '_', no path, and "
 		               "none of Bedside's own folders");
 	if (p->is_on && p->every_n_layers == 0 && n == 0 && !(p->every_s > 0) && !p->by_order &&
-	    !p->marker[0] && !p->first_layer && !p->last_layer)
+	    !p->by_button && !p->marker[0] && !p->first_layer && !p->last_layer)
 		return err_set(err, -EINVAL,
 		               "enabled: no trigger is left on: give every_n_layers, z_heights, "
-		               "every, by_order, marker, first_layer or last_layer");
+		               "every, by_order, by_button, marker, first_layer or last_layer");
 	if (p->every_s > 0 && p->every_s < 5 && p->mode != CAPTURE_SNAP)
 		return err_set(err, -EINVAL, "every: the head can not be moved every %.3g s",
 		               p->every_s);

@@ -17,7 +17,7 @@
 
 struct err;
 
-#define CAPTURE_PLAN_N_OPTS 49
+#define CAPTURE_PLAN_N_OPTS 50
 extern const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS];
 
 void capture_plan_init(struct capture_plan *p); /* the defaults */

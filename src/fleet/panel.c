@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "capture/captures.h"
 #include "capture/sessions.h"
 #include "core/log.h"
 #include "edge/sim.h"
@@ -72,6 +73,25 @@ static int keep(struct panel *p, struct press *press, const struct err *why, str
 	return rc;
 }
 
+/* A capture of the layer, too, where the plan lets the button ask for it. */
+static void capture_layer(struct panel *p)
+{
+	const struct capture_plan *plan =
+		p->env.captures ? captures_plan(p->env.captures, p->status.printer) : NULL;
+	char kept[sizeof(p->status.last_text)];
+	struct err err = { 0 };
+
+	if (!plan || !plan->is_on || !plan->by_button)
+		return;
+	TEXT_SET(kept, p->status.last_text);
+	if (captures_order(p->env.captures, p->status.printer, CAPTURE_BY_BUTTON, &err) < 0)
+		snprintf(p->status.last_text, sizeof(p->status.last_text),
+		         "%.100s; the layer is not captured: %.100s", kept, err.text);
+	else
+		snprintf(p->status.last_text, sizeof(p->status.last_text),
+		         "%.200s; the layer is captured", kept);
+}
+
 static void obey(struct panel *p, const struct button_step *s)
 {
 	struct press *press = p->press;
@@ -104,6 +124,8 @@ static void obey(struct panel *p, const struct button_step *s)
 	}
 	if (rc < 0)
 		TEXT_SET(p->status.last_text, err.text);
+	if (s->order == BUTTON_FRAME)
+		capture_layer(p);
 }
 
 static void tell_series(struct panel *p, const struct button_step *s)

@@ -22,6 +22,7 @@
 #include "model/environment.h"
 
 struct bus;
+struct captures;
 struct err;
 struct loop;
 struct panel;
@@ -47,7 +48,8 @@ struct panel_env {
 	struct sessions *sessions;
 	struct work_pool *pool; /* looks at the disk */
 	const char *data_dir;
-	uint64_t floor_bytes; /* as sessions_env; the lights warn a fifth above it */
+	uint64_t floor_bytes;      /* as sessions_env; the lights warn a fifth above it */
+	struct captures *captures; /* NULL: the button captures no layer */
 };
 
 struct panel *panel_new(const struct panel_env *env, const struct panel_config *c);

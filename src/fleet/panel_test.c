@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/test.h"
 #include "base/text.h"
+#include "capture/captures.h"
 #include "capture/sessions.h"
 #include "core/bus.h"
 #include "core/loop.h"
@@ -65,8 +66,10 @@ int sessions_press_keep(struct press *p, struct err *err)
 	struct sessions *ss = p->owner;
 
 	free(p);
-	if (ss->s.state != SESSION_RECORDING)
+	if (ss->s.state != SESSION_RECORDING) {
+		ss->n_dropped++;
 		return err_set(err, -EPERM, "the picture is not kept: nothing is being recorded");
+	}
 	ss->n_kept++;
 	return 0;
 }
@@ -116,6 +119,27 @@ const struct session_plan *sessions_plan(const struct sessions *ss, const char *
 	return &ss->plan;
 }
 
+/* ---- captures that live in the test ---- */
+
+struct captures {
+	struct capture_plan plan;
+	unsigned n_orders;
+	bool is_busy;
+};
+
+const struct capture_plan *captures_plan(const struct captures *cs, const char *printer UNUSED)
+{
+	return &cs->plan;
+}
+
+int captures_order(struct captures *cs, const char *printer UNUSED, enum capture_trigger by,
+                   struct err *err)
+{
+	CHECK_INT(by, CAPTURE_BY_BUTTON);
+	cs->n_orders++;
+	return cs->is_busy ? err_set(err, -EBUSY, "a capture is under way: moving") : 0;
+}
+
 /* ---- the bench ---- */
 
 struct bench {
@@ -124,6 +148,7 @@ struct bench {
 	struct bus_listener listener;
 	struct work_pool *pool;
 	struct sessions sessions;
+	struct captures captures;
 	struct panel *panel;
 	struct event_button last;
 	unsigned n_series;
@@ -154,9 +179,9 @@ static void open_bench(struct bench *b, const char *printer)
 	TEXT_SET(b->sessions.plan.cameras[0], "cam");
 	button_rules_init(&c.rules);
 	TEXT_SET(c.printer, printer);
-	b->panel = panel_new(
-		&(struct panel_env){ b->loop, b->bus, &b->sessions, b->pool, test_tmp_dir(), 1000 },
-		&c);
+	b->panel = panel_new(&(struct panel_env){ b->loop, b->bus, &b->sessions, b->pool,
+	                                          test_tmp_dir(), 1000, &b->captures },
+	                     &c);
 	loop_advance(b->loop, 0);
 }
 
@@ -250,6 +275,38 @@ TEST(five_clicks_end_it_without_a_film_and_two_do_nothing)
 	CHECK(strstr(panel_status(b.panel)->last_text, "2 clicks mean nothing"));
 	click(&b, 5);
 	CHECK_INT(b.sessions.last, SESSION_ORDER_DISCARD);
+	close_bench(&b);
+}
+
+TEST(a_click_captures_the_layer_where_the_plan_says_so)
+{
+	struct bench b;
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	click(&b, 3);
+	b.captures.plan.is_on = true;
+	click(&b, 1);
+	CHECK_INT(b.captures.n_orders, 0);
+	b.captures.plan.by_button = true;
+	click(&b, 1);
+	CHECK_INT(b.captures.n_orders, 1);
+	CHECK_STR(panel_status(b.panel)->last_text, "a picture is kept; the layer is captured");
+	b.captures.is_busy = true;
+	click(&b, 1);
+	CHECK(strstr(panel_status(b.panel)->last_text,
+	             "kept; the layer is not captured: a capture"));
+	click(&b, 2);
+	click(&b, 4);
+	click(&b, 5);
+	CHECK_INT(b.captures.n_orders, 2);
+	b.captures.is_busy = false;
+	click(&b, 1); /* no session is needed */
+	CHECK_INT(b.captures.n_orders, 3);
+	CHECK(strstr(panel_status(b.panel)->last_text, "; the layer is captured"));
+	b.captures.plan.is_on = false;
+	click(&b, 1);
+	CHECK_INT(b.captures.n_orders, 3);
 	close_bench(&b);
 }
 
@@ -451,9 +508,9 @@ TEST(a_real_button_is_not_pressed_from_afar)
 	struct panel *real;
 
 	open_bench(&b, "");
-	real = panel_new(
-		&(struct panel_env){ b.loop, b.bus, &b.sessions, b.pool, test_tmp_dir(), 1000 },
-		&c);
+	real = panel_new(&(struct panel_env){ b.loop, b.bus, &b.sessions, b.pool, test_tmp_dir(),
+	                                      1000, NULL },
+	                 &c);
 	CHECK_INT(panel_press(real, true, &err), -EPERM);
 	CHECK(strstr(err.text, "press it by hand"));
 	CHECK_INT(panel_press(NULL, true, &err), -ENODEV);

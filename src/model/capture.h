@@ -43,7 +43,8 @@ struct capture_plan {
 	unsigned every_n_layers; /* 0: none */
 	char z_heights[400];     /* "0.6, 12.4"; "" none */
 	double every_s;          /* 0: none */
-	bool by_order;           /* page, API, button */
+	bool by_order;           /* page, API */
+	bool by_button;          /* a single click beside the printer */
 	char marker[64];         /* lines of the sliced file that begin so; "" none */
 	bool first_layer, last_layer;
 
@@ -84,6 +85,7 @@ enum capture_trigger {
 	CAPTURE_BY_MARKER,
 	CAPTURE_BY_FIRST,
 	CAPTURE_BY_LAST,
+	CAPTURE_BY_BUTTON,
 };
 
 enum capture_state {

@@ -220,7 +220,8 @@ static const struct field rig_news_query[] = {
 	{ "every_n_layers", FIELD_INT, 0, 0, 10000, NULL, "every so many layers; 0: not by layer" }, \
 	{ "z_heights", FIELD_TEXT, 0, 0, 399, NULL, "at the layers nearest to these heights in mm: 0.6, 12.4" }, \
 	{ "every", FIELD_NUMBER, 0, 0, 86400, NULL, "so often; 0: not by time, seconds" }, \
-	{ "by_order", FIELD_BOOL, 0, 0, 0, NULL, "when the page, the API or a button asks" }, \
+	{ "by_order", FIELD_BOOL, 0, 0, 0, NULL, "when the page, the API or a console asks" }, \
+	{ "by_button", FIELD_BOOL, 0, 0, 0, NULL, "at a single click of the button beside the printer; leave it off where the head presses it in each layer" }, \
 	{ "marker", FIELD_TEXT, 0, 0, 63, NULL, "at the layers in which a line of the sliced file begins so, M240 or ;TIMELAPSE; empty: none" }, \
 	{ "first_layer", FIELD_BOOL, 0, 0, 0, NULL, "the first layer too" }, \
 	{ "last_layer", FIELD_BOOL, 0, 0, 0, NULL, "the last layer too" }, \

@@ -4,7 +4,7 @@ import { encodeJpeg } from './jpeg.mjs';
 import { drawScene, HEIGHT, WIDTH } from './scene.mjs';
 
 const PLAN = {
-  enabled: false, every_n_layers: 3, z_heights: '', every: 0, by_order: true, marker: '', first_layer: false, last_layer: false, mode: 'snap',
+  enabled: false, every_n_layers: 3, z_heights: '', every: 0, by_order: true, by_button: false, marker: '', first_layer: false, last_layer: false, mode: 'snap',
   points_x: 3, points_y: 3, points_z: 3, spacing_x: 20, spacing_y: 20, spacing_z: 5, centre_x: null, centre_y: null, centre_z: 0, base_offset: 5,
   clearance: 5, too_low: 'reject', bed_min_x: null, bed_min_y: null, bed_max_x: null, bed_max_y: null, max_z: null, margin: 10, park_x: null, park_y: null,
   speed: 3000, z_speed: 600, settle: 1.5, retract: 0.7, prime: 0.7, retract_speed: 1800, return_to_origin: true, pause_timeout: 10, move_timeout: 30,

@@ -967,7 +967,7 @@ export const words = {
     layerAbove: 'Layer above',
     layerBelow: 'Layer below',
     facts: { position: 'Position', camera: 'Camera', at: 'Taken', size: 'Size', trigger: 'Captured', file: 'File' },
-    trigger: { layer: 'by the layer', z: 'at a height', time: 'by time', order: 'by order', marker: 'at a marker', first: 'as the first layer', last: 'as the last layer' } as Record<string, string>,
+    trigger: { layer: 'by the layer', z: 'at a height', time: 'by time', order: 'by order', marker: 'at a marker', first: 'as the first layer', last: 'as the last layer', button: 'by the button' } as Record<string, string>,
     mode: { snap: 'nothing moved', parked: 'head parked', grid: 'from the grid' } as Record<string, string>,
     download: 'Download',
     zip: 'Pictures (zip)',
@@ -1016,7 +1016,7 @@ export const words = {
       auto: 'as the sliced file says', relative: 'relative (M83)', absolute: 'absolute (M82)',
     } as Record<string, string>,
     field: {
-      enabled: 'Capture layers', every_n_layers: 'Every so many layers', z_heights: 'At heights, mm', every: 'Every (0: not by time)', by_order: 'When asked', marker: 'At lines of G-code',
+      enabled: 'Capture layers', every_n_layers: 'Every so many layers', z_heights: 'At heights, mm', every: 'Every (0: not by time)', by_order: 'When asked', by_button: 'At a click of the button', marker: 'At lines of G-code',
       first_layer: 'The first layer', last_layer: 'The last layer', mode: 'Way', points_x: 'Points in X', points_y: 'Points in Y', points_z: 'Levels', spacing_x: 'Apart in X',
       spacing_y: 'Apart in Y', spacing_z: 'Levels apart', centre_x: 'Centre X', centre_y: 'Centre Y', centre_z: 'Higher by', park_x: 'Park point X', park_y: 'Park point Y',
       base_offset: 'Lowest level above the layer', clearance: 'Clearance above the print', too_low: 'Positions too low', margin: 'Margin to the edges', bed_min_x: 'Bed from X', bed_max_x: 'Bed to X',

@@ -37,7 +37,7 @@ export const groups: Group[] = [
     name: 'when', isOpen: true,
     fields: [
       bool('enabled'), whole('every_n_layers', 0, 10_000), text('z_heights', 399), real('every', 0, 86_400, 's'), text('marker', 63),
-      bool('first_layer'), bool('last_layer'), bool('by_order'),
+      bool('first_layer'), bool('last_layer'), bool('by_order'), bool('by_button'),
     ],
   },
   {
