@@ -188,9 +188,11 @@ struct gcode_box gcode_index_footprint(const struct gcode_index *ix, uint32_t nu
 
 bool gcode_index_lie(const struct gcode_index *ix, char *dst, size_t size)
 {
-	/* Some count one more or less, or without the raft; by object each is counted alone. */
+	/* Some count one more or less, or without the raft; by object each is counted alone; and without
+	 * marks the count is ours, of heights. */
 	size_t low = ix->n_layers - MIN(ix->n_layers, ix->n_raft_layers + 1);
-	bool is_count = ix->n_layers_named > 0 && !ix->is_by_object && !ix->is_cut &&
+	bool is_count = ix->n_layers_named > 0 && ix->marker != GCODE_MARKER_NONE &&
+	                !ix->is_by_object && !ix->is_cut &&
 	                (ix->n_layers_named < low || ix->n_layers_named > ix->n_layers + 1);
 	bool is_marks = ix->n_odd_marks > 0, is_heights = ix->n_odd_heights > 0;
 	char count[100] = "", marks[100] = "", heights[100] = "";

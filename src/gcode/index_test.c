@@ -260,6 +260,10 @@ TEST(index_takes_no_layer_for_a_lie_whose_tower_is_lower)
 	gcode_index_free(ix);
 }
 
+static const char unmarked[] =
+	";LAYER_COUNT:9\nM83\nG1 Z0.2\nG1 X1 E1\nG1 Z0.4\nG1 X2 E1\nG1 Z0.6\n"
+	"G1 X3 E1\n";
+
 TEST(index_counts_the_layers_of_a_file_that_lies_and_says_so)
 {
 	char lie[300];
@@ -293,6 +297,11 @@ TEST(index_counts_the_layers_of_a_file_that_lies_and_says_so)
 	CHECK_INT(ix->n_layers, 4);
 	CHECK(ix->is_by_object && !gcode_index_lie(ix, lie, sizeof(lie)));
 	CHECK_STR(lie, "");
+	gcode_index_free(ix);
+	/* Without marks nobody knows which heights are layers. */
+	ix = index_of(unmarked, sizeof(unmarked) - 1);
+	CHECK(ix->n_layers == 3 && ix->n_layers_named == 9);
+	CHECK(!gcode_index_lie(ix, lie, sizeof(lie)));
 	gcode_index_free(ix);
 }
 
