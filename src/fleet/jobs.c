@@ -200,7 +200,8 @@ static void take_table(struct watch *w, const struct gcode_index *ix, const char
 
 	if (strncmp(path, w->jobs->data_dir, n) == 0 && path[n] == '/')
 		TEXT_SET(w->job.gcode_path, path + n + 1);
-	w->job.estimate_s = ix->time_s;
+	if (ix->time_s > 0)
+		w->job.estimate_s = ix->time_s;
 	w->job.filament_g = ix->filament_g;
 	layers_set_table(w->layers, ix);
 	if (is_new && layers_has_table(w->layers))
@@ -366,6 +367,9 @@ static void learn(struct job *j, const struct printer_job *p)
 		TEXT_SET(j->plate, p->plate);
 	if (p->layers > 0)
 		j->layers = p->layers;
+	/* Of the file itself it is known better. */
+	if (isnan(j->estimate_s) && p->estimate_s > 0)
+		j->estimate_s = p->estimate_s;
 }
 
 static void begin(struct watch *w, const struct printer_state *s, enum layers_start how)
@@ -583,7 +587,11 @@ static void go_on(struct watch *w, const struct printer_state *before,
 		publish(w, JOB_FOUND_AGAIN);
 		fetch(w);
 	} else {
+		bool had_estimate = isfinite(w->job.estimate_s);
+
 		learn(&w->job, &s->job);
+		if (!had_estimate && isfinite(w->job.estimate_s))
+			publish(w, JOB_TABLE); /* the host's analysis is done only now */
 	}
 	report(w, s);
 }

@@ -18,6 +18,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -450,6 +451,32 @@ static const char small_gcode[] = "; HEADER_BLOCK_START\n; BambuStudio 02.00.00.
 				  "; CHANGE_LAYER\n; Z_HEIGHT: 0.2\nG1 Z0.2\nG1 X10 Y10 E1\n"
 				  "; CHANGE_LAYER\n; Z_HEIGHT: 0.4\nG1 Z0.4\nG1 X20 Y10 E1\n"
 				  "; CHANGE_LAYER\n; Z_HEIGHT: 0.6\nG1 Z0.6\nG1 X10 Y20 E1\n";
+
+TEST(what_the_host_reckons_stands_until_the_file_itself_is_known)
+{
+	struct bench b;
+
+	open_bench(&b);
+	becomes(&b, PRINTER_IDLE);
+	prepare(&b, "lid");
+	CHECK(isnan(b.last.estimate_s));
+	b.state->job.estimate_s = 900;
+	layer(&b, 1);
+	CHECK_STR(b.phases, "ST"); /* told as soon as it is known, and once */
+	CHECK(b.last.estimate_s == 900);
+	b.state->job.estimate_s = 800;
+	layer(&b, 2);
+	CHECK_STR(b.phases, "ST");
+	CHECK(jobs_of(b.jobs, "a1")->estimate_s == 900);
+	fetch_ends(&b, small_gcode);
+	CHECK_STR(b.phases, "STT");
+	CHECK(b.last.estimate_s > 0 && b.last.estimate_s < 100);
+	b.state->job.estimate_s = 700;
+	layer(&b, 3);
+	CHECK_STR(b.phases, "STT");
+	CHECK(jobs_of(b.jobs, "a1")->estimate_s < 100);
+	close_bench(&b);
+}
 
 TEST(the_file_is_fetched_indexed_and_told)
 {

@@ -26,7 +26,7 @@ struct job {
 	enum job_outcome outcome;
 	char reason[256];     /* why it failed */
 	int layer, layers;    /* -1 unknown */
-	double estimate_s;    /* the slicer's, NAN unknown */
+	double estimate_s;    /* the slicer's, else the printer's host's; NAN unknown */
 	double filament_g;    /* the slicer's, NAN unknown */
 	char gcode_path[320]; /* our copy of its 3MF or G-code below the data folder, "" none */
 };

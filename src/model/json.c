@@ -180,6 +180,8 @@ static json_t *printer_job(const struct printer_job *job)
 	put(o, "file_pos", json_int_or_null(job->file_pos));
 	put(o, "file_size", json_int_or_null(job->file_size));
 	put(o, "z_mm", rounded(job->z_mm));
+	put(o, "estimate_s", rounded(job->estimate_s));
+	put(o, "filament_mm", rounded(job->filament_mm));
 	put_bool(o, "is_streamed", job->is_streamed);
 	return o;
 }

@@ -32,7 +32,7 @@ struct snippets;
 
 /* {id, name, driver, address, url, serial, model, link:{state,text}, stale, heard_at, activity, pause,
  * since_at, stage:{number,text}, job:{name,file,layer,layers,percent,remaining_min,prepare_percent,
- * file_pos,file_size,z_mm,is_streamed},
+ * file_pos,file_size,z_mm,estimate_s,filament_mm,is_streamed},
  * nozzles:[{name,now_c,target_c,diameter_mm,type,tray}], active_nozzle, bed:{now_c,target_c},
  * chamber:{…}, fans:{part,aux,chamber,heatbreak}, speed:{level,percent}, lights:[{name,on}],
  * ams:[{id,kind,humidity_level,humidity_percent,temp_c,dry_minutes_left,trays:[…]}],

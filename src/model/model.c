@@ -122,6 +122,8 @@ void printer_state_init(struct printer_state *s)
 		.file_pos = -1,
 		.file_size = -1,
 		.z_mm = (double)NAN,
+		.estimate_s = (double)NAN,
+		.filament_mm = (double)NAN,
 	};
 	for (size_t i = 0; i < PRINTER_MAX_NOZZLES; i++)
 		s->nozzles[i] = (struct printer_nozzle){ .heat = no_heat,

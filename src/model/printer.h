@@ -173,6 +173,8 @@ struct printer_job {
 	int64_t file_size;       /* -1 unknown */
 	double z_mm;             /* height of the layer or of the nozzle as reported, NAN unknown */
 	double z_error_mm;       /* z_mm is rounded: it may be off by so much; 0 exact */
+	double estimate_s;       /* of the whole print, by its host's own analysis; NAN unknown */
+	double filament_mm;      /* likewise, all tools; NAN unknown */
 	bool z_is_queued;        /* z_mm was sent to the printer, and is not reached yet */
 	int64_t started_wall_ms; /* the printer's word, 0 unknown */
 	bool is_streamed;        /* the host feeds the G-code; false: the printer reads its own */

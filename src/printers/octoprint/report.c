@@ -94,6 +94,31 @@ static void apply_state(struct octo_memory *m, const json_t *state, struct print
 
 /* ---- job and progress ---- */
 
+static double known(double v)
+{
+	return v > 0 && v < 1e8 ? v : (double)NAN;
+}
+
+/* What OctoPrint's own analysis of the file found: {"estimatedPrintTime", "filament": {"tool0":
+ * {"length", "volume"}, …}}; the same as gcodeAnalysis of /api/files. null until it is done, and for
+ * files on the printer's card. */
+static void apply_analysis(const json_t *job, struct printer_job *j)
+{
+	double sum_mm = 0;
+	const char *key;
+	json_t *tool;
+
+	json_object_foreach(json_object_get(job, "filament"), key, tool)
+	{
+		double mm = known(reply_number(tool, "length"));
+
+		if (isfinite(mm))
+			sum_mm += mm;
+	}
+	j->estimate_s = known(reply_number(job, "estimatedPrintTime"));
+	j->filament_mm = known(sum_mm);
+}
+
 static void apply_job(const json_t *job, struct printer_state *s)
 {
 	const json_t *file = json_object_get(job, "file");
@@ -112,6 +137,7 @@ static void apply_job(const json_t *job, struct printer_state *s)
 	s->job.file_size = reply_whole(file, "size");
 	/* "sdcard" of 1.x, "printer" of 2.0: it reads the file by itself. */
 	s->job.is_streamed = text_equal(origin, "local");
+	apply_analysis(job, &s->job);
 }
 
 static void apply_progress(const json_t *progress, struct printer_state *s)
@@ -121,6 +147,9 @@ static void apply_progress(const json_t *progress, struct printer_state *s)
 
 	if (!json_is_object(progress))
 		return;
+	/* It says nothing of it at first. */
+	if (!isfinite(left_s))
+		left_s = s->job.estimate_s - reply_number(progress, "printTime");
 	s->job.percent = completion >= 0 && completion <= 100 ? (int)completion : -1;
 	s->job.remaining_min = left_s >= 0 && left_s < 1e8 ? (int)lround(left_s / 60) : -1;
 	s->job.file_pos = reply_whole(progress, "filepos");

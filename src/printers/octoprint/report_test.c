@@ -126,6 +126,48 @@ TEST(octoprint_may_lose_its_printer)
 	CHECK(!s.memory.is_connected);
 }
 
+#define ANALYSED(origin, analysis, left)                                                       \
+	"{\"current\":{\"state\":{\"flags\":{\"printing\":true}},\"job\":{\"file\":{\"name\":" \
+	"\"b.gco\",\"path\":\"b.gco\",\"origin\":\"" origin "\",\"size\":9}," analysis         \
+	"},\"progress\":{\"completion\":10,\"printTime\":300,\"printTimeLeft\":" left "}}}"
+#define ANALYSIS                                                                               \
+	"\"estimatedPrintTime\":3900.5,\"filament\":{\"tool0\":{\"length\":1200.5,\"volume\":" \
+	"2.9},\"tool1\":{\"length\":300,\"volume\":0.7},\"tool2\":{\"length\":null}}"
+#define NO_ANALYSIS "\"estimatedPrintTime\":null,\"filament\":{\"length\":null,\"volume\":null}"
+
+TEST(octoprint_tells_what_its_analysis_of_the_file_found)
+{
+	begin();
+	CHECK(isnan(s.state.job.estimate_s) && isnan(s.state.job.filament_mm));
+	hear(ANALYSED("local", NO_ANALYSIS, "null")); /* is not done yet */
+	CHECK(isnan(s.state.job.estimate_s) && isnan(s.state.job.filament_mm));
+	CHECK_INT(s.state.job.remaining_min, -1);
+	hear(ANALYSED("local", ANALYSIS, "null"));
+	CHECK(s.state.job.estimate_s == 3900.5 && s.state.job.filament_mm == 1500.5);
+	CHECK_INT(s.state.job.remaining_min, 60);
+	hear(ANALYSED("local", ANALYSIS, "120")); /* its own word of what is left goes first */
+	CHECK_INT(s.state.job.remaining_min, 2);
+	hear(ANALYSED("sdcard", NO_ANALYSIS, "600")); /* another file, on the card */
+	CHECK(isnan(s.state.job.estimate_s) && isnan(s.state.job.filament_mm));
+	CHECK(s.state.job.remaining_min == 10 && !s.state.job.is_streamed);
+	hear(ANALYSED("local", "\"estimatedPrintTime\":-5,\"filament\":{\"tool0\":7}", "null"));
+	CHECK(isnan(s.state.job.estimate_s) && isnan(s.state.job.filament_mm));
+	CHECK_INT(s.state.job.remaining_min, -1);
+}
+
+TEST(octoprint_is_asked_what_its_analysis_found)
+{
+	json_t *job = json_loads("{\"job\":{\"file\":{\"name\":\"b\"}," ANALYSIS
+	                         "},\"progress\":{\"printTime\":900.5}}",
+	                         0, NULL);
+
+	begin();
+	octo_report_polled(&s.memory, job, NULL, &s.state);
+	CHECK(s.state.job.estimate_s == 3900.5 && s.state.job.filament_mm == 1500.5);
+	CHECK_INT(s.state.job.remaining_min, 50);
+	json_decref(job);
+}
+
 TEST(octoprint_tells_each_change_of_z)
 {
 	begin();

@@ -143,7 +143,7 @@ static void forget_job(struct printer_job *j)
 	memset(j, 0, sizeof(*j));
 	j->layer = j->layers = j->percent = j->remaining_min = j->prepare_percent = -1;
 	j->file_pos = j->file_size = -1;
-	j->z_mm = (double)NAN;
+	j->z_mm = j->estimate_s = j->filament_mm = (double)NAN;
 }
 
 /* While there is none the last one stays: it is what has just ended. */
