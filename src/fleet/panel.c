@@ -89,7 +89,7 @@ static void capture_layer(struct panel *p)
 		         "%.100s; the layer is not captured: %.100s", kept, err.text);
 	else
 		snprintf(p->status.last_text, sizeof(p->status.last_text),
-		         "%.200s; the layer is captured", kept);
+		         "%.200s; the layer is being captured", kept);
 }
 
 static void obey(struct panel *p, const struct button_step *s)

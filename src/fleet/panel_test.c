@@ -291,7 +291,7 @@ TEST(a_click_captures_the_layer_where_the_plan_says_so)
 	b.captures.plan.by_button = true;
 	click(&b, 1);
 	CHECK_INT(b.captures.n_orders, 1);
-	CHECK_STR(panel_status(b.panel)->last_text, "a picture is kept; the layer is captured");
+	CHECK_STR(panel_status(b.panel)->last_text, "a picture is kept; the layer is being captured");
 	b.captures.is_busy = true;
 	click(&b, 1);
 	CHECK(strstr(panel_status(b.panel)->last_text,
@@ -303,7 +303,7 @@ TEST(a_click_captures_the_layer_where_the_plan_says_so)
 	b.captures.is_busy = false;
 	click(&b, 1); /* no session is needed */
 	CHECK_INT(b.captures.n_orders, 3);
-	CHECK(strstr(panel_status(b.panel)->last_text, "; the layer is captured"));
+	CHECK(strstr(panel_status(b.panel)->last_text, "; the layer is being captured"));
 	b.captures.plan.is_on = false;
 	click(&b, 1);
 	CHECK_INT(b.captures.n_orders, 3);

@@ -8,7 +8,8 @@
 #include <math.h>
 
 static const char *const modes[] = { "snap", "parked", "grid" };
-static const char *const triggers[] = { "layer", "z", "time", "order", "marker", "first", "last", "button" };
+static const char *const triggers[] = { "layer",  "z",     "time", "order",
+	                                "marker", "first", "last", "button" };
 static const char *const states[] = { "running", "completed", "failed", "missed" };
 
 #define FIELD(member) #member, offsetof(struct capture_telemetry, member)
