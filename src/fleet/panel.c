@@ -56,9 +56,20 @@ static int start_or_stop(struct panel *p, struct err *err)
 
 static int pause_or_resume(struct panel *p, struct err *err)
 {
+	int rc;
+
 	if (sessions_is_paused_by_order(p->env.sessions, p->status.printer))
 		return order(p, SESSION_ORDER_RESUME, "the session goes on", err);
-	return order(p, SESSION_ORDER_PAUSE, "the session is paused", err);
+	rc = order(p, SESSION_ORDER_PAUSE, "the session is paused", err);
+	p->is_own_pause = rc == 0;
+	return rc;
+}
+
+/* The snippet's clicks pause the session for a filament change of which the printer's report is late
+ * or never comes: the wipes in it must not end the session. */
+static bool is_in_own_pause(const struct panel *p)
+{
+	return p->is_own_pause && sessions_is_paused_by_order(p->env.sessions, p->status.printer);
 }
 
 static int keep(struct panel *p, struct press *press, const struct err *why, struct err *err)
@@ -104,9 +115,10 @@ static void obey(struct panel *p, const struct button_step *s)
 	switch (s->order) {
 	case BUTTON_NONE:
 		rc = s->is_wipe ? err_set(&err, -EPERM,
-		                          "%u clicks while filament is changed: taken for the "
-		                          "wiping of the nozzle",
-		                          s->clicks)
+		                          "%u clicks while %s: taken for the wiping of the nozzle",
+		                          s->clicks,
+		                          is_in_own_pause(p) ? "clicks have paused the session"
+		                                             : "filament is changed")
 		                : err_set(&err, -EINVAL, "%u clicks mean nothing", s->clicks);
 		break;
 	case BUTTON_FRAME:
@@ -169,12 +181,16 @@ static void arm_timer(struct panel *p)
 		timer_start(&p->due, MAX((due_us - now_us + 999) / 1000, (int64_t)0));
 }
 
-static void take_steps(struct panel *p, const struct button_step *steps, unsigned n)
+static void take_steps(struct panel *p, struct button_step *steps, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		if (steps[i].news == BUTTON_SHOOT) {
 			shoot(p, &steps[i]);
 		} else if (steps[i].news == BUTTON_ORDERS) {
+			if (steps[i].order == BUTTON_START_STOP && is_in_own_pause(p)) {
+				steps[i].order = BUTTON_NONE;
+				steps[i].is_wipe = true;
+			}
 			obey(p, &steps[i]);
 			tell_series(p, &steps[i]);
 		}
@@ -408,6 +424,15 @@ static void heard_printer(struct panel *p, const struct event_printer *e)
 	panel_look(p);
 }
 
+/* A pause that ended, by whomever, is no longer ours. One that waits for its printer has not. */
+static void heard_session(struct panel *p, const struct session *s)
+{
+	if (s->state != SESSION_ARMED &&
+	    !sessions_is_paused_by_order(p->env.sessions, p->status.printer))
+		p->is_own_pause = false;
+	panel_look(p);
+}
+
 static void heard(void *arg, const struct bus_event *e)
 {
 	struct panel *p = arg;
@@ -415,7 +440,7 @@ static void heard(void *arg, const struct bus_event *e)
 	if (e->type == EVENT_PRINTER && is_ours(p, event_as_printer(e)->printer))
 		heard_printer(p, event_as_printer(e));
 	else if (e->type == EVENT_SESSION && is_ours(p, event_as_session(e)->session.printer))
-		panel_look(p);
+		heard_session(p, &event_as_session(e)->session);
 	else if (e->type == EVENT_FRAME && is_ours(p, event_as_frame(e)->printer))
 		panel_blink(p);
 	else if (e->type == EVENT_CAMERA)
@@ -457,6 +482,8 @@ struct panel *panel_new(const struct panel_env *env, const struct panel_config *
 	p->env = *env;
 	p->config = *c;
 	p->has_printer = true; /* until it is known otherwise */
+	/* Who ordered the pause that an earlier run left is not known: no wipe may end it. */
+	p->is_own_pause = true;
 	button_init(&p->button, &c->rules, false);
 	timer_init(&p->due, env->loop, on_due, p);
 	timer_init(&p->retry, env->loop, try_again, p);

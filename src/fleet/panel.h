@@ -4,7 +4,8 @@
  *
  * The first press of a series takes a picture of its moment (the kernel's stamp) before anything else
  * is known; the series' count then keeps or drops it, starts, pauses or ends the session. Presses that
- * the slicer's wipes make while filament is changed are not heard. The lights follow the session and
+ * the slicer's wipes make while filament is changed are not heard; while clicks have paused the session a
+ * series that would start or stop is such a wipe, too, whatever the printer says. The lights follow the session and
  * tell of trouble.
  *
  * A chip that is missing, taken or lost is told once, in words, and tried again every half minute;

@@ -25,6 +25,7 @@ struct panel {
 	struct bus_listener listener;
 	bool has_printer; /* it can be heard, or nothing is known of it yet */
 
+	bool is_own_pause; /* if the session is paused by order, clicks have done it */
 	struct button button;
 	struct gpio_input *input; /* one of the two, or none while it fails */
 	struct sim_input *sim;

@@ -97,6 +97,7 @@ int sessions_order(struct sessions *ss, const char *printer UNUSED, enum session
 	case SESSION_ORDER_STOP:
 	case SESSION_ORDER_DISCARD:
 		ss->s.state = SESSION_FINALISING;
+		ss->is_paused_by_order = false;
 		break;
 	case SESSION_ORDER_SHOOT:
 		break;
@@ -208,6 +209,7 @@ static void tell_session(struct bench *b)
 {
 	struct event_session *e = event_new_session();
 
+	e->session = b->sessions.s;
 	TEXT_SET(e->session.printer, "a1");
 	bus_publish(b->bus, &e->head);
 	loop_advance(b->loop, 0);
@@ -364,6 +366,70 @@ TEST(wipes_while_filament_is_changed_do_nothing)
 	CHECK_INT(b.sessions.last, SESSION_ORDER_RESUME);
 	tell_printer(&b, false, PRINTER_LINK_ONLINE);
 	loop_advance(b.loop, 3000);
+	click(&b, 3);
+	CHECK_INT(b.sessions.last, SESSION_ORDER_STOP);
+	close_bench(&b);
+}
+
+TEST(wipes_in_a_pause_by_clicks_do_nothing_without_a_printer_s_word)
+{
+	struct bench b;
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	click(&b, 3);
+	tell_session(&b);
+	click(&b, 4);
+	tell_session(&b);
+	click(&b, 3);
+	CHECK_INT(b.sessions.s.state, SESSION_PAUSED);
+	CHECK_INT(b.last.order, BUTTON_NONE);
+	CHECK(strstr(panel_status(b.panel)->last_text, "wiping"));
+	click(&b, 4);
+	CHECK_INT(b.sessions.last, SESSION_ORDER_RESUME);
+	click(&b, 3);
+	CHECK_INT(b.sessions.last, SESSION_ORDER_STOP);
+
+	/* Five end it all the same. */
+	click(&b, 3);
+	click(&b, 4);
+	click(&b, 5);
+	CHECK_INT(b.sessions.last, SESSION_ORDER_DISCARD);
+	close_bench(&b);
+}
+
+TEST(three_clicks_stop_what_was_paused_elsewhere)
+{
+	struct bench b;
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	click(&b, 3);
+	click(&b, 4);
+	/* The page lets it go on, and pauses it. */
+	CHECK_INT(sessions_order(&b.sessions, "a1", SESSION_ORDER_RESUME, NULL), 0);
+	tell_session(&b);
+	CHECK_INT(sessions_order(&b.sessions, "a1", SESSION_ORDER_PAUSE, NULL), 0);
+	tell_session(&b);
+	click(&b, 3);
+	CHECK_INT(b.sessions.last, SESSION_ORDER_STOP);
+	close_bench(&b);
+}
+
+TEST(a_pause_that_an_earlier_run_left_is_not_ended_by_wipes)
+{
+	struct bench b;
+
+	open_bench(&b, "");
+	panel_printer_added(b.panel, "a1");
+	b.sessions.s.state = SESSION_ARMED;
+	tell_session(&b);
+	b.sessions.s.state = SESSION_PAUSED;
+	b.sessions.is_paused_by_order = true;
+	tell_session(&b);
+	click(&b, 3);
+	CHECK_INT(b.sessions.n_orders, 0);
+	click(&b, 4);
 	click(&b, 3);
 	CHECK_INT(b.sessions.last, SESSION_ORDER_STOP);
 	close_bench(&b);

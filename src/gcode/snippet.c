@@ -518,14 +518,13 @@ static void filament_of_bambu(struct plan *p)
 	buf_add_str(&b, "M1002 gcode_claim_action : 0\n");
 	add(p, "filament_behind", "Filament change, last part", field, SNIPPET_BEHIND, &b);
 	if (p->o->mode == SNIPPET_CLICK && p->m.press_axis == 0)
-		note(p,
-		     clicks ? "The wipes in the maker's filament change touch the switch too, and "
-		              "nobody "
-		              "can tell them from clicks here: put the switch where only the press "
-		              "point above reaches it."
-		            : "The wipes in the maker's filament change touch the switch too: "
-		              "Bedside knows "
-		              "of the change from the printer and does not hear them.");
+		note(p, clicks ? "The wipes in the maker's filament change touch the switch too: "
+		                 "three clicks between the two fours are not heard. Other wipes "
+		                 "count: put the switch where only the press point above reaches "
+		                 "it."
+		               : "The wipes in the maker's filament change touch the switch too: "
+		                 "Bedside knows "
+		                 "of the change from the printer and does not hear them.");
 }
 
 /* Marlin's G90 makes the extruder absolute too, so M83 comes behind it.

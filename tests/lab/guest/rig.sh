@@ -78,6 +78,9 @@ until_true 30 is paused || bad "four clicks do not pause"
 until_true 20 lit 001 || bad "paused is not yellow"
 click 1
 until_true 20 panel 'not kept: the session is paused' || bad "a click in a pause: $(cat panel.log)"
+click 3
+until_true 20 panel '3 clicks while clicks have paused the session' || bad "three clicks in a pause by four: $(cat panel.log)"
+is paused || bad "wipes in a pause by four clicks end it"
 click 4
 until_true 30 is recording || bad "four clicks do not resume"
 has_pictures 5 || bad "a picture was taken in the pause"
@@ -129,10 +132,10 @@ say "the sensor: good, below zero, garbled, silent, cut short, all zero, good"
 kill "$daemon"
 wait "$daemon"
 kill $simulator
-config ', chip: rig, mode: single, debounce: 1ms'
+config ', line: BUTTON, mode: single, debounce: 1ms'
 : >serve.log
 start
-until_true 30 panel 'button works' || bad "single mode: $(cat panel.log)"
+until_true 30 panel "button works: $chip line 22 (BUTTON)" || bad "single mode, a line by its name: $(cat panel.log)"
 click 1 && sleep 1
 press_line press "$lines/sim_gpio22/pull" 200 || bad "the button cannot be pressed"
 sleep 2
