@@ -293,7 +293,8 @@ TEST(a_click_captures_the_layer_where_the_plan_says_so)
 	b.captures.plan.by_button = true;
 	click(&b, 1);
 	CHECK_INT(b.captures.n_orders, 1);
-	CHECK_STR(panel_status(b.panel)->last_text, "a picture is kept; the layer is being captured");
+	CHECK_STR(panel_status(b.panel)->last_text,
+	          "a picture is kept; the layer is being captured");
 	b.captures.is_busy = true;
 	click(&b, 1);
 	CHECK(strstr(panel_status(b.panel)->last_text,
