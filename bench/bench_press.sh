@@ -12,20 +12,10 @@ bench=$(cd "$(dirname "$0")" && pwd)
 export BEDSIDE_LAB_DIR=${BEDSIDE_LAB_DIR:-$BENCH_BUILD/tests/lab}
 # shellcheck source=tests/lab/lab.sh disable=SC1091
 . "$bench/../tests/lab/lab.sh" "$BENCH_BUILD"
-need gcc
-need make
-here=$bench/../tests/lab
 files=$tmp/files
-prepare "$files"
-(
-  flock 9
-  "$here/modules" "$lab/kernel" "$here/sensor"
-) 9>"$lab/lock" || exit $?
-picture 640x480 "$files/big.jpg"
-picture 320x240 "$files/small.jpg"
+mkdir "$files"
 printf 'presses=%s rounds=%s\n' "${PRESSES:-200}" "${ROUNDS:-1}" >"$files/press.conf"
-"$here/initrd" "$tmp/initrd" "$lab/kernel" "$files" "$BEDSIDE" "$(dirname "$BEDSIDE")/../av/bedside-av" "$build/tests/lab/uvc_camera" \
-  "$build/tests/lab/press_line"
+rig_initrd "$files"
 
 # waited: milliseconds that the emulator's threads ran, and that they were ready and had to wait.
 waited() { cat /proc/"$guest"/task/*/schedstat | awk '{ run += $1; wait += $2 } END { printf "%d %d\n", run / 1e6, wait / 1e6 }'; }

@@ -36,12 +36,12 @@ panel '.panel | .printer == "a1" and .button.state == "simulated" and .lights.st
 until_true 75 panel '.panel.lights.show == "recording"' || die "the lights: $(get panel)"
 [ "$(post panel/press '{"down":true}')" = 200 ] || die "not pressed: $(cat "$tmp/answer")"
 [ "$(post panel/press '{"down":false}')" = 200 ] || die "not let go: $(cat "$tmp/answer")"
-until_true 10 panel '.panel.button.last | .clicks == 1 and .order == "frame"' || die "one press: $(get panel)"
+until_true 60 panel '.panel.button.last | .clicks == 1 and .order == "frame"' || die "one press: $(get panel)"
 keys() { printf '    q' | "$BEDSIDE" panel keys --data "$tmp/data" >"$tmp/keys.out" || die "the keys: $(cat "$tmp/keys.out")"; }
 keys
-until_true 10 panel '.panel.lights.show == "paused" and .panel.button.last.clicks == 4' || die "four keys: $(get panel)"
+until_true 60 panel '.panel.lights.show == "paused" and .panel.button.last.clicks == 4' || die "four keys: $(get panel)"
 keys
-until_true 10 panel '.panel.lights.show == "recording"' || die "four keys again: $(get panel)"
+until_true 60 panel '.panel.lights.show == "recording"' || die "four keys again: $(get panel)"
 get environment | jq -e '[.places[] | select(.source == "simulated" and .temperature_c != null)] | length == 2' >/dev/null || die "no climate: $(get environment)"
 echo "button, lights and climate are simulated"
 

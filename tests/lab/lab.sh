@@ -30,3 +30,17 @@ prepare() {
 
 # picture SIZE FILE: a JPEG with enough detail to be worth keeping.
 picture() { "$build/tests/lab/picture" "${1%x*}" "${1#*x}" >"$2"; }
+
+# rig_initrd FILES_DIR: the guest with button, sensor and camera; its modules are built once.
+rig_initrd() {
+  need gcc
+  need make
+  prepare "$1"
+  (
+    flock 9
+    "$here/modules" "$lab/kernel" "$here/sensor"
+  ) 9>"$lab/lock" || exit $?
+  picture 640x480 "$1/big.jpg"
+  picture 320x240 "$1/small.jpg"
+  "$here/initrd" "$tmp/initrd" "$lab/kernel" "$1" "$BEDSIDE" "$(dirname "$BEDSIDE")/../av/bedside-av" "$build/tests/lab/uvc_camera" "$build/tests/lab/press_line"
+}

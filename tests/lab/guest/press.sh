@@ -49,6 +49,7 @@ while [ $round -lt "$rounds" ]; do
   round=$((round + 1))
   press_line hear "/dev/$chip" 22 "$presses" >heard &
   series bare cat heard
+  kill %% 2>/dev/null # it waits for presses that were not heard
   wait %%
   start single.yaml
   series idle asked serve.log
