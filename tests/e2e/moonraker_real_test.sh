@@ -148,6 +148,10 @@ until_true 60 is '(tostring | test("Timer too close")) and .activity != "idle"' 
 expect "a restart" '{"command":"clear_error"}' '.answer == "acknowledged"'
 until_true 60 is 'tostring | test("Timer too close") | not' || die "still in error"
 
+is_ready() { curl -sf -H "X-Api-Key: $key" "$url/server/info" | jq -e '.result.klippy_state == "ready"' >/dev/null; }
+# Before that Moonraker's history would not see the next print begin.
+until_true 90 is_ready || die "Moonraker does not find Klipper again"
+
 # ---- the simulator answers as the real one: over HTTP and the WebSocket, right and wrong, and what comes unasked ----
 kill "$daemon"
 wait "$daemon" || die "the daemon ended with $?"
