@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Servers that are no OctoPrint and no Moonraker, or not the right ones. bad_web.py CERT KEY prints "NAME PORT" lines, "ready".
+"""Servers that are no OctoPrint, no Moonraker and no PrusaLink, or not the right ones. bad_web.py CERT KEY DRIVER prints
+"NAME PORT" lines, "ready".
 
 redirect sends to stranger, which prints "leaked" if a key comes with it.
 """
@@ -10,6 +11,15 @@ import threading
 import time
 
 HTML = b"<html><title>A router</title><body>Please sign in</body></html>"
+
+
+VERSION = {
+    "prusalink": b'{"api":"2.0.0","server":"2.1.2","text":"PrusaLink","hostname":"mk4","capabilities":{"upload-by-put":true}}',
+}.get(sys.argv[3], b'{"api":"0.1","server":"1.10.3","text":"OctoPrint 1.10.3"}')
+
+
+def path_of(head):
+    return head.split(b" ")[1] if head.count(b" ") > 1 else b""
 
 
 def reply(status, body, kind=b"text/html", version=b"1.1", more=b""):
@@ -61,15 +71,31 @@ def refuses(conn, head):
 
 
 def old(conn, head):
-    """HTTP/1.0, each answer the end of its connection; an OctoPrint by its first words, and busy afterwards."""
-    path = head.split(b" ")[1] if head.count(b" ") > 1 else b""
+    """HTTP/1.0, each answer the end of its connection; the right one by its first words, and busy afterwards."""
+    path = path_of(head)
     if path.startswith(b"/api/version"):
-        conn.sendall(reply(b"200 OK", b'{"api":"0.1","server":"1.10.3","text":"OctoPrint 1.10.3"}', b"application/json", b"1.0"))
+        conn.sendall(reply(b"200 OK", VERSION, b"application/json", b"1.0"))
     elif path.startswith(b"/server/info"):
         conn.sendall(reply(b"200 OK", b'{"result":{"klippy_connected":false,"klippy_state":"disconnected","moonraker_version":"0.9"}}',
                            b"application/json", b"1.0"))
     else:
         conn.sendall(reply(b"503 Service Unavailable", b"", version=b"1.0"))
+
+
+PRUSALINK = {
+    b"/api/version": VERSION,
+    b"/api/v1/info": b'{"nozzle_diameter":0.4,"mmu":false}',
+    b"/api/v1/status": b'{"printer":{"state":"IDLE","temp_nozzle":21.5,"target_nozzle":0,"temp_bed":20.5,"target_bed":0,"axis_z":5}}',
+}
+
+
+def plain(conn, head):
+    """HTTP/1.0 without lengths, and fine: a PrusaLink is nothing but questions and answers."""
+    body = PRUSALINK.get(path_of(head).partition(b"?")[0])
+    if body is None:
+        conn.sendall(reply(b"404 Not Found", b"", version=b"1.0"))
+    else:
+        conn.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + body)
 
 
 def serve(name, answer, context=None):
@@ -101,7 +127,7 @@ def serve(name, answer, context=None):
 
 
 ports = {}
-for each in (stranger, html, huge, endless, redirect, silent, closes, noise, refuses, old):
+for each in (stranger, html, huge, endless, redirect, silent, closes, noise, refuses, old, plain):
     serve(each.__name__, each)
 tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 tls.load_cert_chain(sys.argv[1], sys.argv[2])

@@ -2,7 +2,10 @@
 /*
  * layers_feeds: real sliced files against fleet/layers, as printers tell of them that count nothing.
  *
- * usage: layers_feeds [FILE...]      and every file of $BEDSIDE_SHARED/data/gcode, if that is there
+ * usage: layers_feeds [FILE...]
+ *
+ * and every file of data/gcode in the developers' folder (as of base/test.h), if that is there; it
+ * says so if not.
  *
  * Each file, and files of our own making, is "printed" move by move on made-up time, as it is and
  * with all its comments taken out, and told of as OctoPrint does (place in the file and Z a second
@@ -490,6 +493,9 @@ static void run_folder(const char *folder, struct totals *t)
 	struct dirent **names = NULL;
 	int n = scandir(folder, &names, is_gcode, alphasort);
 
+	if (n <= 0)
+		printf("skipped: real sliced files: there are none in %s (BEDSIDE_SHARED)\n",
+		       folder);
 	for (int i = 0; i < n; i++) {
 		char *path = mem_printf("%s/%s", folder, names[i]->d_name);
 
@@ -546,21 +552,25 @@ static void run_spiral(struct totals *t)
 	buf_fini(&b);
 }
 
+static void run_shared(struct totals *t)
+{
+	const char *set = getenv("BEDSIDE_SHARED");
+	char *folder =
+		mem_printf("%s/data/gcode", set && *set ? set : BEDSIDE_SOURCE_ROOT "/../shared");
+
+	run_folder(folder, t);
+	free(folder);
+}
+
 int main(int argc, char **argv)
 {
-	const char *shared = getenv("BEDSIDE_SHARED");
 	struct totals t = { 0 };
 
 	for (int i = 1; i < argc; i++)
 		run_file(argv[i], &t);
 	run_made(&t);
 	run_spiral(&t);
-	if (shared) {
-		char *folder = mem_printf("%s/data/gcode", shared);
-
-		run_folder(folder, &t);
-		free(folder);
-	}
+	run_shared(&t);
 	printf("with the file: %d layers, %d misses; by Z alone: %d layers, %d misses\n",
 	       t.layers[0], t.misses[0], t.layers[1], t.misses[1]);
 	return t.layers[0] == 0 || t.misses[0] > 0 || t.misses[1] * 100 > t.layers[1] * 3;
