@@ -1175,18 +1175,19 @@ static uint32_t be32(const char *at)
 /* The next fragment's number, and whether it begins with a key frame; the rest stays. */
 static uint32_t next_fragment(struct rig *r, int fd, bool *ret_is_key)
 {
-	const char *moof, *trun;
+	const char *trun;
 	uint32_t number;
-	size_t used;
 
 	CHECK(hear(r, fd, "moof"));
+	/* The mdat before it is of the last one. */
+	buf_consume(&r->heard,
+	            (size_t)((const char *)memmem(buf_peek(&r->heard), r->heard.size, "moof", 4) -
+	                     buf_peek(&r->heard)));
 	CHECK(hear(r, fd, "mdat"));
-	moof = memmem(buf_peek(&r->heard), r->heard.size, "moof", 4);
-	trun = memmem(moof, r->heard.size - (size_t)(moof - buf_peek(&r->heard)), "trun", 4);
-	number = be32(moof + 4 + 4 + 4 + 4);
+	trun = memmem(buf_peek(&r->heard), r->heard.size, "trun", 4);
+	number = be32(buf_peek(&r->heard) + 4 + 4 + 4 + 4);
 	*ret_is_key = be32(trun + 4 + 4 + 4 + 4 + 8) == 0x02000000;
-	used = (size_t)(trun - buf_peek(&r->heard));
-	buf_consume(&r->heard, used);
+	buf_consume(&r->heard, (size_t)(trun - buf_peek(&r->heard)));
 	return number;
 }
 
