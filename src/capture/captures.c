@@ -126,6 +126,15 @@ struct run_file spot_file(const struct spot *sp, int layer)
 
 static void run_look(void *arg, struct run_machine *ret);
 
+/* The session of this very print, while it takes pictures. */
+static const char *session_id(const struct spot *sp)
+{
+	const struct session *s = &sp->session;
+	bool is_on = s->state == SESSION_RECORDING || s->state == SESSION_PAUSED;
+
+	return is_on && strcmp(s->job, sp->job.id) == 0 ? s->id : "";
+}
+
 static struct capture new_capture(struct spot *sp, enum capture_trigger by)
 {
 	struct run_machine m;
@@ -146,6 +155,7 @@ static struct capture new_capture(struct spot *sp, enum capture_trigger by)
 	id_new(c.id, wall_ms(sp));
 	TEXT_SET(c.printer, sp->printer);
 	TEXT_SET(c.job, sp->job.id);
+	TEXT_SET(c.session, session_id(sp));
 	TEXT_SET(c.job_name, sp->job.name);
 	TEXT_SET(c.job_file, sp->job.file);
 	if (isnan(c.z_mm) && l)
@@ -429,6 +439,8 @@ static void heard(void *arg, const struct bus_event *e)
 
 	if (e->type == EVENT_JOB)
 		sp = spot_of(cs, event_as_job(e)->job.printer);
+	else if (e->type == EVENT_SESSION)
+		sp = spot_of(cs, event_as_session(e)->session.printer);
 	else if (e->type == EVENT_LAYER)
 		sp = spot_of(cs, event_as_layer(e)->layer.printer);
 	else if (e->type == EVENT_PRINTER)
@@ -439,6 +451,8 @@ static void heard(void *arg, const struct bus_event *e)
 		return;
 	if (e->type == EVENT_JOB)
 		take_job(sp, event_as_job(e));
+	else if (e->type == EVENT_SESSION)
+		sp->session = event_as_session(e)->session;
 	else if (e->type == EVENT_LAYER)
 		take_layer(sp, &event_as_layer(e)->layer);
 	else if (e->type == EVENT_PRINTER && sp->run)

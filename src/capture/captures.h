@@ -2,8 +2,8 @@
 /*
  * captures: which layers of which printer are captured, by whom it was asked, and what came of it.
  *
- * Follows EVENT_JOB, EVENT_LAYER, EVENT_PRINTER and EVENT_COMMAND, starts a run (capture/run) when a
- * trigger is due, one for each printer at a time, keeps the records (captures and their
+ * Follows EVENT_JOB, EVENT_SESSION, EVENT_LAYER, EVENT_PRINTER and EVENT_COMMAND, starts a run
+ * (capture/run) when a trigger is due, one for each printer at a time, keeps the records (captures and their
  * pictures) and publishes EVENT_CAPTURE. A layer that was due and was not captured is recorded as
  * missed, with the reason, and all of them are named when the job ends.
  *

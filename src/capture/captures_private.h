@@ -10,6 +10,7 @@
 #include "core/loop.h"
 #include "model/job.h"
 #include "model/layer.h"
+#include "model/session.h"
 
 #define CAPTURES_MAX_MISSED 20000
 
@@ -28,7 +29,8 @@ struct spot {
 	unsigned n_heights;
 	bool has_job, is_printing;
 	struct job job;
-	struct ground *ground; /* NULL: the sliced file is not at hand */
+	struct session session; /* the newest of the printer, running or not */
+	struct ground *ground;  /* NULL: the sliced file is not at hand */
 	struct loading *loading;
 	struct looking *looking;  /* for what an earlier run left */
 	struct saving *restoring; /* the kept plan, on its way from the store */

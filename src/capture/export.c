@@ -185,7 +185,7 @@ static json_t *sample_json(const struct capture *c, const struct capture_picture
 {
 	return json_pack(
 		"{s:s, s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:i, s:[i,i,i], s:o, s:o, s:o, "
-		"s:o, s:s, s:I, s:i, s:i, s:b, s:o}",
+		"s:o, s:s, s:I, s:i, s:i, s:b, s:o, s:o, s:o}",
 		"picture", picture, "file", json_text(p->file), "capture", json_text(c->id),
 		"layer", c->layer, "z_mm", json_or_null(c->z_mm), "x", json_or_null(p->x_mm), "y",
 		json_or_null(p->y_mm), "z", json_or_null(p->z_mm), "index", (int)p->index, "grid",
@@ -193,7 +193,8 @@ static json_t *sample_json(const struct capture *c, const struct capture_picture
 		json_text(c->printer), "job", json_text(c->job_name), "at",
 		json_time(p->at_wall_ms), "sha256", p->sha256, "bytes", (json_int_t)p->bytes,
 		"width", (int)p->width, "height", (int)p->height, "is_still", (int)p->is_still,
-		"telemetry", json_capture_telemetry(&p->telemetry));
+		"telemetry", json_capture_telemetry(&p->telemetry), "job_id", json_text(c->job),
+		"session_id", c->session[0] ? json_text(c->session) : json_null());
 }
 
 /* A field of a CSV (RFC 4180), and nothing a spreadsheet would run. */
@@ -225,7 +226,7 @@ static void csv_head(struct buf *b)
 	               "printer,job,at,bytes,sha256");
 	for (size_t i = 0; i < CAPTURE_TELEMETRY_N; i++)
 		buf_printf(b, ",%s", capture_telemetry_fields[i].name);
-	buf_add_str(b, "\r\n");
+	buf_add_str(b, ",job_id,session_id\r\n");
 }
 
 static void csv_line(struct buf *b, const struct capture *c, const struct capture_picture *p,
@@ -249,7 +250,7 @@ static void csv_line(struct buf *b, const struct capture *c, const struct captur
 	           p->sha256);
 	for (size_t i = 0; i < CAPTURE_TELEMETRY_N; i++)
 		csv_real(b, capture_telemetry_value(&p->telemetry, i));
-	buf_add_str(b, "\r\n");
+	buf_printf(b, ",%s,%s\r\n", c->job, c->session);
 }
 
 static void sample(struct export_stream *s, const struct capture *c,

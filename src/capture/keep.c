@@ -230,7 +230,8 @@ json_t *keep_metadata_json(const struct capture *c, const struct capture_plan *p
 	              "print_start_time_iso", json_time(c->job_started_wall_ms), "images", images,
 	              "settings", capture_plan_json(plan));
 	json_object_set_new(j, "capture_id", json_text(c->id));
-	json_object_set_new(j, "session_id", json_text(c->job));
+	json_object_set_new(j, "job_id", c->job[0] ? json_text(c->job) : json_null());
+	json_object_set_new(j, "session_id", c->session[0] ? json_text(c->session) : json_null());
 	json_object_set_new(j, "printer", json_text(c->printer));
 	json_object_set_new(j, "job_name", json_text(c->job_name));
 	json_object_set_new(j, "trigger", json_text(capture_trigger_name(c->trigger)));

@@ -74,6 +74,7 @@ static struct capture a_capture(void)
 	TEXT_SET(c.id, "01JD0000000000000000000001");
 	TEXT_SET(c.printer, "mk3");
 	TEXT_SET(c.job, "01JC0000000000000000000001");
+	TEXT_SET(c.session, "01JS0000000000000000000001");
 	TEXT_SET(c.job_name, "=Benchy, \"best\"");
 	TEXT_SET(c.job_file, "benchy.gcode");
 	TEXT_SET(c.folder, "captures/2024-11-21");
@@ -156,13 +157,20 @@ TEST(keep_writes_metadata_with_all_that_the_picture_needs)
 	CHECK_INT(json_integer_value(json_object_get(j, "layer")), 12);
 	CHECK(json_number_value(json_object_get(j, "z_height")) == 2.4);
 	CHECK_STR(json_string_value(json_object_get(j, "calibration_file_path")), "calib.json");
-	CHECK_STR(json_string_value(json_object_get(j, "session_id")), c.job);
+	CHECK_STR(json_string_value(json_object_get(j, "job_id")), c.job);
+	CHECK_STR(json_string_value(json_object_get(j, "session_id")), c.session);
 	image = json_array_get(json_object_get(j, "images"), 0);
 	CHECK_STR(json_string_value(json_object_get(image, "path")), p.file); /* relative */
 	CHECK_STR(json_string_value(json_object_get(image, "sha256")), p.sha256);
 	CHECK_INT(json_integer_value(json_object_get(json_object_get(image, "grid_index"), "z")),
 	          2);
 	CHECK_INT(json_object_size(json_object_get(j, "settings")), CAPTURE_PLAN_N_OPTS);
+	json_decref(j);
+	/* Not every print is photographed by a session. */
+	c.session[0] = '\0';
+	j = keep_metadata_json(&c, &plan, &p, 1);
+	CHECK(json_is_null(json_object_get(j, "session_id")));
+	CHECK_STR(json_string_value(json_object_get(j, "job_id")), c.job);
 	json_decref(j);
 }
 
@@ -222,7 +230,8 @@ TEST(export_makes_an_archive_that_unzip_and_tar_take)
 	CHECK(strstr(csv, "\"'=Benchy, \"\"best\"\"\"") != NULL);
 	/* What is not known is empty. */
 	CHECK(strstr(csv, ",sha256,nozzle_c,nozzle_target_c,") != NULL);
-	CHECK(strstr(csv, ",209.813,,,,,,,,,,,,12,,\r\n") != NULL);
+	CHECK(strstr(csv, ",209.813,,,,,,,,,,,,12,,,01JC0000000000000000000001,"
+	                  "01JS0000000000000000000001\r\n") != NULL);
 	static const char telemetry[] = "\"telemetry\":{\"nozzle_c\":209.813,\"layer_s\":12.0}";
 
 	CHECK(memmem(tar.data, tar.size, telemetry, sizeof(telemetry) - 1) != NULL);

@@ -48,14 +48,15 @@ static char *path_of(const struct run *r)
 static char *note_text(const struct run *r)
 {
 	json_t *j = json_pack(
-		"{s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:I, s:I, s:b, s:[o,o,o], s:f, s:I, s:b, s:b, "
+		"{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:I, s:I, s:b, s:[o,o,o], s:f, s:I, s:b, "
+	        "s:b, "
 		"s:b, s:b, s:b, s:o, s:o}",
 		"id", r->c.id, "printer", json_text(r->c.printer), "job", json_text(r->c.job),
-		"job_name", json_text(r->c.job_name), "job_file", json_text(r->c.job_file), "layer",
-		r->c.layer, "z_mm", json_or_null(r->c.z_mm), "started_ms",
-		(json_int_t)r->c.started_wall_ms, "job_started_ms",
-		(json_int_t)r->c.job_started_wall_ms, "is_paused", (int)r->is_paused, "home",
-		json_or_null(r->home_mm[0]), json_or_null(r->home_mm[1]),
+		"session", json_text(r->c.session), "job_name", json_text(r->c.job_name),
+		"job_file", json_text(r->c.job_file), "layer", r->c.layer, "z_mm",
+		json_or_null(r->c.z_mm), "started_ms", (json_int_t)r->c.started_wall_ms,
+		"job_started_ms", (json_int_t)r->c.job_started_wall_ms, "is_paused",
+		(int)r->is_paused, "home", json_or_null(r->home_mm[0]), json_or_null(r->home_mm[1]),
 		json_or_null(r->home_mm[2]), "travel_mm", isnan(r->travel_mm) ? 0 : r->travel_mm,
 		"file_pos", (json_int_t)r->file_pos, "is_klipper", (int)r->is_klipper,
 		"restores_itself", (int)r->restores_itself, "has_modes", (int)r->file.has_modes,
@@ -163,6 +164,7 @@ bool run_note_read(struct run *r, const struct buf *note)
 	read_text(j, "id", r->c.id, sizeof(r->c.id));
 	read_text(j, "printer", r->c.printer, sizeof(r->c.printer));
 	read_text(j, "job", r->c.job, sizeof(r->c.job));
+	read_text(j, "session", r->c.session, sizeof(r->c.session));
 	read_text(j, "job_name", r->c.job_name, sizeof(r->c.job_name));
 	read_text(j, "job_file", r->c.job_file, sizeof(r->c.job_file));
 	r->c.layer = (int)json_integer_value(json_object_get(j, "layer"));

@@ -100,6 +100,7 @@ struct capture {
 	char id[ID_SIZE];
 	char printer[MODEL_ID_SIZE];
 	char job[ID_SIZE];
+	char session[ID_SIZE]; /* that photographed this print then; "" none */
 	char job_name[192], job_file[256];
 	int64_t job_started_wall_ms;
 	int layer; /* -1 unknown */

@@ -174,6 +174,9 @@ static const char climate_sql[] =
 static const char telemetry_sql[] =
 	"ALTER TABLE capture_pictures ADD COLUMN telemetry TEXT NOT NULL DEFAULT '{}';";
 
+static const char capture_session_sql[] =
+	"ALTER TABLE captures ADD COLUMN session TEXT NOT NULL DEFAULT '';";
+
 /* Version N is the N-th line, counted from 1. */
 static const struct migration migrations[] = {
 	{ "the first schema", false, first_sql },
@@ -183,6 +186,7 @@ static const struct migration migrations[] = {
 	{ "digests of films", false, film_digest_sql },
 	{ "the climate of places", false, climate_sql },
 	{ "telemetry of pictures", false, telemetry_sql },
+	{ "sessions of captures", false, capture_session_sql },
 };
 
 int migrate_newest(void)

@@ -12,14 +12,15 @@
 #define COLUMNS                                                                             \
 	"id, printer, job, job_name, job_file, job_started_ms, layer, z_mm, trigger_kind, " \
 	"mode, state, started_ms, ended_ms, n_points, n_done, n_pictures, paused_s, "       \
-	"printer_wait_s, is_dry_run, folder, metadata, reason"
+	"printer_wait_s, is_dry_run, folder, metadata, reason, session"
 
 int repo_capture_save(struct db *db, const struct capture *c, struct err *err)
 {
 	int rc = db_run(
 		db,
 		"INSERT INTO captures (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-		"$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) ON CONFLICT (id) "
+		"$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT "
+	        "(id) "
 		"DO UPDATE SET state = excluded.state, ended_ms = excluded.ended_ms, n_points = "
 		"excluded.n_points, n_done = excluded.n_done, n_pictures = excluded.n_pictures, "
 		"paused_s = excluded.paused_s, printer_wait_s = excluded.printer_wait_s, folder = "
@@ -32,7 +33,7 @@ int repo_capture_save(struct db *db, const struct capture *c, struct err *err)
 	                db_int(c->started_wall_ms), db_int(c->ended_wall_ms), db_int(c->n_points),
 	                db_int(c->n_done), db_int(c->n_pictures), db_real(c->paused_s),
 	                db_real(c->printer_wait_s), db_int(c->is_dry_run), db_text(c->folder),
-	                db_text(c->metadata), db_text(c->text)),
+	                db_text(c->metadata), db_text(c->text), db_text(c->session)),
 		err);
 
 	if (rc < 0)
@@ -69,6 +70,7 @@ static void read_capture(struct db_rows *r, void *element)
 	DB_GET_TEXT(r, 19, c->folder);
 	DB_GET_TEXT(r, 20, c->metadata);
 	DB_GET_TEXT(r, 21, c->text);
+	DB_GET_TEXT(r, 22, c->session);
 }
 
 int repo_capture_end_running(struct db *db, const char *printer, const char *reason,

@@ -82,6 +82,7 @@ TEST(captures_that_a_kill_left_running_have_failed_and_keep_their_pictures)
 	id_new(other.id, WALL_MS + 1);
 	TEXT_SET(c.printer, "a1");
 	TEXT_SET(other.printer, "p1s");
+	TEXT_SET(c.session, "01JS");
 	TEXT_SET(p.capture, c.id);
 	capture_telemetry_init(&p.telemetry);
 	p.telemetry.bed_c = 60.5;
@@ -93,6 +94,7 @@ TEST(captures_that_a_kill_left_running_have_failed_and_keep_their_pictures)
 	CHECK_INT(repo_capture_get(db, c.id, &got, NULL), 0);
 	CHECK(got.state == CAPTURE_FAILED && isnan(got.z_mm));
 	CHECK_STR(got.text, "killed");
+	CHECK_STR(got.session, "01JS");
 	/* A hub is told as well. */
 	CHECK_INT(repo_outbox_list(db, 1, 10, 65536, &news, NULL), 0);
 	CHECK_INT(news.n, 2);

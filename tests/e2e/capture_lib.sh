@@ -30,9 +30,11 @@ newest() { get captures?limit=1 | jq -c '.captures[0]'; }
 
 # capture_is_whole ID POINTS CAMERAS: names, metadata, checksums and pictures of one capture agree.
 capture_is_whole() {
-  local record folder meta
+  local record folder meta session
   record=$(get "captures/$1")
   folder=$tmp/data/$(jq -r .folder <<<"$record")
+  # The page's own word for it: the session of that job.
+  session=$(get sessions | jq -r --argjson c "$record" '[.sessions[] | select(.job == $c.job)][0].id // ""')
   meta=$folder/$(jq -r .metadata <<<"$record")
   jq -e --argjson n $(($2 * $3)) --argjson points "$2" '.state == "completed" and .n_points == $points and .n_done == $points and
     .n_pictures == $n and (.pictures | length) == $n and (.folder | test("^captures/[0-9]{4}-[0-9]{2}-[0-9]{2}$")) and
@@ -41,11 +43,11 @@ capture_is_whole() {
   ! grep -vE '^layer_[0-9]{4}_pos_[0-9]{2}_z_[0-9]+_[0-9]{2}_[0-9]{8}_[0-9]{6}(_[a-z-]+)?(_[0-9]+)?(_thumb)?\.jpg$' "$tmp/names" || die "names"
   [ -f "$meta" ] || die "no metadata at $meta"
   # What the original kept, and what it lacked; names without a folder, each with its own picture's checksum.
-  jq -e --argjson n $(($2 * $3)) '(.images | length) == $n and (.images | all(.path | contains("/") | not)) and .layer > 0 and
+  jq -e --argjson n $(($2 * $3)) --arg job "$(jq -r .job <<<"$record")" --arg session "$session" '(.images | length) == $n and (.images | all(.path | contains("/") | not)) and .layer > 0 and
     .z_height > 0 and (.timestamp | type) == "number" and (.timestamp_iso | test("^[0-9]{4}-")) and (.print_start_time | type) == "number" and
     (.images | all(.position.x != null and .grid_index.x >= 0 and (.sha256 | length) == 64 and .size > 0 and .camera != "")) and
     .settings.points_x == 3 and .settings.speed == 6000 and .calibration_file_path == "lens.json" and
-    .capture_id != "" and .session_id != "" and .program.name == "bedside" and .mode == "grid"' "$meta" >/dev/null || die "metadata: $(cat "$meta")"
+    .capture_id != "" and .job_id == $job and .session_id == $session and .program.name == "bedside" and .mode == "grid"' "$meta" >/dev/null || die "metadata: $(cat "$meta")"
   (cd "$folder" && jq -r '.images[] | .sha256 + "  " + .path' "$meta" | sha256sum --check --quiet) || die "checksums"
   while read -r name; do
     [ "$(head -c 2 "$folder/$name" | od -An -tx1 | tr -d ' ')" = ffd8 ] || die "$name is no JPEG"
@@ -73,7 +75,8 @@ for line, row in zip(lines, rows):
     assert sample == line and row["picture"] == line["picture"], (sample, line)
     assert hashlib.sha256(picture).hexdigest() == line["sha256"] == row["sha256"]
     assert int(row["layer"]) == line["layer"] > 0 and abs(float(row["x"]) - line["x"]) < 0.01
-    assert row["camera"] in ("front", "top") and row["job"]
+    assert row["camera"] in ("front", "top") and row["job"] and row["job_id"] == line["job_id"] != ""
+    assert row["session_id"] == line["session_id"] not in ("", row["job_id"])
 print("ok: a dataset of", n, "pictures,", len(rows[0]), "columns")
 PY
 }
