@@ -92,6 +92,26 @@ static void print_json(const json_t *j)
 	putchar('\n');
 }
 
+static void print_unsafe(const json_t *points)
+{
+	const json_t *pt;
+	size_t i;
+
+	json_array_foreach(points, i, pt)
+	{
+		const char *why = json_string_value(json_object_get(pt, "text"));
+
+		/* Without a known bed none is safe, and none has a reason of its own. */
+		if (json_is_true(json_object_get(pt, "is_safe")) || !why ||
+		    strcmp(why, "safe") == 0)
+			continue;
+		printf("unsafe: point %zu at X%.2f Y%.2f Z%.2f: %s\n", i,
+		       json_number_value(json_object_get(pt, "x")),
+		       json_number_value(json_object_get(pt, "y")),
+		       json_number_value(json_object_get(pt, "z")), why);
+	}
+}
+
 static void print_plan(const json_t *answer)
 {
 	const json_t *preview = json_object_get(answer, "preview");
@@ -113,6 +133,7 @@ static void print_plan(const json_t *answer)
 		       json_integer_value(json_object_get(grid, "n_safe")),
 		       json_array_size(json_object_get(grid, "points")),
 		       json_number_value(json_object_get(grid, "total_s")));
+	print_unsafe(json_object_get(grid, "points"));
 	if (error)
 		printf("error: %s\n", error);
 	json_array_foreach(json_object_get(preview, "warnings"), i, v)

@@ -299,13 +299,18 @@ static json_t *lines_json(const char *text)
 
 static unsigned count_cameras(const struct spot *sp, const struct capture_plan *plan)
 {
-	const char *at = plan->cameras[0] ? plan->cameras : sp->cameras;
-	char name[MODEL_ID_SIZE];
-	unsigned n = 0;
+	return capture_list_count(plan->cameras[0] ? plan->cameras : sp->cameras);
+}
 
-	while (capture_list_next(&at, name, sizeof(name)))
-		n++;
-	return n;
+static void warn_cameras(unsigned n, struct buf *out)
+{
+	if (n == 0)
+		buf_add_str(out, "No camera sees this printer: there will be no pictures.\n");
+	if (n > CAPTURE_MAX_CAMERAS)
+		buf_printf(out,
+		           "%u cameras see this printer, and only the first %d of them will "
+		           "photograph it: name in cameras which.\n",
+		           n, CAPTURE_MAX_CAMERAS);
 }
 
 json_t *captures_preview(const struct captures *cs, const char *printer,
@@ -317,6 +322,7 @@ json_t *captures_preview(const struct captures *cs, const char *printer,
 	struct err err = { 0 };
 	struct run_file file;
 	struct grid_site site;
+	unsigned n_cameras;
 	json_t *j, *grid = json_null();
 
 	if (!sp)
@@ -327,8 +333,8 @@ json_t *captures_preview(const struct captures *cs, const char *printer,
 		layer = sp->layer.number > 0 ? sp->layer.number : -1;
 	site = site_of(sp, layer, &file);
 	grid_warnings(plan, &site, &sp->pace, &warnings);
-	if (count_cameras(sp, plan) == 0)
-		buf_add_str(&warnings, "No camera sees this printer: there will be no pictures.\n");
+	n_cameras = count_cameras(sp, plan);
+	warn_cameras(n_cameras, &warnings);
 	if (capture_plan_moves(plan)) {
 		(void)!grid_make(plan, &site, &sp->pace, &g, &err);
 		json_decref(grid);
@@ -337,8 +343,9 @@ json_t *captures_preview(const struct captures *cs, const char *printer,
 	j = json_pack("{s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "layer", json_int_or_null(layer),
 	              "z_mm", json_or_null(site.layer_z_mm), "top_mm", json_or_null(site.top_mm),
 	              "footprint", footprint_json(sp->ground, layer), "grid", grid, "images",
-	              (int)(MAX(g.n_safe, g.n > 0 ? 0U : 1U) * count_cameras(sp, plan)), "warnings",
-	              lines_json(buf_peek(&warnings)), "error",
+	              (int)(MAX(g.n_safe, g.n > 0 ? 0U : 1U) *
+	                    MIN(n_cameras, (unsigned)CAPTURE_MAX_CAMERAS)),
+	              "warnings", lines_json(buf_peek(&warnings)), "error",
 	              err.code ? json_text(err.text) : json_null());
 	grid_fini(&g);
 	return j;

@@ -19,6 +19,7 @@
 #include "core/loop.h"
 #include "core/work.h"
 #include "media/frame.h"
+#include "media/jpeg.h"
 #include "model/event.h"
 
 #include <errno.h>
@@ -63,6 +64,9 @@ struct shot {
 struct camera {
 	struct world *world;
 	bool is_dead;
+	unsigned
+		n_moving; /* so many pictures in which something moves, then still ones; 0: no pictures */
+	unsigned n_shots;
 };
 
 struct world {
@@ -92,20 +96,24 @@ struct world {
 	struct camera camera;
 	struct shot *shots;
 	struct job job;
-	bool is_pausing_refused;
+	bool is_pausing_refused, is_resume_ignored, is_resume_refused;
+	int64_t pause_late_ms; /* taken at once, done so much later */
+	struct timer late;
 	int64_t latency_ms;
 	double script_ms_more;
 	bool is_cold; /* scripts are not answered */
 
 	/* what must not be */
-	unsigned n_after_cancel, n_users_resumed, n_outside, n_low, n_elsewhere, n_raw_e;
+	unsigned n_after_cancel, n_users_resumed, n_outside, n_low, n_elsewhere, n_raw_e,
+		n_switched_off;
 	/* what was */
 	unsigned n_pauses, n_resumes, n_moves, n_alarms, n_due, n_ended;
 	unsigned char ended[N_LAYERS + 2]; /* by layer: events that end a capture */
 	unsigned n_completed;
 	struct buf log; /* of scripts */
 	bool keeps_log;
-	char last_text[300];
+	char last_text[300], last_warning[500];
+	struct capture last; /* that ended */
 };
 
 static unsigned chance(struct world *w, unsigned n)
@@ -235,6 +243,17 @@ static double word(const char *line, char letter)
 	return text_to_double(text, &v) ? v : (double)NAN;
 }
 
+/* A heater, or the motors that hold the head's place. */
+static bool is_switching_off(const char *line)
+{
+	static const char *const heaters[] = { "M104", "M109", "M140", "M141", "M190", "M191" };
+
+	for (size_t i = 0; i < ARRAY_LEN(heaters); i++)
+		if (text_starts(line, heaters[i]) && !(word(line, 'S') > 0 || word(line, 'R') > 0))
+			return true;
+	return text_starts(line, "M84") || text_starts(line, "M18") || text_starts(line, "M112");
+}
+
 /* Milliseconds that the line takes. */
 static double run_line(struct world *w, const char *line)
 {
@@ -247,6 +266,7 @@ static double run_line(struct world *w, const char *line)
 		w->is_e_relative = true;
 	else if (text_starts(line, "M82"))
 		w->is_e_relative = false;
+	w->n_switched_off += is_switching_off(line);
 	if (!text_starts(line, "G1 "))
 		return 0;
 	if (!isnan(word(line, 'E'))) {
@@ -339,11 +359,16 @@ static void cmd_arrives(void *arg)
 		w->n_pauses++;
 		if (w->activity != PRINTER_PRINTING || w->is_pausing_refused)
 			c->answer = PRINTER_REFUSED;
+		else if (w->pause_late_ms > 0)
+			timer_start(&w->late, w->pause_late_ms);
 		else
 			do_pause(w);
 		break;
 	case RUN_RESUME:
 		w->n_resumes++;
+		c->answer = w->is_resume_refused ? PRINTER_REFUSED : PRINTER_ACKNOWLEDGED;
+		if (w->is_resume_refused || w->is_resume_ignored)
+			break;
 		w->n_users_resumed += w->is_users_pause && w->activity == PRINTER_PAUSED &&
 		                      c->sent_us > w->users_pause_us;
 		if (w->activity == PRINTER_PAUSED) {
@@ -427,6 +452,24 @@ static void shot_free(struct shot *s)
 	free(s);
 }
 
+/* A white square on grey, elsewhere in each picture as long as something moves. */
+static struct frame *drawn(struct camera *c)
+{
+	static uint8_t px[160 * 120 * 4];
+	unsigned x = 10 + (c->n_shots < c->n_moving ? c->n_shots : c->n_moving) * 25;
+	struct frame *f = NULL;
+
+	for (unsigned i = 0; i < sizeof(px); i++)
+		px[i] = i / 4 % 160 - x < 40 && i / 640 - 30 < 40 ? 255 : 90;
+	CHECK(jpeg_encode_rgbx(px, 160, 120, 90, &f, NULL) == 0);
+	return f;
+}
+
+static void late_pause(void *arg)
+{
+	do_pause(arg);
+}
+
 static void shot_comes(void *arg)
 {
 	static const uint8_t bytes[] = { 0xff, 0xd8, 0xff, 0xd9 };
@@ -440,8 +483,13 @@ static void shot_comes(void *arg)
 	if (s->camera->is_dead) {
 		err_set(&err, -ETIMEDOUT, "it sends nothing");
 	} else {
-		f = frame_new(FRAME_JPEG, sizeof(bytes), &to);
-		memcpy(to, bytes, sizeof(bytes));
+		s->camera->n_shots++;
+		if (s->camera->n_moving > 0) {
+			f = drawn(s->camera);
+		} else {
+			f = frame_new(FRAME_JPEG, sizeof(bytes), &to);
+			memcpy(to, bytes, sizeof(bytes));
+		}
 		f->captured_us = loop_now_us(w->loop);
 		f->captured_wall_ms = loop_wall_ms(w->loop);
 		f->width = 640;
@@ -620,6 +668,8 @@ static void heard(void *arg, const struct bus_event *e)
 			timer_start(&w->person, 60000);
 		}
 	}
+	if (e->type == EVENT_NOTICE && event_as_notice(e)->level == NOTICE_WARNING)
+		TEXT_SET(w->last_warning, event_as_notice(e)->text);
 	if (e->type != EVENT_CAPTURE || !event_as_capture(e)->is_news)
 		return;
 
@@ -632,6 +682,7 @@ static void heard(void *arg, const struct bus_event *e)
 		return;
 	}
 	TEXT_SET(w->last_text, c->text);
+	w->last = *c;
 	w->n_ended++;
 	w->n_completed += c->state == CAPTURE_COMPLETED;
 	if (c->layer > 0 && c->layer <= N_LAYERS)
@@ -689,6 +740,7 @@ static void world_begin(struct world *w, uint64_t seed, const char *plan_json)
 	timer_init(&w->link, w->loop, link_back, w);
 	timer_init(&w->person, w->loop, person_looks, w);
 	timer_init(&w->fault, w->loop, fault, w);
+	timer_init(&w->late, w->loop, late_pause, w);
 	w->seen =
 		(struct run_machine){ .file_pos = -1, .can_script = true, .mm = { NAN, NAN, NAN } };
 	w->seen.limits = (struct grid_box){ { 0, 0, 0 }, { BED_X, BED_Y, MAX_Z } };
@@ -743,6 +795,7 @@ static void world_end(struct world *w)
 	timer_stop(&w->link);
 	timer_stop(&w->person);
 	timer_stop(&w->fault);
+	timer_stop(&w->late);
 	loop_advance(w->loop, 1);
 	work_pool_free(w->pool);
 	bus_free(w->bus);
@@ -759,6 +812,7 @@ static void no_harm(const struct world *w)
 	CHECK_INT(w->n_low, 0);
 	CHECK_INT(w->n_elsewhere, 0);
 	CHECK_INT(w->n_raw_e, 0);
+	CHECK_INT(w->n_switched_off, 0);
 }
 
 #define GRID                                                                                \
@@ -971,6 +1025,18 @@ TEST(captures_dry_run_sends_nothing)
 	world_end(&w);
 }
 
+static void tell_session(struct world *w, const char *id, const char *job, enum session_state state)
+{
+	struct event_session *e = event_new_session();
+
+	e->session.state = state;
+	TEXT_SET(e->session.printer, "p");
+	TEXT_SET(e->session.id, id);
+	TEXT_SET(e->session.job, job);
+	bus_publish(w->bus, &e->head);
+	loop_advance(w->loop, 1);
+}
+
 static bool note_exists(const struct world *w)
 {
 	char path[300];
@@ -1010,6 +1076,7 @@ TEST(captures_bring_a_print_back_that_was_paused_when_the_program_was_killed)
 	struct world w;
 
 	world_begin(&w, 11, GRID);
+	tell_session(&w, "01JS0000000000000000000001", w.job.id, SESSION_RECORDING);
 	while (w.n_moves < 3)
 		loop_advance(w.loop, 50);
 	CHECK(note_exists(&w));
@@ -1018,6 +1085,7 @@ TEST(captures_bring_a_print_back_that_was_paused_when_the_program_was_killed)
 	CHECK_INT(w.activity, PRINTER_PRINTING);
 	CHECK_INT(w.n_resumes, 1);
 	CHECK(!note_exists(&w));
+	CHECK_STR(w.last.session, "01JS0000000000000000000001");
 	no_harm(&w);
 	world_end(&w);
 }
@@ -1043,6 +1111,289 @@ TEST(captures_leave_a_pause_alone_that_may_be_a_persons_after_a_kill)
 	CHECK_INT(w.n_resumes, 0);
 	CHECK_INT(w.n_moves, n);
 	CHECK_INT(w.n_alarms, 1);
+	no_harm(&w);
+	world_end(&w);
+}
+
+/* ---- whose print, whose cameras ---- */
+
+/* What the metadata of the capture that ended last says; decref it. */
+static json_t *metadata(const struct world *w)
+{
+	auto_free char *path = mem_printf("%s/%s/%s", w->dir, w->last.folder, w->last.metadata);
+	json_t *j = json_load_file(path, 0, NULL);
+
+	CHECK(j != NULL);
+	return j;
+}
+
+static void order_one(struct world *w)
+{
+	struct err err = { 0 };
+	unsigned n = w->n_ended;
+
+	if (captures_order(w->captures, "p", CAPTURE_BY_ORDER, &err) < 0)
+		fail_msg("%s", err.text);
+	for (unsigned i = 0; i < 1000 && w->n_ended == n; i++)
+		loop_advance(w->loop, 50);
+	CHECK_INT(w->n_ended, n + 1);
+}
+
+TEST(captures_name_the_session_of_the_same_print_and_no_other)
+{
+	static const char id[] = "01JS0000000000000000000001";
+	struct world w;
+	json_t *j;
+
+	world_begin(&w, 20, "{\"enabled\":true,\"mode\":\"snap\",\"every_n_layers\":0}");
+	run_until(&w, 2, 100);
+	tell_session(&w, id, w.job.id, SESSION_RECORDING);
+	order_one(&w);
+	j = metadata(&w);
+	CHECK_STR(json_string_value(json_object_get(j, "session_id")), id);
+	CHECK_STR(json_string_value(json_object_get(j, "job_id")), w.job.id);
+	json_decref(j);
+	tell_session(&w, id, "01JC0000000000000000000099", SESSION_RECORDING);
+	order_one(&w);
+	CHECK_STR(w.last.session, "");
+	tell_session(&w, id, w.job.id, SESSION_FINALISING);
+	order_one(&w);
+	j = metadata(&w);
+	CHECK(json_is_null(json_object_get(j, "session_id")));
+	CHECK_STR(json_string_value(json_object_get(j, "job_id")), w.job.id);
+	json_decref(j);
+	world_end(&w);
+}
+
+TEST(captures_of_more_cameras_than_four_are_refused_or_warned_of)
+{
+	struct world w;
+	struct capture_plan plan;
+	struct err err = { 0 };
+	json_t *j;
+	const char *warning;
+
+	world_begin(&w, 21, GRID);
+	plan = *captures_plan(w.captures, "p");
+	TEXT_SET(plan.cameras, "a, b, c, d");
+	CHECK(captures_set_plan(w.captures, "p", &plan, &err) == 0);
+	TEXT_SET(plan.cameras, "a, b, c, d, e");
+	CHECK(captures_set_plan(w.captures, "p", &plan, &err) == -EINVAL);
+	CHECK(strstr(err.text, "cameras: 5 are named") != NULL);
+	plan.cameras[0] = '\0';
+	CHECK(captures_set_plan(w.captures, "p", &plan, &err) == 0);
+	captures_add(w.captures, "p", &plan, "a, b, c, d, e");
+	j = captures_preview(w.captures, "p", NULL, 1);
+	CHECK_INT(json_integer_value(json_object_get(j, "images")), 4 * 4);
+	warning = json_string_value(json_array_get(json_object_get(j, "warnings"), 0));
+	for (size_t i = 1; warning && !strstr(warning, "5 cameras see this printer"); i++)
+		warning = json_string_value(json_array_get(json_object_get(j, "warnings"), i));
+	CHECK(warning && strstr(warning, "only the first 4"));
+	json_decref(j);
+	world_end(&w);
+}
+
+/* ---- parked ---- */
+
+TEST(captures_park_the_head_photograph_and_bring_it_back)
+{
+	struct world w;
+
+	world_begin(&w, 22,
+	            "{\"enabled\":true,\"mode\":\"parked\",\"park_x\":12,\"park_y\":195,"
+	            "\"settle\":0,\"thumbnails\":false,\"every_n_layers\":3}");
+	w.keeps_log = true;
+	wait_ended(&w, 3);
+	CHECK_INT(w.last.state, CAPTURE_COMPLETED);
+	CHECK_INT(w.last.n_pictures, 1);
+	CHECK(strstr(buf_peek(&w.log), "G1 X12.000 Y195.000 F3000\n") != NULL);
+	CHECK_INT(w.n_pauses, 1);
+	CHECK_INT(w.n_resumes, 1);
+	loop_advance(w.loop, 200);
+	CHECK_INT(w.activity, PRINTER_PRINTING);
+	no_harm(&w);
+	world_end(&w);
+}
+
+TEST(captures_parked_by_the_sliced_file_wait_until_nothing_moves)
+{
+	struct world w;
+	json_t *j;
+
+	world_begin(&w, 23,
+	            "{\"enabled\":true,\"mode\":\"parked\",\"settle\":3,\"thumbnails\":false,"
+	            "\"every_n_layers\":3}");
+	w.camera.n_moving = 3;
+	wait_ended(&w, 3);
+	CHECK_INT(w.last.state, CAPTURE_COMPLETED);
+	CHECK_INT(w.camera.n_shots, 4); /* at three places, and the last once more */
+	j = metadata(&w);
+	CHECK(json_is_true(
+		json_object_get(json_array_get(json_object_get(j, "images"), 0), "is_still")));
+	json_decref(j);
+	CHECK_INT(w.n_pauses + w.n_resumes + w.n_moves, 0);
+	world_end(&w);
+}
+
+TEST(captures_parked_while_the_file_pauses_the_print_leave_the_pause_alone)
+{
+	struct world w;
+	struct err err = { 0 };
+
+	world_begin(&w, 24,
+	            "{\"enabled\":true,\"mode\":\"parked\",\"settle\":3,\"thumbnails\":false,"
+	            "\"every_n_layers\":0}");
+	w.camera.n_moving = 1;
+	run_until(&w, 2, 100);
+	do_pause(&w); /* by a macro of the print's own */
+	loop_advance(w.loop, 200);
+	CHECK(captures_order(w.captures, "p", CAPTURE_BY_MARKER, &err) == 0);
+	loop_advance(w.loop, 10000);
+	CHECK_INT(w.n_completed, 1);
+	CHECK_INT(w.last.n_pictures, 1);
+	CHECK_INT(w.n_pauses + w.n_resumes + w.n_moves, 0);
+	CHECK_INT(w.activity, PRINTER_PAUSED);
+	world_end(&w);
+}
+
+/* ---- triggers, and what was missed ---- */
+
+TEST(captures_by_time_while_it_prints)
+{
+	struct world w;
+
+	world_begin(&w, 25,
+	            "{\"enabled\":true,\"mode\":\"snap\",\"every_n_layers\":0,\"every\":30,"
+	            "\"thumbnails\":false}");
+	loop_advance(w.loop, 300000);
+	CHECK_INT(w.n_completed, 10);
+	CHECK_INT(w.n_ended, 10);
+	CHECK_INT(w.last.trigger, CAPTURE_BY_TIME);
+	/* A paused print shows nothing new, and nothing of it is missed. */
+	do_pause(&w);
+	job_event(&w, JOB_PAUSED);
+	loop_advance(w.loop, 90000);
+	CHECK_INT(w.n_ended, 10);
+	do_resume(&w);
+	job_event(&w, JOB_RESUMED);
+	loop_advance(w.loop, 60000);
+	CHECK_INT(w.n_completed, 12);
+	CHECK_INT(w.n_ended, 12);
+	world_end(&w);
+}
+
+TEST(captures_the_last_layer)
+{
+	struct world w;
+
+	world_begin(&w, 26,
+	            "{\"enabled\":true,\"mode\":\"snap\",\"every_n_layers\":0,\"last_layer\":true,"
+	            "\"thumbnails\":false}");
+	run_until(&w, N_LAYERS, 4000);
+	CHECK_INT(w.n_ended, 0);
+	loop_advance(w.loop, 400);
+	CHECK_INT(w.n_ended, 1);
+	CHECK_INT(w.last.layer, N_LAYERS);
+	CHECK_INT(w.last.trigger, CAPTURE_BY_LAST);
+	CHECK_INT(w.last.state, CAPTURE_COMPLETED);
+	world_end(&w);
+}
+
+static void tell_layer(struct world *w, int number, bool is_late)
+{
+	struct event_layer *e = event_new_layer();
+
+	e->layer = (struct layer){ .number = number,
+		                   .layers = N_LAYERS,
+		                   .z_mm = number * LAYER_MM,
+		                   .is_catching_up = is_late };
+	TEXT_SET(e->layer.printer, "p");
+	bus_publish(w->bus, &e->head);
+	loop_advance(w->loop, 1000);
+}
+
+TEST(captures_name_the_missed_layers_when_the_print_ends)
+{
+	static const bool is_late[] = { 0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0 };
+	struct world w;
+
+	world_begin(&w, 27,
+	            "{\"enabled\":true,\"mode\":\"snap\",\"every_n_layers\":1,"
+	            "\"thumbnails\":false}");
+	timer_stop(&w.print);
+	for (size_t i = 0; i < ARRAY_LEN(is_late); i++)
+		tell_layer(&w, (int)i + 1, is_late[i]);
+	CHECK_INT(w.n_completed, 5);
+	job_event(&w, JOB_ENDED);
+	loop_advance(w.loop, 100);
+	CHECK_STR(w.last_warning,
+	          "Benchy: 6 layers that were due were not captured: 2, 3, 5, 8 to 10.");
+	/* The next print begins with none, and a long list ends in words. */
+	job_event(&w, JOB_STARTED);
+	for (int i = 1; i <= 250; i++)
+		tell_layer(&w, i, i % 2);
+	job_event(&w, JOB_ENDED);
+	loop_advance(w.loop, 100);
+	CHECK(strstr(w.last_warning, ": 125 layers that were due were not captured: 1, 3, 5, ") !=
+	      NULL);
+	CHECK(strstr(w.last_warning, " and more.") != NULL);
+	world_end(&w);
+}
+
+/* ---- printers that do not obey ---- */
+
+TEST(captures_raise_an_alarm_when_the_printer_does_not_resume)
+{
+	struct world w;
+
+	for (int is_refused = 0; is_refused < 2; is_refused++) {
+		world_begin(&w, 28, GRID);
+		w.is_resume_refused = is_refused;
+		w.is_resume_ignored = !is_refused;
+		wait_ended(&w, 3);
+		CHECK_INT(w.n_resumes, 3); /* emergency_resume_attempts */
+		CHECK_INT(w.n_alarms, 1);
+		CHECK_INT(w.last.state, CAPTURE_FAILED);
+		CHECK_STR(w.last_text, "The printer does not resume the print");
+		loop_advance(w.loop, 600000);
+		CHECK_INT(w.n_resumes, 3);
+		CHECK_INT(w.n_alarms, 1);
+		CHECK_INT(w.activity, PRINTER_PAUSED);
+		no_harm(&w);
+		world_end(&w);
+	}
+}
+
+TEST(captures_leave_a_pause_alone_that_is_confirmed_late)
+{
+	struct world w;
+
+	world_begin(&w, 29, GRID);
+	w.pause_late_ms = 15000; /* pause_timeout is 10 s */
+	wait_ended(&w, 3);
+	CHECK_INT(w.last.state, CAPTURE_FAILED);
+	CHECK_STR(w.last_text, "the pause was not confirmed within 10 s");
+	CHECK(strstr(w.last_warning, "was not confirmed within 10 s") != NULL);
+	loop_advance(w.loop, 60000);
+	CHECK_INT(w.activity, PRINTER_PAUSED);
+	CHECK_INT(w.n_pauses, 1);
+	CHECK_INT(w.n_moves + w.n_resumes, 0);
+	no_harm(&w);
+	world_end(&w);
+}
+
+TEST(captures_raise_an_alarm_for_a_pause_that_nobody_confirmed)
+{
+	struct world w;
+
+	world_begin(&w, 30, GRID);
+	w.is_cold = true; /* it pauses, and its answer is lost */
+	wait_ended(&w, 3);
+	CHECK_INT(w.n_alarms, 1);
+	CHECK_STR(w.last_text, "the pause was not confirmed within 10 s");
+	loop_advance(w.loop, 60000);
+	CHECK_INT(w.activity, PRINTER_PAUSED);
+	CHECK_INT(w.n_moves + w.n_resumes, 0);
 	no_harm(&w);
 	world_end(&w);
 }
@@ -1076,7 +1427,7 @@ static void one_print(uint64_t seed, struct tally *t)
 	timer_stop(&w.fault);
 	loop_advance(w.loop, 200000);
 	if (w.n_after_cancel + w.n_users_resumed + w.n_outside + w.n_low + w.n_elsewhere +
-	            w.n_raw_e >
+	            w.n_raw_e + w.n_switched_off >
 	    0)
 		print_message("seed %u\n", (unsigned)seed);
 	no_harm(&w);

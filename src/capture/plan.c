@@ -71,7 +71,7 @@ const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS] = {
 	{ "retract", OPT_REAL, AT(retract_mm), .fallback = "0.7", .max = 20, .help = "mm of filament pulled back before the moves; 0: none" },
 	{ "prime", OPT_REAL, AT(prime_mm), .fallback = "0.7", .max = 25, .help = "mm of filament pushed afterwards" },
 	{ "retract_speed", OPT_REAL, AT(retract_mm_min), .fallback = "1800", .min = 60, .max = 12000, .help = "mm/min of both" },
-	{ "return_to_origin", OPT_BOOL, AT(returns), .fallback = "yes", .help = "go back to where the print was paused, before it is resumed" },
+	{ "return_to_origin", OPT_BOOL, AT(returns), .fallback = "yes", .help = "go back to where the print was paused, before it is resumed; no is refused with mode parked and grid" },
 	{ "pause_timeout", OPT_SECONDS, AT(pause_timeout_s), .fallback = "10s", .min = 1e3, .max = 300e3, .help = "the pause, and the resume, must be confirmed within" },
 	{ "move_timeout", OPT_SECONDS, AT(move_timeout_s), .fallback = "30s", .min = 1e3, .max = 300e3, .help = "the printer must say within this that a move has ended" },
 	{ "shot_timeout", OPT_SECONDS, AT(shot_timeout_s), .fallback = "5s", .min = 200, .max = 60e3, .help = "then a picture counts as missing" },
@@ -79,7 +79,7 @@ const struct opt capture_plan_opts[CAPTURE_PLAN_N_OPTS] = {
 	{ "extrusion", OPT_CHOICE, AT(extrusion), .fallback = "auto", .choices = e_words, .help = "how the sliced file counts filament: M83 is relative, M82 absolute; auto: it is looked at" },
 	{ "dry_run", OPT_BOOL, AT(is_dry_run), .fallback = "no", .help = "plan and log every move, send nothing" },
 	{ "bambu_moves", OPT_BOOL, AT(allows_bambu), .fallback = "no", .help = "experimental: move the head of a Bambu printer too, which can not say when a move has ended" },
-	{ "cameras", OPT_TEXT, AT(cameras), .fallback = "", .help = "front, top; empty: all that see the printer" },
+	{ "cameras", OPT_TEXT, AT(cameras), .fallback = "", .help = "front, top, 4 at most; empty: all that see the printer, the first 4 of them" },
 	{ "thumbnails", OPT_BOOL, AT(makes_thumbnails), .fallback = "yes", .help = "a picture of 160x120 beside each" },
 	{ "quality", OPT_UNSIGNED, AT(quality), .fallback = "0", .max = 100, .help = "JPEG quality; 0: as the camera sends it, unchanged" },
 	{ "metadata", OPT_BOOL, AT(keeps_metadata), .fallback = "yes", .help = "a JSON file for each layer" },
@@ -247,6 +247,16 @@ bool capture_list_next(const char **at, char *dst, size_t size)
 	return n > 0;
 }
 
+unsigned capture_list_count(const char *list)
+{
+	char name[MODEL_ID_SIZE];
+	unsigned n = 0;
+
+	while (capture_list_next(&list, name, sizeof(name)))
+		n++;
+	return n;
+}
+
 int capture_plan_heights(const struct capture_plan *p, double dst[CAPTURE_MAX_HEIGHTS],
                          unsigned *ret_n, struct err *err)
 {
@@ -320,6 +330,10 @@ int capture_plan_check(const struct capture_plan *p, struct err *err)
 	if (p->every_s > 0 && p->every_s < 5 && p->mode != CAPTURE_SNAP)
 		return err_set(err, -EINVAL, "every: the head can not be moved every %.3g s",
 		               p->every_s);
+	if (capture_list_count(p->cameras) > CAPTURE_MAX_CAMERAS)
+		return err_set(err, -EINVAL,
+		               "cameras: %u are named, but no more than %d photograph a point",
+		               capture_list_count(p->cameras), CAPTURE_MAX_CAMERAS);
 	if (p->mode != CAPTURE_SNAP && !p->returns)
 		return err_set(err, -EINVAL,
 		               "return_to_origin: a print that is resumed from elsewhere is "

@@ -39,3 +39,4 @@ int capture_plan_heights(const struct capture_plan *p, double dst[CAPTURE_MAX_HE
 
 /* The names of a list such as "front, top", one after the other: false after the last. */
 bool capture_list_next(const char **at, char *dst, size_t size);
+unsigned capture_list_count(const char *list);

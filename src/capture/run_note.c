@@ -49,8 +49,7 @@ static char *note_text(const struct run *r)
 {
 	json_t *j = json_pack(
 		"{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:I, s:I, s:b, s:[o,o,o], s:f, s:I, s:b, "
-	        "s:b, "
-		"s:b, s:b, s:b, s:o, s:o}",
+		"s:b, s:b, s:b, s:b, s:o, s:o}",
 		"id", r->c.id, "printer", json_text(r->c.printer), "job", json_text(r->c.job),
 		"session", json_text(r->c.session), "job_name", json_text(r->c.job_name),
 		"job_file", json_text(r->c.job_file), "layer", r->c.layer, "z_mm",

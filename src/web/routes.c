@@ -252,7 +252,7 @@ static const struct field rig_news_query[] = {
 	{ "retract", FIELD_NUMBER, 0, 0, 20, NULL, "mm of filament pulled back before the moves; 0: none" }, \
 	{ "prime", FIELD_NUMBER, 0, 0, 25, NULL, "mm of filament pushed afterwards" }, \
 	{ "retract_speed", FIELD_NUMBER, 0, 60, 12000, NULL, "mm/min of both" }, \
-	{ "return_to_origin", FIELD_BOOL, 0, 0, 0, NULL, "go back to where the print was paused, before it is resumed" }, \
+	{ "return_to_origin", FIELD_BOOL, 0, 0, 0, NULL, "go back to where the print was paused, before it is resumed; no is refused with mode parked and grid" }, \
 	{ "pause_timeout", FIELD_NUMBER, 0, 1, 300, NULL, "the pause, and the resume, must be confirmed within, seconds" }, \
 	{ "move_timeout", FIELD_NUMBER, 0, 1, 300, NULL, "the printer must say within this that a move has ended, seconds" }, \
 	{ "shot_timeout", FIELD_NUMBER, 0, 0.2, 60, NULL, "then a picture counts as missing, seconds" }, \
@@ -260,7 +260,7 @@ static const struct field rig_news_query[] = {
 	{ "extrusion", FIELD_TEXT, 0, 0, 0, "auto|relative|absolute", "how the sliced file counts filament: M83 is relative, M82 absolute; auto: it is looked at" }, \
 	{ "dry_run", FIELD_BOOL, 0, 0, 0, NULL, "plan and log every move, send nothing" }, \
 	{ "bambu_moves", FIELD_BOOL, 0, 0, 0, NULL, "experimental: move the head of a Bambu printer too, which can not say when a move has ended" }, \
-	{ "cameras", FIELD_TEXT, 0, 0, 255, NULL, "front, top; empty: all that see the printer" }, \
+	{ "cameras", FIELD_TEXT, 0, 0, 255, NULL, "front, top, 4 at most; empty: all that see the printer, the first 4 of them" }, \
 	{ "thumbnails", FIELD_BOOL, 0, 0, 0, NULL, "a picture of 160x120 beside each" }, \
 	{ "quality", FIELD_INT, 0, 0, 100, NULL, "JPEG quality; 0: as the camera sends it, unchanged" }, \
 	{ "metadata", FIELD_BOOL, 0, 0, 0, NULL, "a JSON file for each layer" }, \
