@@ -96,7 +96,7 @@ struct world {
 	struct camera camera;
 	struct shot *shots;
 	struct job job;
-	bool is_pausing_refused, is_resume_ignored, is_resume_refused;
+	bool is_pausing_refused, is_resume_ignored, is_resume_refused, is_script_refused;
 	int64_t pause_late_ms; /* taken at once, done so much later */
 	struct timer late;
 	int64_t latency_ms;
@@ -385,6 +385,10 @@ static void cmd_arrives(void *arg)
 		}
 		break;
 	case RUN_SCRIPT:
+		if (w->is_script_refused) {
+			c->answer = PRINTER_REFUSED;
+			break;
+		}
 		ms += run_script(w, c->script) + w->script_ms_more;
 		break;
 	}
@@ -1362,6 +1366,23 @@ TEST(captures_raise_an_alarm_when_the_printer_does_not_resume)
 		no_harm(&w);
 		world_end(&w);
 	}
+}
+
+TEST(captures_resume_at_once_where_the_firmware_takes_no_gcode)
+{
+	struct world w;
+
+	world_begin(&w, 31, GRID);
+	w.is_script_refused = true;
+	wait_ended(&w, 3);
+	CHECK_STR(w.last_text, "the printer does not say where its head is: already so");
+	CHECK_INT(w.last.state, CAPTURE_FAILED);
+	CHECK_INT(w.n_moves, 0);
+	CHECK_INT(w.n_resumes, 1);
+	CHECK_INT(w.n_alarms, 0);
+	CHECK_INT(w.activity, PRINTER_PRINTING);
+	no_harm(&w);
+	world_end(&w);
 }
 
 TEST(captures_leave_a_pause_alone_that_is_confirmed_late)

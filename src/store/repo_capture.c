@@ -20,11 +20,11 @@ int repo_capture_save(struct db *db, const struct capture *c, struct err *err)
 		db,
 		"INSERT INTO captures (" COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
 		"$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) ON CONFLICT "
-		"(id) DO UPDATE SET state = excluded.state, ended_ms = excluded.ended_ms, n_points "
-	        "= "
-		"excluded.n_points, n_done = excluded.n_done, n_pictures = excluded.n_pictures, "
-		"paused_s = excluded.paused_s, printer_wait_s = excluded.printer_wait_s, folder = "
-		"excluded.folder, metadata = excluded.metadata, reason = excluded.reason, "
+		"(id) DO UPDATE SET state = excluded.state, ended_ms = excluded.ended_ms, "
+		"n_points = excluded.n_points, n_done = excluded.n_done, "
+		"n_pictures = excluded.n_pictures, paused_s = excluded.paused_s, "
+		"printer_wait_s = excluded.printer_wait_s, folder = excluded.folder, "
+		"metadata = excluded.metadata, reason = excluded.reason, "
 		"is_dry_run = excluded.is_dry_run",
 		DB_ARGS(db_text(c->id), db_text(c->printer), db_text(c->job), db_text(c->job_name),
 	                db_text(c->job_file), db_int(c->job_started_wall_ms), db_int(c->layer),
