@@ -114,6 +114,21 @@ grep -q '"type":"fetched"' "$tmp/home.out" && die "fetched twice"
 [ "$(cat "$tmp/cuts")" -ge 10 ] || die "only $(cat "$tmp/cuts") cuts"
 echo "ok: $(wc -l <"$tmp/films") films, $n files of captures, $(cat "$tmp/cuts") cuts"
 
+# A bar on a terminal; without one only words, and no control characters for the journal.
+config "$port" "$pin" read "captures: no"
+if command -v script >/dev/null; then
+  script -qec "'$BEDSIDE' pull --config '$tmp/home.yaml' --into '$tmp/shown'" /dev/null </dev/null >"$tmp/terminal" 2>&1 || die "pull on a terminal: $(cat "$tmp/terminal")"
+  grep -q '\[#.*% .* of .*/s' "$tmp/terminal" || die "no bar on a terminal: $(cat -v "$tmp/terminal")"
+  script -qec "'$BEDSIDE' pull --config '$tmp/home.yaml' --into '$tmp/hushed' --quiet" /dev/null </dev/null >"$tmp/terminal" 2>&1 || die "pull --quiet: $(cat "$tmp/terminal")"
+  [ ! -s "$tmp/terminal" ] || die "--quiet says: $(cat -v "$tmp/terminal")"
+  echo "ok: a bar on a terminal, nothing with --quiet"
+else
+  echo "skipped: the bar on a terminal: script is not installed"
+fi
+"$BEDSIDE" pull --config "$tmp/home.yaml" --into "$tmp/piped" >"$tmp/piped.out" 2>&1 </dev/null || die "pull into a pipe: $(cat "$tmp/piped.out")"
+! grep -q '\[#\|[[:cntrl:]]' "$tmp/piped.out" || die "a bar without a terminal: $(cat -v "$tmp/piped.out")"
+[ "$(find "$tmp/piped/rig/films" -name '*.mp4' | wc -l)" = "$(wc -l <"$tmp/films")" ] || die "into a pipe: $(find "$tmp/piped")"
+
 # Deleting wants more than a key that reads, and takes only what is finished.
 config "$port" "$pin" read "delete: yes" "captures: no"
 pull
@@ -130,13 +145,24 @@ while read -r file sha; do
 done <"$tmp/films"
 echo "ok: deleted there, whole here"
 
-# As a service of the daemon, quietly.
+# As a service of the daemon, quietly: a film that is made now comes by itself, and a rig that goes is told once.
+config "$port" "$pin" collect
 { cat "$tmp/home.yaml"; printf '  poll_interval: 1s\nweb:\n  port: 0\n  listen: 127.0.0.1\n'; } >"$tmp/daemon.yaml"
-kill -TERM "$daemon"
-wait "$daemon" || true
 "$BEDSIDE" serve --config "$tmp/daemon.yaml" >"$tmp/hub.out" 2>"$tmp/hub.log" &
 hub=$!
 pids+=("$hub")
+until_true 60 grep -q 'is up' "$tmp/hub.out" || die "the daemon that pulls does not start"
+session=$(get sessions | jq -r '[.sessions[] | select(.n_frames > 0)][0].id')
+post "sessions/$session/render" '{}' >/dev/null || die "no other film: $(get sessions | jq -c '.sessions')"
+made() { [ "$(get films | jq '[.films[] | select(.is_finished)] | length')" = 1 ]; }
+until_true 240 made || die "the other film is not finished: $(get films)"
+read -r file sha < <(get films | jq -r '.films[] | select(.is_finished) | .file + " " + .sha256')
+until_true 60 test -f "$mine/$file" || die "the daemon fetches nothing by itself: $(cat "$tmp/hub.log")"
+[ "$(sha256sum "$mine/$file" | cut -d' ' -f1)" = "$sha" ] || die "$file is not what the rig has"
+! grep -q '\[#\|[[:cntrl:]]' "$tmp/hub.log" || die "the service draws a bar: $(cat -v "$tmp/hub.log")"
+echo "ok: a new film comes by itself"
+kill -TERM "$daemon"
+wait "$daemon" || true
 until_true 60 grep -q 'cannot be reached' "$tmp/hub.log" || die "a rig that is gone is not told"
 kill -TERM "$hub"
 wait "$hub" || die "the daemon ended with $?"
