@@ -237,8 +237,12 @@ static void run_over(void *arg, struct run *r)
 static void run_kept(void *arg, struct run *r, const struct capture_picture *p)
 {
 	const struct spot *sp = arg;
+	struct capture c = *run_capture(r);
 
-	record_store(sp->owner, run_capture(r), p, 1);
+	record_store(sp->owner, &c, p, 1);
+	/* One that goes wrong is over when the head is back. */
+	c.state = CAPTURE_RUNNING;
+	publish(sp, &c, false);
 }
 
 static struct run_env run_env_of(struct spot *sp)

@@ -109,7 +109,7 @@ struct world {
 	/* what was */
 	unsigned n_pauses, n_resumes, n_moves, n_alarms, n_due, n_ended;
 	unsigned char ended[N_LAYERS + 2]; /* by layer: events that end a capture */
-	unsigned n_completed;
+	unsigned n_completed, n_shown;
 	struct buf log; /* of scripts */
 	bool keeps_log;
 	char last_text[300], last_warning[500];
@@ -674,8 +674,13 @@ static void heard(void *arg, const struct bus_event *e)
 	}
 	if (e->type == EVENT_NOTICE && event_as_notice(e)->level == NOTICE_WARNING)
 		TEXT_SET(w->last_warning, event_as_notice(e)->text);
-	if (e->type != EVENT_CAPTURE || !event_as_capture(e)->is_news)
+	if (e->type != EVENT_CAPTURE)
 		return;
+	if (!event_as_capture(e)->is_news) {
+		w->n_shown++;
+		CHECK_INT(event_as_capture(e)->capture.state, CAPTURE_RUNNING);
+		return;
+	}
 
 	const struct capture *c = &event_as_capture(e)->capture;
 
@@ -1015,6 +1020,7 @@ TEST(the_button_is_a_trigger_of_its_own)
 	CHECK(captures_order(w.captures, "p", CAPTURE_BY_BUTTON, &err) == 0);
 	loop_advance(w.loop, 300);
 	CHECK_INT(w.n_completed, 1);
+	CHECK_INT(w.n_shown, 1);
 	world_end(&w);
 }
 

@@ -437,18 +437,26 @@ static bool is_urgent(const struct bus_event *e)
 	return e->type == EVENT_SESSION || e->type == EVENT_JOB || e->type == EVENT_LAYER;
 }
 
+/* A picture that was taken is shown at once (LIVE-6), a session's, a press's in its pause, a capture's. */
+static bool is_picture(const struct bus_event *e)
+{
+	if (e->type == EVENT_BUTTON)
+		return event_as_button(e)->order == BUTTON_FRAME;
+	if (e->type == EVENT_CAPTURE)
+		return !event_as_capture(e)->is_news;
+	return e->type == EVENT_FRAME;
+}
+
 static void heard(void *arg, const struct bus_event *e)
 {
 	struct rig *r = arg;
 
 	if (r->link == RIG_LINK_OFF)
 		return;
-	if (e->type == EVENT_FRAME) {
+	if (e->type == EVENT_FRAME)
 		rig_frame(r, event_as_frame(e));
-		/* A picture that was taken is shown at once (LIVE-6). */
-		if (r->is_greeted)
-			r->env.house.glance(r->env.house.arg);
-	}
+	if (is_picture(e) && r->is_greeted)
+		r->env.house.glance(r->env.house.arg);
 	if (is_urgent(e))
 		send_state(r);
 	if (e->type != EVENT_PRINTER && e->type != EVENT_CAMERA)

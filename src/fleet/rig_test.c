@@ -58,7 +58,7 @@ struct world {
 	int64_t latency_ms;
 	size_t cut_got, cut_given; /* of the next connection */
 	bool is_down;
-	unsigned n_connects, n_orders, n_answers, n_watches, n_seen, n_notices;
+	unsigned n_connects, n_orders, n_answers, n_watches, n_seen, n_notices, n_glances;
 	int answer_rc;
 	bool is_mute; /* the house does not answer orders */
 	bool drops_acks;
@@ -233,7 +233,9 @@ static void house_order(void *arg, const char *id, const char *what, const char 
 
 static void house_glance(void *arg)
 {
-	(void)arg;
+	struct world *w = arg;
+
+	w->n_glances++;
 }
 
 static void house_watch(void *arg, const char *camera, bool is_on)
@@ -442,6 +444,45 @@ TEST(a_rig_reports_and_its_news_are_kept_once)
 	CHECK_STR(json_string_value(json_object_get(j, "name")), "Shed");
 	CHECK_INT(json_integer_value(json_object_get(j, "rtt_ms")), 20);
 	json_decref(j);
+	end(&w);
+}
+
+static void press(struct world *w, enum button_order order)
+{
+	struct event_button *e = event_new_button();
+
+	e->order = order;
+	bus_publish(w->rig_bus, &e->head);
+	loop_advance(w->loop, 1);
+}
+
+static void capture(struct world *w, bool is_news)
+{
+	struct event_capture *e = event_new_capture();
+
+	e->is_news = is_news;
+	bus_publish(w->rig_bus, &e->head);
+	loop_advance(w->loop, 1);
+}
+
+TEST(what_was_photographed_is_shown_at_once)
+{
+	struct world w;
+	unsigned n;
+
+	begin(&w);
+	press(&w, BUTTON_FRAME); /* there is no hub yet */
+	CHECK_INT(w.n_glances, 0);
+	rig_set_hub(w.rig, &w.config);
+	loop_advance(w.loop, 1000);
+	n = w.n_glances;
+	press(&w, BUTTON_FRAME); /* no frame comes of it while the session is paused */
+	CHECK_INT(w.n_glances, n + 1);
+	press(&w, BUTTON_PAUSE_RESUME);
+	capture(&w, true);
+	CHECK_INT(w.n_glances, n + 1);
+	capture(&w, false);
+	CHECK_INT(w.n_glances, n + 2);
 	end(&w);
 }
 

@@ -121,7 +121,7 @@ struct event_command {
 /* A capture began, got further, ended (see its state) or was missed. */
 struct event_capture {
 	struct bus_event head;
-	bool is_news; /* began or ended; false: only its numbers changed */
+	bool is_news; /* began or ended; false: a picture was kept */
 	struct capture capture;
 };
 
