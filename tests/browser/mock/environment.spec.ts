@@ -87,6 +87,20 @@ test('a simulated button is pressed by mouse and by key, each edge in its order;
   await expect(red).not.toHaveAttribute('data-flashed');
 });
 
+test('a button that went up by itself before it was let go was pressed', async ({ page, mock }) => {
+  mock.environment.panel = simulated;
+  await signIn(page, mock, 'operator', '#/environment');
+  await page.route('**/panel/press', (r) =>
+    r.request().postDataJSON().down ? r.continue() : r.fulfill({ status: 409, json: { error: { code: 'conflict', text: 'the button is not held down.' } } }));
+  const press = page.getByRole('button', { name: 'Press', exact: true });
+  const refusal = page.waitForResponse((r) => r.status() === 409);
+  await press.click();
+  await refusal;
+  await press.click();
+  await expect.poll(() => mock.log.orders.filter((o) => 'down' in o).length).toBe(2);
+  await expect(page.getByText('The button was not pressed', { exact: true })).toHaveCount(0);
+});
+
 test('a button that is held down is let go by leaving the page', async ({ page, mock }) => {
   mock.environment.panel = simulated;
   await signIn(page, mock, 'operator', '#/environment');
