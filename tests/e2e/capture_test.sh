@@ -78,6 +78,17 @@ if [ $kind = bambu ]; then
   holds captures '.captures[0] | (.text | test("experimental.*bambu_moves")) and .paused_s == 0' || die "the reason: $(newest)"
   is '.activity == "printing"' || die "the print was paused"
   plan '{"bambu_moves":true,"points_x":3,"points_y":1,"points_z":1,"retract":0}'
+  # ---- firmware that wants signed commands: refused in its words, and the print does not stop for it ----
+  echo refuse-unsigned >"$tmp/sim.in"
+  n=$(get captures | jq '.captures | length')
+  run_now | jq -e '.is_running or .n_failed == 2' >/dev/null || die "the order: $(run_now)"
+  until_true 90 holds captures ".captures | length == $((n + 1)) and .[0].state == \"failed\"" || die "not failed: $(newest)"
+  newest | jq -e '.n_pictures == 0 and .n_done == 0 and (.text | test("Developer Mode"; "i"))' >/dev/null || die "the reason: $(newest)"
+  until_true 60 quiet || die "it does not end"
+  until_true 30 is '.activity == "printing"' || die "the print does not go on: $(get printers/one | jq -c .activity)"
+  echo "ok: refused: $(newest | jq -r .text)"
+  echo clear >"$tmp/sim.in"
+  until_true 30 is '.hms | length == 0' || die "the simulator still refuses: $(get printers/one | jq -c .hms)"
   run_now | jq -e .is_running >/dev/null || die "the order"
   until_true 20 is '.activity == "paused"' || die "not paused"
   until_true 180 quiet || die "it does not end"
@@ -145,13 +156,31 @@ newest | jq -e '.state == "failed" and .paused_s == 0 and .n_pictures == 0 and .
 is '.activity == "printing"' || die "paused for a grid that fits nowhere"
 echo "ok: refused: $(newest | jq -r .text)"
 
-# ---- killed in mid-grid: the print is whole, and what was taken is there ----
+# ---- on the console: each unsafe point of the plan, and a capture that a person ends ----
+edge=$(ask POST printers/one/capture/preview '{"centre_x":null}' | jq '.grid.box.max[0]')
+plan "{\"centre_x\":$edge}"
+"$BEDSIDE" capture plan one --data "$tmp/data" >"$tmp/plan.txt" || die "capture plan"
+grep -q '^points_x: 3$' "$tmp/plan.txt" && grep -q '^4 points of 6 are safe, about [0-9]* s each time$' "$tmp/plan.txt" || die "capture plan: $(cat "$tmp/plan.txt")"
+[ "$(grep -cE '^unsafe: point [45] at X[0-9.]+ Y[0-9.]+ Z[0-9.]+: x [0-9.]+ is right of [0-9.]+, ' "$tmp/plan.txt")" = 2 ] || die "its unsafe points: $(cat "$tmp/plan.txt")"
+! "$BEDSIDE" capture cancel one --data "$tmp/data" 2>"$tmp/cancel.txt" || die "cancelled what does not run"
+grep -q 'no capture is under way' "$tmp/cancel.txt" || die "capture cancel: $(cat "$tmp/cancel.txt")"
 plan '{"centre_x":null,"points_x":5,"points_y":5,"points_z":2,"spacing_x":8,"spacing_y":8}'
+"$BEDSIDE" capture run one --data "$tmp/data" >/dev/null || die "capture run"
+until_true 60 status_is '.n_done >= 2' || die "it does not move: $(get printers/one/capture | jq -c .status)"
+"$BEDSIDE" capture cancel one --data "$tmp/data" >/dev/null || die "capture cancel"
+until_true 60 quiet || die "it does not end"
+newest | jq -e '.state == "failed" and (.text | test("cancelled by a person")) and .n_done >= 2 and .n_done < 50' >/dev/null || die "the cancelled: $(newest)"
+until_true 30 is '.activity == "printing"' || die "not resumed after the cancel"
+cancelled=$(newest | jq .n_pictures)
+echo "ok: unsafe points listed, ended by a person after $(newest | jq .n_done) of 50 points"
+touch "$tmp/before"
+
+# ---- killed in mid-grid: the print is whole, and what was taken is there ----
 "$BEDSIDE" capture run one --data "$tmp/data" >/dev/null || die "capture run"
 until_true 60 status_is '.n_done >= 4' || die "it does not move: $(get printers/one/capture | jq -c .status)"
 kill -9 "$daemon"
 wait "$daemon" 2>/dev/null || true
-taken=$(find "$tmp/data/captures" -name 'layer_*.jpg' -newer "$tmp/page.zip" ! -name '*thumb*' | wc -l)
+taken=$(find "$tmp/data/captures" -name 'layer_*.jpg' -newer "$tmp/before" ! -name '*thumb*' | wc -l)
 [ "$taken" -ge 4 ] || die "only $taken pictures were on the disk"
 capture_serve "$tmp/bedside.yaml"
 until_true 60 is '.link.state == "online"' || die "not back"
@@ -165,7 +194,7 @@ fi
 newest | jq -e --argjson n "$taken" '.n_pictures >= 4 and .n_pictures <= $n and .metadata != ""' >/dev/null || die "$taken were taken: $(newest)"
 third=$(newest | jq -r .id)
 holds "captures/$third" '.n_pictures == (.pictures | length)' || die "its pictures: $(get "captures/$third")"
-dataset_is_whole $((24 + $(newest | jq .n_pictures)))
+dataset_is_whole $((24 + cancelled + $(newest | jq .n_pictures)))
 echo "ok: killed in mid-grid: $(newest | jq .n_pictures) pictures kept, then $(get printers/one | jq -r .activity)"
 is '.activity != "paused"' || order resume
 order stop
