@@ -404,6 +404,7 @@ static void cmd_limit(void *arg)
 	cmd_free(c);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are those of captures_env */
 static void world_send(void *arg, const char *printer UNUSED, enum run_order order,
                        const char *script, int64_t timeout_ms,
                        void (*done)(void *done_arg, enum printer_answer a, const char *reason),
