@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# click: a whole job on a simulated A1 whose tool head presses the button: three strokes before the first layer begin
-# the session, one in each layer takes its picture, the wipes of a filament change do nothing, three at the end stop
-# it and make the film. Pictures and film are compared with the layers.
+# click: a whole job on a simulated A1 whose tool head presses the button as our own macros (bedside snippets) let it:
+# three strokes before the first layer begin the session, one in each layer takes its picture, four pause it for a
+# change of filament and go on after it, the maker's wipes between them do nothing, one at the end takes the part and
+# three stop it and make the film. Pictures and film are compared with the layers.
 . "$(dirname "$0")/lib.sh"
 need curl
 need jq
@@ -11,27 +12,50 @@ layers=8
 
 mkdir -p "$tmp/storage"
 "$BEDSIDE" simulate job --shape cube --model A1 --layers $layers --filaments 2 "$tmp/plain.gcode.3mf"
-# What a slicer does with macros of the user's: the time-lapse stroke is in each layer already; the start, a filament
-# change with its wipes in layer 5, and the end.
-python3 - "$tmp/plain.gcode.3mf" "$tmp/storage/job.gcode.3mf" <<'PY'
-import hashlib, sys, zipfile
+"$BEDSIDE" snippets --printer A1 --mode click --clicks-rule --json >"$tmp/snippets.json" || die "no snippets"
+# What a slicer does with our macros: each piece where its field stands, its conditions decided and its numbers put in.
+python3 - "$tmp/plain.gcode.3mf" "$tmp/storage/job.gcode.3mf" "$tmp/snippets.json" <<'PY'
+import hashlib, json, re, sys, zipfile
 NAME = "Metadata/plate_1.gcode"
-strokes = lambda n: "".join("G1 X-38.2 F18000\nG1 X-48.2 F3000\n" for _ in range(n)) + "G1 X-38.2 F18000\n"
+pieces = {s["id"]: s["text"] for s in json.load(open(sys.argv[3]))["snippets"]}
+def macro(name, layer, z):
+    values = {"spiral_mode": False, "print_sequence": "by layer", "in_head_wrap_detect_zone": False, "layer_num": layer - 1, "max_layer_z": z}
+    def value(expression):
+        return eval(re.sub(r"!(?!=)", " not ", expression).replace("&&", " and "), {}, values)
+    out, stack = [], [True]
+    for line in pieces[name].splitlines():
+        if line.startswith("{if "):
+            stack.append(stack[-1] and value(line[4:-1]))
+        elif line == "{endif}":
+            stack.pop()
+        elif stack[-1]:
+            out.append(re.sub(r"\{(.*?)\}", lambda m: f"{value(m[1]):g}", line) + "\n")
+    assert stack == [True], name
+    return "".join(out)
+def before(text, mark, piece):
+    assert text.count(mark) == 1, mark
+    return text.replace(mark, piece + mark)
 source = zipfile.ZipFile(sys.argv[1])
-text = source.read(NAME).decode()
-first = text.index("; CHANGE_LAYER")
-text = text[:first] + strokes(3) + text[first:]
-# The layer with the second filament: its picture is taken first, then the head wipes while the filament comes.
-at = text.index("M73 L5\n") + 7
-next_at = text.index("; CHANGE_LAYER", at)
-layer = text[at:next_at]
-block = layer[layer.index("; SKIPPABLE_START"):]
-block = block[:block.index("; SKIPPABLE_END\n") + 16]
-layer = layer.replace(block, "")
-half = layer.index("\n", len(layer) * 4 // 10) + 1
-text = text[:at] + block + layer[:half] + strokes(3) + layer[half:] + text[next_at:]
-end = text.index("M991 S0 P-1")
-text = text[:end] + "M400 S3\nG1 X-38.2 F18000\nG1 X-48.2 F3000\nG1 X-38.2 F18000\nM400 P1000\n" + strokes(3) + text[end:]
+start, *layers, end = re.split(r"(?=^; CHANGE_LAYER\n|^; MACHINE_END_GCODE_START\n)", source.read(NAME).decode(), flags=re.M)
+start = before(start, "; MACHINE_START_GCODE_END\n", macro("start", 1, 0))
+block = re.compile(r"; SKIPPABLE_START\n; SKIPTYPE: timelapse\n.*?; SKIPPABLE_END\n", re.S)
+# The maker's own change wipes the nozzle at the switch, three times.
+wipes = "M400 S3\n" + "G1 X-38.2 F18000\nG1 X-48.2 F3000\n" * 3 + "G1 X-38.2 F18000\nM400 S3\n"
+for i, text in enumerate(layers):
+    z = float(re.search(r"^; Z_HEIGHT: (\S+)", text, re.M)[1])
+    picture, change = macro("layer", i + 1, z), "; CP TOOLCHANGE START\n"
+    assert len(block.findall(text)) == 1
+    if change in text:
+        # The picture of a layer is taken before its filament is changed.
+        text = before(block.sub("", text), change, picture)
+        text = text.replace(change, change + macro("filament_before", i + 1, z))
+        text = before(text, "; CP TOOLCHANGE END\n", wipes + macro("filament_behind", i + 1, z))
+        layers[i] = text
+    else:
+        layers[i] = block.sub(lambda _: picture, text)
+end = macro("end", len(layers), z) + end
+text = start + "".join(layers) + end
+assert text.count("; Bedside: ") == len(layers) + 4
 with zipfile.ZipFile(sys.argv[2], "w", zipfile.ZIP_DEFLATED) as out:
     for i in source.infolist():
         data = source.read(i)
@@ -94,7 +118,10 @@ pressed=$(jq '[.frames[] | select(.trigger == "button")] | length' "$tmp/frames"
 jq -e --argjson n $layers '[.frames[] | select(.trigger == "button") | .layer] | . == sort and (unique | length) >= $n - 1 and last == $n' \
   "$tmp/frames" >/dev/null ||
   die "the layers: $(jq -c '[.frames[] | select(.trigger == "button") | .layer]' "$tmp/frames")"
-grep -q 'button: 3 clicks, none: 3 clicks while filament is changed' "$tmp/serve.log" || die "the wipes are not known: $(grep 'button:' "$tmp/serve.log")"
+said() { grep 'button: . click' "$tmp/serve.log" | sed 's/.*button: \(.\) clicks*, \([a-z_]*\):.*/\1 \2/' | uniq -c | awk '{ print $1 "x" $2, $3 }' | paste -sd ,; }
+[ "$(said)" = "1x3 start_stop,5x1 frame,1x4 pause_resume,1x3 none,1x4 pause_resume,$((layers - 4))x1 frame,1x3 start_stop" ] ||
+  die "the clicks: $(said): $(grep 'button:' "$tmp/serve.log")"
+grep -q 'button: 3 clicks, none: .*taken for the wiping' "$tmp/serve.log" || die "the wipes are not known: $(grep 'button:' "$tmp/serve.log")"
 film=$(get films | jq -r '.films[0].id')
 curl -sf -b "$tmp/jar" -o "$tmp/film.mp4" "${base}api/v1/films/$film/video"
 in_film=$(ffprobe -v error -count_frames -select_streams v:0 -show_entries stream=nb_read_frames -of csv=p=0 "$tmp/film.mp4")
