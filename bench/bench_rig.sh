@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A rig and its hub in two network namespaces: the memory of a rig with one camera that sends previews (limit 22 MB PSS), and
 # how much of the link it uses when it catches up after hours without its hub (at least 80 %), with nothing lost or doubled.
+# Beyond a limit it ends with 1.
 # RATE: of the link in Mbit/s (10 if absent). NEWS: how many wait (40000). Needs root, ip and tc.
 set -euo pipefail
 [ "$(id -u)" = 0 ] && command -v tc >/dev/null || { echo "skipped: needs root, ip and tc"; exit 0; }
@@ -65,7 +66,10 @@ n_previews=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sy
 [ "$n_previews" = 1 ] || { echo "no preview came: $(tail -n 3 "$tmp/rig.log")"; exit 1; }
 pid=$(pgrep -P "$rig" | head -n 1 || true)
 [ -r "/proc/$rig/smaps_rollup" ] && grep -q bedside "/proc/$rig/comm" && pid=$rig
-awk '/^Pss:/ { p = $2 } /^Rss:/ { r = $2 } END { printf "rig, one camera, a preview each 10 s, no session: %.1f MB PSS, %.1f MB RSS (limit 22)\n", p / 1024, r / 1024 }' "/proc/$pid/smaps_rollup"
+rc=0
+awk '/^Pss:/ { p = $2 / 1024 } /^Rss:/ { r = $2 / 1024 } END {
+  printf "rig, one camera, a preview each 10 s, no session: %.1f MB PSS, %.1f MB RSS (limit 22)%s\n", p, r, (p > 22 ? ": too much" : "")
+  exit p > 22 }' "/proc/$pid/smaps_rollup" || rc=1
 
 # ---- catching up
 kill "$rig"
@@ -85,7 +89,7 @@ PY
 tx() { ip netns exec "$r" cat /sys/class/net/eth0/statistics/tx_bytes; }
 before=$(tx)
 start_rig
-python3 - "$tmp/hub/bedside.db" "$r" "$rate" "$news" "$before" <<'PY'
+python3 - "$tmp/hub/bedside.db" "$r" "$rate" "$news" "$before" <<'PY' || rc=1
 import sqlite3, subprocess, sys, time
 hub, ns, rate, news, before = sys.argv[1], sys.argv[2], float(sys.argv[3]) * 1e6, int(sys.argv[4]), int(sys.argv[5])
 p = subprocess.Popen(["ip", "netns", "exec", ns, "sh", "-c", "while read x; do cat /sys/class/net/eth0/statistics/tx_bytes; done"],
@@ -105,6 +109,8 @@ end = next(t for t, b in samples if b > 0.95 * total)
 used = 0.9 * total * 8 / (end - begin) / rate
 (n_news, have_number) = db.execute("SELECT n_news, (SELECT max(have) FROM rig_streams) FROM rigs").fetchone()
 print(f"catching up, {news} news over {rate / 1e6:.0f} Mbit/s: {end - begin:.1f} s for nine tenths of {total / 1e6:.1f} MB, "
-      f"{100 * used:.0f} % of the link (limit 80); {have} of {news} there, {n_news} committed of {have_number} numbers")
-sys.exit(have != news or n_news > have_number)
+      f"{100 * used:.0f} % of the link (limit 80); {have} of {news} there, {n_news} committed of {have_number} numbers"
+      + (": too slow" if used < 0.8 else ""))
+sys.exit(have != news or n_news > have_number or used < 0.8)
 PY
+exit $rc
