@@ -129,11 +129,47 @@ offset_is -7200 || die "the clock's offset is lost"
 # ---- an order through it, and the end of the key
 id=$(in_hub -b "$tmp/jar" "$at/api/v1/rigs" | python3 -c 'import json,sys; print(json.load(sys.stdin)["rigs"][0]["id"])')
 # The hub answers within twenty seconds, be it that the rig did not in time.
-ordered() {
-  post -m 40 -d '{"what":"printer","printer":"p1s","command":"light","on":true}' "$at/api/v1/rigs/$id/orders" >"$tmp/answer"
+ordered() { # WHAT, AND THE REST OF THE ORDER
+  post -m 40 -d "{\"what\":\"$1\",\"printer\":\"p1s\",$2}" "$at/api/v1/rigs/$id/orders" >"$tmp/answer"
   grep -q '"answer":"done"' "$tmp/answer"
 }
-until_true 90 ordered || die "an order: $(cat "$tmp/answer")"
+until_true 90 ordered printer '"command":"light","on":true' || die "an order: $(cat "$tmp/answer")"
+one_rig() { in_hub -b "$tmp/jar" "$at/api/v1/rigs/$id"; }
+session_is() { # STATE PICTURES: as the hub knows it
+  one_rig | python3 -c 'import json,sys
+s = next((s for s in json.load(sys.stdin)["sessions"] if s["printer"] == "p1s"), {"state": "none", "n_frames": 0})
+sys.exit(s["state"] != sys.argv[1] or s["n_frames"] < int(sys.argv[2]))' "$@"
+}
+is_over() { ! session_is recording 0 && ! session_is paused 0; }
+session() { ordered session "\"order\":\"$1\""; }
+captured() { in_rig "http://localhost:8602/api/v1/captures?printer=p1s" | grep -q '"trigger":"order"'; }
+# The print may end in between: then all of it once more.
+obeys() {
+  until_true 60 session_is recording 1 && step=pause && session pause && until_true 10 session_is paused 1 &&
+    step=resume && session resume && until_true 10 session_is recording 1 &&
+    before=$(one_rig | python3 -c 'import json,sys; print(next(s["n_frames"] for s in json.load(sys.stdin)["sessions"] if s["printer"] == "p1s"))') &&
+    step=shoot && session shoot && until_true 10 session_is recording $((before + 1)) &&
+    step=capture && ordered capture '"order":"run"' && until_true 20 captured &&
+    step=stop && session stop && until_true 10 is_over && step=start && session start && until_true 20 session_is recording 0
+}
+step=none
+until_true 180 obeys || die "an order to a session or a capture, $step: $(cat "$tmp/answer")"
+
+# ---- previews come at the delay that is set, also while no session takes pictures
+for p in p1s a1; do
+  post -d "{\"what\":\"session\",\"printer\":\"$p\",\"order\":\"pause\"}" -o /dev/null "$at/api/v1/rigs/$id/orders"
+done
+post -X PATCH -d '{"image_delay_s":1}' -o /dev/null "$at/api/v1/rigs/$id"
+preview() { # ANOTHER THAN THE LAST
+  in_hub -f -b "$tmp/jar" -D "$tmp/head" -o "$tmp/preview.jpg" "$at/api/v1/rigs/$id/pictures/p1s" &&
+    seen=$(sed -n 's/^X-Captured-At: \(.*\)\r$/\1/ip' "$tmp/head") && [ -n "$seen" ] && [ "$seen" != "$1" ]
+}
+last=
+for _ in 1 2 3; do
+  until_true 20 preview "$last" || die "no preview after '$last'"
+  last=$seen
+done
+[ "$(head -c 2 "$tmp/preview.jpg" | od -An -tx1 | tr -d ' ')" = ffd8 ] || die "the preview is no picture"
 until_true 30 in_hub -f -b "$tmp/jar" -o "$tmp/live.jpg" "$at/api/v1/cameras/shed-p1s/snapshot" || die "no live picture"
 post -X DELETE "$at/api/v1/rigs/$id" -o /dev/null
 # By the hub's word, or, if the line broke before it came, by the next try.
