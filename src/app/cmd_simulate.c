@@ -34,6 +34,7 @@
 static const char usage[] =
 	"usage: bedside simulate job [option]… FILE   (writes a sliced job of our own)\n"
 	"       bedside simulate moonraker [option]… FILE   (a Klipper printer)\n"
+	"       bedside simulate octoprint [option]… FILE   (an OctoPrint with a printer)\n"
 	"       bedside simulate prusalink [option]… FILE   (a Prusa printer)\n"
 	"       bedside simulate bambu [option]…\n"
 	"\n"
@@ -578,7 +579,8 @@ int cmd_simulate(int argc, char **argv)
 {
 	if (argc >= 2 && strcmp(argv[1], "job") == 0)
 		return simulate_job(argc - 1, argv + 1);
-	if (argc >= 2 && (strcmp(argv[1], "moonraker") == 0 || strcmp(argv[1], "prusalink") == 0))
+	if (argc >= 2 && (strcmp(argv[1], "moonraker") == 0 || strcmp(argv[1], "octoprint") == 0 ||
+	                  strcmp(argv[1], "prusalink") == 0))
 		return simulate_web(argc - 1, argv + 1);
 
 	struct simulate *a = MEM_NEW(struct simulate);

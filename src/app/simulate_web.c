@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* simulate moonraker, simulate prusalink: printers with a web server that print one file. */
+/* simulate moonraker, simulate octoprint, simulate prusalink: printers with a web server that print one file. */
 
 #include "app/cmd.h"
 #include "base/err.h"
@@ -7,6 +7,7 @@
 #include "core/loop.h"
 #include "core/signals.h"
 #include "printers/sim/moonraker.h"
+#include "printers/sim/octoprint.h"
 #include "printers/sim/prusalink.h"
 
 #include <getopt.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: bedside simulate moonraker|prusalink [option]… FILE   (plain G-code)\n"
+	"usage: bedside simulate moonraker|octoprint|prusalink [option]… FILE   (plain G-code)\n"
 	"\n"
 	"  --address A, --port N   to listen on (default 127.0.0.1, any free port, printed)\n"
 	"  --key K                 API key\n"
@@ -25,28 +26,26 @@ static const char usage[] =
 	"  --macros                moonraker: parks for TIMELAPSE_TAKE_FRAME at each layer, waits\n"
 	"                          for TIMELAPSE_RENDER at the end, as moonraker-timelapse's\n"
 	"                          macros\n"
+	"  --deny                  octoprint: denies applications their key (else after two "
+	"seconds)\n"
 	"  --old                   prusalink: of firmware before API v1\n"
 	"  --fault NAME@SECONDS    after the print began; several times\n"
 	"                          moonraker: drop, klippy-shutdown, late\n"
+	"                          octoprint: drop, late, offline, reauth\n"
 	"                          prusalink: drop, stall, refuse, html, huge, attention, stop\n";
 
 static const struct option options[] = {
-	{ "address", 1, NULL, 'a' },
-	{ "port", 1, NULL, 'p' },
-	{ "key", 1, NULL, 'k' },
-	{ "speed", 1, NULL, 's' },
-	{ "print", 0, NULL, 'b' },
-	{ "fault", 1, NULL, 'f' },
-	{ "help", 0, NULL, 'h' },
-	{ "user", 1, NULL, 'u' },
-	{ "password", 1, NULL, 'w' },
-	{ "count-layers", 0, NULL, 'l' },
-	{ "old", 0, NULL, 'l' },
-	{ "macros", 0, NULL, 'm' },
-	{ 0 },
+	{ "address", 1, NULL, 'a' },  { "port", 1, NULL, 'p' },
+	{ "key", 1, NULL, 'k' },      { "speed", 1, NULL, 's' },
+	{ "print", 0, NULL, 'b' },    { "fault", 1, NULL, 'f' },
+	{ "help", 0, NULL, 'h' },     { "user", 1, NULL, 'u' },
+	{ "password", 1, NULL, 'w' }, { "count-layers", 0, NULL, 'l' },
+	{ "deny", 0, NULL, 'l' },     { "old", 0, NULL, 'l' },
+	{ "macros", 0, NULL, 'm' },   { 0 },
 };
 
 static const char *const moon_faults[SIM_WEB_MAX_FAULTS] = { "drop", "klippy-shutdown", "late" };
+static const char *const octo_faults[SIM_WEB_MAX_FAULTS] = { "drop", "late", "offline", "reauth" };
 static const char *const prusa_faults[SIM_WEB_MAX_FAULTS] = {
 	"drop", "stall", "refuse", "html", "huge", "attention", "stop",
 };
@@ -112,21 +111,26 @@ static int run(const char *kind, const struct sim_web_config *c)
 {
 	struct loop *l = loop_new();
 	struct signals *signals = signals_new(l, on_signal, l);
-	bool is_moon = text_equal(kind, "moonraker");
 	struct moon_sim *moon = NULL;
+	struct octo_sim *octo = NULL;
 	struct prusa_sim *prusa = NULL;
 	struct err err = { 0 };
-	int rc = is_moon ? moon_sim_start(l, c, &moon, &err) : prusa_sim_start(l, c, &prusa, &err);
+	int rc = text_equal(kind, "moonraker")   ? moon_sim_start(l, c, &moon, &err)
+	         : text_equal(kind, "octoprint") ? octo_sim_start(l, c, &octo, &err)
+	                                         : prusa_sim_start(l, c, &prusa, &err);
 
 	if (rc == 0) {
 		printf("{\"simulating\":\"%s\",\"port\":%u}\n", kind,
-		       is_moon ? moon_sim_port(moon) : prusa_sim_port(prusa));
+		       moon   ? moon_sim_port(moon)
+		       : octo ? octo_sim_port(octo)
+		              : prusa_sim_port(prusa));
 		(void)fflush(stdout);
 		loop_run(l);
 	} else {
 		fprintf(stderr, "bedside simulate: %s\n", err.text);
 	}
 	moon_sim_stop(moon);
+	octo_sim_stop(octo);
 	prusa_sim_stop(prusa);
 	signals_free(signals);
 	loop_free(l);
@@ -136,7 +140,9 @@ static int run(const char *kind, const struct sim_web_config *c)
 int simulate_web(int argc, char **argv)
 {
 	struct sim_web_config c = { .speed = 1 };
-	const char *const *faults = text_equal(argv[0], "moonraker") ? moon_faults : prusa_faults;
+	const char *const *faults = text_equal(argv[0], "moonraker")   ? moon_faults
+	                            : text_equal(argv[0], "octoprint") ? octo_faults
+	                                                               : prusa_faults;
 	int id;
 
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): no thread yet */

@@ -8,6 +8,7 @@
 #include "core/loop.h"
 #include "printers/doctor.h"
 #include "printers/sim/moonraker.h"
+#include "printers/sim/octoprint.h"
 #include "printers/sim/prusalink.h"
 
 #include <stdio.h>
@@ -99,6 +100,28 @@ TEST(doctor_logs_in_to_moonraker_by_key_and_by_user)
 	examine("moonraker", moon_sim_port(m), "", "OTHER");
 	CHECK(!s.report.is_ok && strstr(step("login")->text, "refuses the key"));
 	moon_sim_stop(m);
+	end();
+}
+
+TEST(doctor_logs_in_to_octoprint_by_its_key)
+{
+	struct octo_sim *m = NULL;
+	struct sim_web_config c = { .key = "KEY", .speed = 1 };
+	struct err err = { 0 };
+
+	begin();
+	c.file = s.file;
+	CHECK_INT(octo_sim_start(s.loop, &c, &m, &err), 0);
+	examine("octoprint", octo_sim_port(m), "", "KEY");
+	CHECK(s.report.is_ok);
+	CHECK(step("login") && strstr(step("login")->text, "the API key is right"));
+	CHECK(step("rights") && step("rights")->is_ok);
+	CHECK(step("printer") && strstr(step("printer")->text, "Operational"));
+	CHECK(step("camera") && strstr(step("camera")->text, "no webcam"));
+	examine("octoprint", octo_sim_port(m), "", "OTHER");
+	CHECK(!s.report.is_ok && strstr(step("login")->text, "refuses the key"));
+	CHECK(*step("login")->advice && !step("printer"));
+	octo_sim_stop(m);
 	end();
 }
 

@@ -160,3 +160,43 @@ sed "s/$octoprint_key/WRONG${octoprint_key#BEDSI}/" "$tmp/bedside.yaml" >"$tmp/w
 grep -q 'refuses the key' "$tmp/doctor.out" || die "a wrong key: $(cat "$tmp/doctor.out")"
 ! grep -q "$octoprint_key" "$tmp/serve.log" || die "the key stands in the log"
 echo "ok: paired, denied, refused"
+
+# ---- the simulator, which plays a 1.11, answers as this one ----
+[ "${2:-1}" = 1 ] || exit 0
+kill "$daemon"
+wait "$daemon" || die "the daemon ended with $?"
+cp "$here/data/ring.gcode" "$tmp/fresh.gcode" # which has never been printed
+octoprint_upload "$tmp/fresh.gcode"
+record() { # URL KEY OUT
+  "$octoprint_venv/bin/python" "$here/e2e/octoprint_record.py" "$1" "$2" fresh.gcode >"$3" 2>"$tmp/record.log" ||
+    die "$1 is not recorded: $(tail -n 3 "$tmp/record.log")"
+}
+record "$octoprint_url" "$octoprint_key" "$tmp/real.json"
+"$BEDSIDE" simulate octoprint --key KEY --speed 8 "$tmp/fresh.gcode" >"$tmp/sim.out" 2>"$tmp/sim.log" &
+pids+=($!)
+until_true 30 test -s "$tmp/sim.out" || die "the simulator does not start"
+record "http://127.0.0.1:$(jq -r .port "$tmp/sim.out")" KEY "$tmp/simulated.json"
+{
+  for k in /api/version.body.{text,server} login.body.{name,session} /api/currentuser.body.{name,permissions[]} \
+    /api/settings.body.webcam.{webcamEnabled,streamUrl,snapshotUrl,flipH,flipV,rotate90} /api/connection.body.current.state; do echo "read: $k"; done
+  for k in model current volume.{width,depth,height,origin,custom_box} extruder.nozzleDiameter; do echo "read: /api/printerprofiles.body.profiles._default.$k"; done
+  for where in "job printing.body" "job paused.body" "push current Printing" "push current Paused"; do
+    for k in job.file.{name,display,path,origin,size} progress.{completion,printTimeLeft,filepos}; do echo "read: $where.$k"; done
+  done
+  for where in /api/printer.body "printer printing.body" "push current *" "push history *"; do
+    for k in state.text state.error "state.flags.*"; do echo "read: $where.$k"; done
+  done
+  for k in tool0 bed; do
+    for where in "/api/printer.body.temperature" "printer printing.body.temperature" "push current Printing.temps[]"; do
+      echo "read: $where.$k.actual"
+      echo "read: $where.$k.target"
+    done
+  done
+  for k in "push current Printing.currentZ" "push current *.logs" "push logs.*" push\ connected.{version,display_version} "event ZChange.payload.new" \
+    event\ PositionUpdate.payload.{x,y,z,reason} event\ PrintPaused.payload.user event\ PrintFailed.payload.reason request.body.{app_token,auth_dialog} \
+    "event PrintStarted.type" "event PrintDone.type" "event PrintCancelled.type"; do echo "read: $k"; done
+  for k in "start again" "start offline" "pause idle" "printer offline" "no key printer"; do echo "read: $k.body.error"; done
+} >"$tmp/rules"
+python3 "$here/e2e/answers.py" "$tmp/real.json" "$tmp/simulated.json" "$tmp/rules" >"$tmp/compared" || die "the simulator differs: $(cat "$tmp/compared")"
+cat "$tmp/compared"
+echo "ok: simulated with the same answers"

@@ -81,23 +81,6 @@ static bool is_ready(const struct moon_sim *m)
 
 /* ---- the print ---- */
 
-static uint64_t byte_now(const struct moon_sim *m)
-{
-	const struct gcode_index *ix = m->print.job->index;
-	size_t n = sim_print_layer(&m->print);
-
-	if (n == 0)
-		return 0;
-
-	const struct sim_layer *l = &m->print.job->layers[n - 1];
-	uint64_t from = ix->layers[n - 1].byte;
-	uint64_t to = n < ix->n_layers ? ix->layers[n].byte : ix->n_bytes;
-	double part = l[1].at_s > l->at_s ? (m->print.done_s - l->at_s) / (l[1].at_s - l->at_s) : 1;
-
-	part = MAX(part, 0.0);
-	return from + 1 + (uint64_t)((double)(to - from - 1) * MIN(part, 1.0));
-}
-
 static void call_remote(struct moon_sim *m, const char *method, json_t *params);
 static void notify(struct moon_sim *m, const char *method, json_t *params);
 
@@ -196,7 +179,7 @@ static json_t *status(const struct moon_sim *m)
 	size_t n = sim_print_layer(&m->print);
 	bool has_file = !text_equal(m->state, "standby");
 	bool runs = is_job(m->state);
-	double size = (double)m->print.job->index->n_bytes, at = (double)byte_now(m);
+	double size = (double)m->print.job->index->n_bytes, at = (double)sim_print_byte(&m->print);
 	json_t *info = m->config.is_special && has_file
 	                       ? json_pack("{s:i, s:i}", "total_layer", (int)m->print.job->n_layers,
 	                                   "current_layer", (int)n)
@@ -360,45 +343,6 @@ static void script_done(void *arg)
 	free(s);
 }
 
-static bool word_of(const char *line, size_t n, char letter, double *ret)
-{
-	for (size_t i = 1; i < n; i++) {
-		if ((line[i] & ~0x20) == letter && line[i - 1] == ' ') {
-			*ret = strtod(line + i + 1, NULL);
-			return isfinite(*ret);
-		}
-	}
-	return false;
-}
-
-/* Absolute moves, one line each; how long they take; negative: out of the box. */
-static double move(struct moon_sim *m, const char *script)
-{
-	static const char axes[] = "XYZ";
-	double feed = 3000, seconds = 0;
-
-	while (*script) {
-		size_t n = strcspn(script, "\n");
-		double way = 0, to;
-
-		if (strncmp(script, "G1 ", 3) == 0 || strncmp(script, "G0 ", 3) == 0) {
-			(void)word_of(script, n, 'F', &feed);
-			for (size_t i = 0; i < 3; i++) {
-				if (!word_of(script, n, axes[i], &to))
-					continue;
-				if (fabs(to) > 250)
-					return -1;
-				way = hypot(way, to - m->head[i]);
-				m->head[i] = to;
-			}
-			seconds += feed > 0 ? way / feed * 60 : 0;
-		}
-		script += n;
-		script += strspn(script, "\n");
-	}
-	return MIN(seconds, 60.0);
-}
-
 /* Lines that are macros: those of `bedside klipper-macros`, and what sets their variables. */
 static void run_lines(struct moon_sim *m, const char *text)
 {
@@ -440,7 +384,7 @@ static void run_script(struct client *c, json_int_t id, const json_t *params)
 		return;
 	}
 	run_lines(c->sim, text);
-	seconds = move(c->sim, text);
+	seconds = sim_move(c->sim->head, text);
 	if (seconds < 0) {
 		refuse(c, id, 400, "Move out of range");
 		return;

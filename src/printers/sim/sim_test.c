@@ -18,6 +18,7 @@
 #include "printers/sim/certs.h"
 #include "printers/sim/engine.h"
 #include "printers/sim/replay.h"
+#include "printers/sim/web.h"
 #include "wire/bambu_camera_codec.h"
 #include "wire/mqtt_codec.h"
 #include "wire/stream.h"
@@ -974,4 +975,13 @@ TEST(simulators_that_begin_together_have_one_ca)
 		CHECK_INT(fs_read(makers[i].made.leaf, 65536, &leaf, NULL), 0);
 		CHECK(text_ends(buf_peek(&leaf), buf_peek(&issuer)));
 	}
+}
+
+TEST(a_script_moves_the_head_and_takes_its_time)
+{
+	double head_mm[3] = { 0, 0, 10 };
+
+	CHECK(fabs(sim_move(head_mm, "G90\nG1 X30 Y40 F3000\nM114\nG1 Z5 F600") - 1.5) < 1e-9);
+	CHECK(head_mm[0] == 30 && head_mm[1] == 40 && head_mm[2] == 5);
+	CHECK(sim_move(head_mm, "G1 X5000") < 0);
 }

@@ -2,8 +2,10 @@
 
 #include "printers/sim/web.h"
 
+#include "gcode/index.h"
 #include "wire/http_server.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,6 +41,61 @@ size_t sim_print_layer(const struct sim_print *p)
 	while (n < p->job->n_layers && p->job->layers[n].at_s <= p->done_s)
 		n++;
 	return n;
+}
+
+uint64_t sim_print_byte(const struct sim_print *p)
+{
+	const struct gcode_index *ix = p->job->index;
+	size_t n = sim_print_layer(p);
+
+	if (n == 0)
+		return 0;
+
+	const struct sim_layer *l = &p->job->layers[n - 1];
+	uint64_t from = ix->layers[n - 1].byte;
+	uint64_t to = n < ix->n_layers ? ix->layers[n].byte : ix->n_bytes;
+	double part = l[1].at_s > l->at_s ? (p->done_s - l->at_s) / (l[1].at_s - l->at_s) : 1;
+
+	part = MAX(part, 0.0);
+	return from + 1 + (uint64_t)((double)(to - from - 1) * MIN(part, 1.0));
+}
+
+static bool word_of(const char *line, size_t n, char letter, double *ret)
+{
+	for (size_t i = 1; i < n; i++) {
+		if ((line[i] & ~0x20) == letter && line[i - 1] == ' ') {
+			*ret = strtod(line + i + 1, NULL);
+			return isfinite(*ret);
+		}
+	}
+	return false;
+}
+
+double sim_move(double head_mm[3], const char *script)
+{
+	static const char axes[] = "XYZ";
+	double feed = 3000, seconds = 0;
+
+	while (*script) {
+		size_t n = strcspn(script, "\n");
+		double way = 0, to;
+
+		if (strncmp(script, "G1 ", 3) == 0 || strncmp(script, "G0 ", 3) == 0) {
+			(void)word_of(script, n, 'F', &feed);
+			for (size_t i = 0; i < 3; i++) {
+				if (!word_of(script, n, axes[i], &to))
+					continue;
+				if (fabs(to) > 250)
+					return -1;
+				way = hypot(way, to - head_mm[i]);
+				head_mm[i] = to;
+			}
+			seconds += feed > 0 ? way / feed * 60 : 0;
+		}
+		script += n;
+		script += strspn(script, "\n");
+	}
+	return MIN(seconds, 60.0);
 }
 
 int sim_print_fault(struct sim_print *p, const double fault_s[SIM_WEB_MAX_FAULTS], int64_t now_us)

@@ -27,7 +27,9 @@ struct sim_web_config {
 	const char *file;            /* G-code */
 	double speed;
 	bool begins; /* prints at once */
-	bool is_special; /* what the kind says: moonraker counts layers, prusalink is of before API v1 */
+	/* What the kind says: moonraker counts layers, prusalink is of before API v1, octoprint denies
+	 * applications their key. */
+	bool is_special;
 	bool has_macros; /* moonraker: its file parks for TIMELAPSE_TAKE_FRAME at each layer, and waits
 			    for TIMELAPSE_RENDER at the end */
 	double fault_s[SIM_WEB_MAX_FAULTS]; /* seconds after the print begins; 0: not */
@@ -48,8 +50,14 @@ bool sim_print_go_on(struct sim_print *p, int64_t now_us);
 /* Layers that have begun. */
 size_t sim_print_layer(const struct sim_print *p);
 double sim_print_end_s(const struct sim_print *p);
+/* Of the file, that is printed now; 0 before the first layer. */
+uint64_t sim_print_byte(const struct sim_print *p);
 /* A fault that is due now, once each; -1 none. */
 int sim_print_fault(struct sim_print *p, const double fault_s[SIM_WEB_MAX_FAULTS], int64_t now_us);
+
+/* Absolute moves (G0, G1), one line each, from and to `head_mm`: how many seconds they take; negative: out of
+ * the box. */
+double sim_move(double head_mm[3], const char *script);
 
 /* Steals `j`. */
 void sim_reply(struct http_request *r, int status, json_t *j);
