@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # octoprint: the real OctoPrint prints a real file with its virtual printer while we watch, photograph, command, and
-# lose it. $2: the version, 1 (default) or 2.
+# lose it; a 1.11 is then compared with the one that `bedside simulate octoprint` plays. $2: the version, 1 (default) or 2.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/octoprint_lib.sh"
 . "$(dirname "$0")/printer_lib.sh"

@@ -11,14 +11,11 @@
 #include "gcode/index.h"
 #include "wire/http_server.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <utlist.h>
 
 #define TICK_MS 250

@@ -564,7 +564,7 @@ static json_t *login_json(const struct octo_sim *m)
 /* GET of /api/printer and what is below it. */
 static void tell_printer(const struct octo_sim *m, struct http_request *r, const char *what)
 {
-	const char *query = http_request_head(r)->query;
+	char left_out[100] = "";
 	json_t *j;
 
 	if (is(m, "Offline")) {
@@ -576,10 +576,12 @@ static void tell_printer(const struct octo_sim *m, struct http_request *r, const
 	} else if (!text_equal(what, "")) {
 		refuse(r, 404, NOT_FOUND);
 	} else {
+		(void)http_query_get(http_request_head(r)->query, "exclude", left_out,
+		                     sizeof(left_out));
 		j = json_pack("{s:o}", "state", state_json(m));
-		if (!strstr(query, "temperature"))
+		if (!strstr(left_out, "temperature"))
 			json_object_set_new(j, "temperature", heats_json(m));
-		if (!strstr(query, "sd"))
+		if (!strstr(left_out, "sd"))
 			json_object_set_new(j, "sd", json_pack("{s:b}", "ready", 0));
 		sim_reply(r, 200, j);
 	}
