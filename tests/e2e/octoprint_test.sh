@@ -181,7 +181,7 @@ record "http://127.0.0.1:$(jq -r .port "$tmp/sim.out")" KEY "$tmp/simulated.json
     /api/settings.body.webcam.{webcamEnabled,streamUrl,snapshotUrl,flipH,flipV,rotate90} /api/connection.body.current.state; do echo "read: $k"; done
   for k in model current volume.{width,depth,height,origin,custom_box} extruder.nozzleDiameter; do echo "read: /api/printerprofiles.body.profiles._default.$k"; done
   for where in "job printing.body" "job paused.body" "push current Printing" "push current Paused"; do
-    for k in job.file.{name,display,path,origin,size} progress.{completion,printTimeLeft,filepos}; do echo "read: $where.$k"; done
+    for k in job.file.{name,display,path,origin,size} job.estimatedPrintTime job.filament.tool0.length progress.{completion,printTimeLeft,filepos}; do echo "read: $where.$k"; done
   done
   for where in /api/printer.body "printer printing.body" "push current *" "push history *"; do
     for k in state.text state.error "state.flags.*"; do echo "read: $where.$k"; done
