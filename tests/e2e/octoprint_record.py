@@ -90,7 +90,7 @@ async def rest():
     await web(None, "/api/connection", {"command": "disconnect"})
     await web(None, "/api/connection", {"command": "connect"})
     for _ in range(LIMIT_S * 5):
-        if (await web(None, "/api/printer"))["code"] == 200:
+        if "tool0" in (await web(None, "/api/printer"))["body"].get("temperature", {}):
             break
         await asyncio.sleep(0.2)
     for name, key in (("no key", None), ("wrong key", "0" * 32)):
