@@ -151,7 +151,7 @@ async def push():
     await web("select printing", "/api/files/local/" + FILE, {"command": "select", "print": True})
     await web("home printing", "/api/printer/printhead", {"command": "home", "axes": ["x", "y", "z"]})
     await web("pause", "/api/job", {"command": "pause", "action": "pause"})
-    await s.until("paused", lambda: s.state == "Paused")
+    await s.until("paused", lambda: s.state == "Paused" and said.get("push current Paused", {}).get("temps"))
     await web("pause again", "/api/job", {"command": "pause", "action": "pause"})
     await web("job paused", "/api/job")
     await web("resume", "/api/job", {"command": "pause", "action": "resume"})

@@ -419,7 +419,7 @@ static void settle(struct octo_sim *m)
 		set_state(m, "Printing");
 		tell(m, "PrintResumed", event_json(m));
 	} else if (is(m, "Cancelling")) {
-		tell(m, "PrintCancelled", end_json(m, "cancelled"));
+		tell(m, "PrintCancelled", end_json(m, NULL));
 		tell(m, "PrintFailed", end_json(m, "cancelled"));
 		set_state(m, "Operational");
 	}
