@@ -80,6 +80,16 @@ print("%s: %d of %d pictures, %.2f s from the trigger to the confirmed resume, o
 way = 24 * 10 / 50 + 4 * 10 / 10 + 2 * 28 / 50
 print("with the way of about %.0f s that the virtual printer does not take: %.1f s (must: 25)" % (way, c["paused_s"] + way))
 sys.exit(c["state"] != "completed" or c["n_pictures"] != 27 or c["paused_s"] + way > 25)'
-for p in $bedside $octo; do
-  awk -v n="$([ "$p" = "$bedside" ] && echo Bedside || echo OctoPrint)" '/^Pss:/ { printf "%s: %.1f MB PSS\n", n, $2 / 1000 }' "/proc/$p/smaps_rollup"
-done
+pss() { awk '/^Pss:/ { printf "%.1f MB PSS\n", $2 / 1000 }' "/proc/$1/smaps_rollup"; }
+echo "Bedside, with the drawn camera's canvases: $(pss "$bedside")"
+# The printer alone, as in mid-print.
+kill "$bedside"
+wait "$bedside" || true
+sed -i '/^cameras:/,$d; /cameras: top/d' "$tmp/bedside.yaml"
+"$BEDSIDE" serve --config "$tmp/bedside.yaml" --data "$tmp/data" >"$tmp/bedside.log" 2>&1 &
+pids+=($!)
+bedside=$!
+sleep 8
+grep -q online "$tmp/bedside.log"
+echo "Bedside, with one OctoPrint printer: $(pss "$bedside") (must: 22)"
+echo "OctoPrint: $(pss "$octo")"
