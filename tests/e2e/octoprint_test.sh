@@ -93,7 +93,7 @@ until_true 60 is '.link.state == "offline" and .stale and .activity == "printing
 octoprint_start
 until_true 120 is '.link.state == "online" and .activity != "printing"' || die "back: $(get printers/octo | jq -c '[.link, .activity]')"
 until_true 60 holds jobs '.jobs[0].outcome != "running"' || die "the job that was lost: $(get jobs | jq -c '.jobs[0]')"
-until_true 60 holds sessions '.sessions[0].ended_at != null' || die "its session goes on: $(get sessions | jq -c '.sessions[0]')"
+until_true 60 holds sessions '.sessions[0].state | . == "finalising" or . == "done"' || die "its session goes on: $(get sessions | jq -c '.sessions[0]')"
 session=$(get sessions | jq -r '.sessions[0].id')
 n=$(get sessions | jq '.sessions[0].n_frames')
 get "sessions/$session/frames?limit=500" | jq -r '.frames[].number' >"$tmp/frames"
