@@ -126,13 +126,17 @@ struct run_file spot_file(const struct spot *sp, int layer)
 
 static void run_look(void *arg, struct run_machine *ret);
 
+static bool is_on(const struct session *s)
+{
+	return s->state == SESSION_RECORDING || s->state == SESSION_PAUSED;
+}
+
 /* The session of this very print, while it takes pictures. */
 static const char *session_id(const struct spot *sp)
 {
 	const struct session *s = &sp->session;
-	bool is_on = s->state == SESSION_RECORDING || s->state == SESSION_PAUSED;
 
-	return is_on && strcmp(s->job, sp->job.id) == 0 ? s->id : "";
+	return is_on(s) && strcmp(s->job, sp->job.id) == 0 ? s->id : "";
 }
 
 static struct capture new_capture(struct spot *sp, enum capture_trigger by)
@@ -436,6 +440,13 @@ static void take_job(struct spot *sp, const struct event_job *e)
 	}
 }
 
+/* The one before is still told of while its film is made. */
+static void take_session(struct spot *sp, const struct session *s)
+{
+	if (is_on(s) || strcmp(s->id, sp->session.id) == 0)
+		sp->session = *s;
+}
+
 static void heard(void *arg, const struct bus_event *e)
 {
 	struct captures *cs = arg;
@@ -456,7 +467,7 @@ static void heard(void *arg, const struct bus_event *e)
 	if (e->type == EVENT_JOB)
 		take_job(sp, event_as_job(e));
 	else if (e->type == EVENT_SESSION)
-		sp->session = event_as_session(e)->session;
+		take_session(sp, &event_as_session(e)->session);
 	else if (e->type == EVENT_LAYER)
 		take_layer(sp, &event_as_layer(e)->layer);
 	else if (e->type == EVENT_PRINTER && sp->run)

@@ -29,7 +29,7 @@ struct spot {
 	unsigned n_heights;
 	bool has_job, is_printing;
 	struct job job;
-	struct session session; /* the newest of the printer, running or not */
+	struct session session; /* the last that took pictures, or still does */
 	struct ground *ground;  /* NULL: the sliced file is not at hand */
 	struct loading *loading;
 	struct looking *looking;  /* for what an earlier run left */

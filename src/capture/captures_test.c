@@ -1164,6 +1164,12 @@ TEST(captures_name_the_session_of_the_same_print_and_no_other)
 	CHECK_STR(json_string_value(json_object_get(j, "session_id")), id);
 	CHECK_STR(json_string_value(json_object_get(j, "job_id")), w.job.id);
 	json_decref(j);
+	/* The film of the print before is finished only now. */
+	tell_session(&w, "01JS0000000000000000000000", "01JC0000000000000000000098",
+	             SESSION_FINALISING);
+	tell_session(&w, "01JS0000000000000000000000", "01JC0000000000000000000098", SESSION_DONE);
+	order_one(&w);
+	CHECK_STR(w.last.session, id);
 	tell_session(&w, id, "01JC0000000000000000000099", SESSION_RECORDING);
 	order_one(&w);
 	CHECK_STR(w.last.session, "");
