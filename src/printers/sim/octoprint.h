@@ -5,7 +5,8 @@
  * two seconds after they asked (AppKeys).
  *
  * The log shows what is commanded, not the lines of the file; the height is the layer's, without
- * z-hops; moves are absolute, and none but scripts' are made. No SD card, no uploads, no plugins but AppKeys, one
+ * z-hops; moves are absolute, and none but scripts' are made. A filter of the log that is long or has a
+ * "+", a "{" or a backslash lets nothing through. No SD card, no uploads, no plugins but AppKeys, one
  * tool. Layers last as long as the file says, divided by the speed. Thread: loop (a real one).
  */
 
