@@ -96,17 +96,24 @@ static int cmd_help(int argc UNUSED, char **argv UNUSED)
 	return 0;
 }
 
-/* A verb's help is what it prints of itself when it is used wrongly. */
-static int help_of(const struct verb *v)
+/* A verb's help is what it prints of itself when it is used wrongly. Of the orders of most verbs this is
+ * the whole, and "rig forget --help" must not forget; what is simulated has a help of its own each. */
+static int help_of(const struct verb *v, const char *kind)
 {
-	char name[24], help[] = "--help";
-	char *argv[] = { name, help, NULL };
+	char name[24], what[24], help[] = "--help";
+	char *argv[] = { name, help, NULL, NULL };
+	bool has_kind = v->run == cmd_simulate && kind[0] != '-';
 	int rc;
 
 	text_copy(name, sizeof(name), v->name);
+	text_copy(what, sizeof(what), kind);
+	if (has_kind) {
+		argv[1] = what;
+		argv[2] = help;
+	}
 	opterr = 0;
 	(void)dup2(STDOUT_FILENO, STDERR_FILENO);
-	rc = v->run(2, argv);
+	rc = v->run(has_kind ? 3 : 2, argv);
 	return rc == 2 ? 0 : rc;
 }
 
@@ -133,7 +140,7 @@ int main(int argc, char **argv)
 		if (strcmp(verbs[i].name, name) != 0)
 			continue;
 		if (argc > 2 && asks_for_help(argv[argc - 1]))
-			return help_of(&verbs[i]);
+			return help_of(&verbs[i], argv[2]);
 		return verbs[i].run(argc - 1, argv + 1);
 	}
 	fprintf(stderr, "bedside: there is no verb '%s'; 'bedside help' lists them\n", name);

@@ -112,6 +112,13 @@ for verb in $("$BEDSIDE" help | sed -nE 's/^  bedside ([a-z-]+).*/\1/p'); do
   grep -q "bedside" "$tmp/help" || fail "$verb --help says nothing"
   ! [ -s "$tmp/help.err" ] || fail "$verb --help complains: $(cat "$tmp/help.err")"
 done
+# What is simulated has options of its own.
+for kind in bambu:--strict-camera job:--shape moonraker:--count-layers octoprint:--deny prusalink:--old; do
+  checks=$((checks + 1))
+  "$BEDSIDE" simulate "${kind%:*}" --help </dev/null >"$tmp/help" 2>"$tmp/help.err" || fail "simulate ${kind%:*} --help ended with $?"
+  grep -q -e "${kind#*:}" "$tmp/help" && grep -q "simulate.*${kind%:*}" "$tmp/help" || fail "simulate ${kind%:*} --help: $(cat "$tmp/help")"
+  ! [ -s "$tmp/help.err" ] || fail "simulate ${kind%:*} --help complains: $(cat "$tmp/help.err")"
+done
 
 echo "$checks checks, $failed failed"
 [ "$failed" -eq 0 ]
