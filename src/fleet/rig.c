@@ -509,6 +509,7 @@ void rig_set_hub(struct rig *r, const struct rig_config *c)
 	drop(r);
 	timer_stop(&r->retry);
 	timer_stop(&r->wake);
+	r->is_woken = false;
 	rig_config_fini(&r->config);
 	r->n_failures = 0;
 	r->text[0] = '\0';

@@ -615,6 +615,25 @@ TEST(a_hub_that_is_away_for_an_hour_gets_it_all_in_order)
 	end(&w);
 }
 
+TEST(a_rig_that_is_paired_anew_just_after_an_event_is_woken_by_the_next)
+{
+	struct world w;
+	struct rig_report s;
+
+	begin(&w);
+	w.is_down = true;
+	rig_set_hub(w.rig, &w.config);
+	loop_advance(w.loop, 20000);
+	press(&w, BUTTON_FRAME);
+	rig_set_hub(w.rig, &w.config);
+	tell(&w, 1, 3);
+	press(&w, BUTTON_FRAME);
+	loop_advance(w.loop, 20000);
+	rig_report(w.rig, &s);
+	CHECK_INT(s.n_waiting, 3);
+	end(&w);
+}
+
 TEST(a_hub_or_a_rig_that_is_killed_goes_on_where_it_was)
 {
 	struct world w;
