@@ -40,6 +40,8 @@ test('a picture opens with what is known of it; arrow keys go to its neighbours'
 test('a capture is ordered, seen live, and its pictures appear', async ({ page, mock }) => {
   await signIn(page, mock, 'operator', '#/printers/anna/captures');
   await expect(page.locator(ROW)).toHaveCount(13);
+  let lists = 0;
+  page.on('request', (r) => (lists += Number(r.url().includes('/captures?'))));
   await page.getByRole('button', { name: 'Capture now' }).click();
   const bar = page.getByRole('progressbar', { name: 'Positions photographed' });
   await expect(bar).toBeVisible();
@@ -48,6 +50,7 @@ test('a capture is ordered, seen live, and its pictures appear', async ({ page, 
   await expect(page.locator(ROW)).toHaveCount(14);
   await expect(page.locator(ROW).first().locator('img')).toHaveCount(9);
   expect(mock.log.orders).toContainEqual({ capture: 'run' });
+  expect(lists, 'the list is asked for when a capture begins and ends, not with each of its 18 pictures').toBeLessThan(8);
 });
 
 test('a running capture is stopped', async ({ page, mock }) => {
