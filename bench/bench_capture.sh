@@ -89,7 +89,9 @@ sed -i '/^cameras:/,$d; /cameras: top/d' "$tmp/bedside.yaml"
 "$BEDSIDE" serve --config "$tmp/bedside.yaml" --data "$tmp/data" >"$tmp/bedside.log" 2>&1 &
 pids+=($!)
 bedside=$!
-sleep 8
-grep -q online "$tmp/bedside.log"
-echo "Bedside, with one OctoPrint printer: $(pss "$bedside") (must: 22)"
+for _ in $(seq 60); do grep -q online "$tmp/bedside.log" && break; sleep 0.5; done
+sleep 4 # the file of the job is fetched and read
+with_printer=$(pss "$bedside")
+echo "Bedside, with one OctoPrint printer: $with_printer (must: 22)"
 echo "OctoPrint: $(pss "$octo")"
+[ "${with_printer%%.*}" -lt 22 ]
