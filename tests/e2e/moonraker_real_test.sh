@@ -56,7 +56,13 @@ start_moonraker() {
   pids+=("$moon")
   until_true 90 answers || die "Moonraker does not start"
 }
-stop_moonraker() { kill "$moon"; wait "$moon" 2>/dev/null || true; }
+has_ended() { ! grep -qs '^State:[[:space:]]*[^Z[:space:]]' "/proc/$1/status"; }
+# Told to end while it reads a file, it never does.
+stop_moonraker() {
+  kill "$moon"
+  until_true 20 has_ended "$moon" || kill -9 "$moon"
+  wait "$moon" 2>/dev/null || true
+}
 configure 127.0.0.1
 start_moonraker
 key=$(curl -sf "$url/access/api_key" | jq -re .result) || die "no API key"
